@@ -1,0 +1,24 @@
+"""Errors that a person reads: what is wrong, what was received, what to do."""
+
+
+class ProjectError(Exception):
+    """An error whose message is meant for the reader: the command line prints it and exits with 1."""
+
+
+class DataError(ProjectError, ValueError):
+    """A data set, picture or recorded file does not hold what it should."""
+
+
+class MissingFileError(ProjectError, FileNotFoundError):
+    """A file that is needed is not in any of the places where it is looked for."""
+
+
+class UnknownNameError(ProjectError, KeyError):
+    """A recipe, run or option has no such name."""
+
+    def __str__(self):
+        return str(self.args[0])  # KeyError would print the repr
+
+
+class OverlapError(ProjectError, ValueError):
+    """Rows to validate on are among the rows to train on."""

@@ -1,0 +1,81 @@
+"""Where things are: the project's folders, and the places where data and weights are looked for."""
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+SEARCHED_SUBFOLDERS = ("", "data", "raw", "models")
+
+
+def project_root() -> Path:
+    """Return the folder that holds `notebooks/`, `src/`, `data/` (the package is installed editable)."""
+    return Path(__file__).resolve().parents[2]
+
+
+def raw_dir() -> Path:
+    """Return the folder where the reader puts data sets."""
+    return project_root() / "data" / "raw"
+
+
+def cache_dir() -> Path:
+    """Return the folder of derived arrays and checkpoints; safe to delete."""
+    return project_root() / "data" / "cache"
+
+
+def user_cache_dir() -> Path:
+    """Return this user's cache folder, for files that projects share (the face detector)."""
+    return Path(platformdirs.user_cache_dir("emotion-detection", appauthor=False))
+
+
+def models_dir() -> Path:
+    """Return the folder of the shipped networks."""
+    return project_root() / "data" / "models"
+
+
+def sample_dir() -> Path:
+    """Return the folder of the sample pictures."""
+    return project_root() / "data" / "sample"
+
+
+def output_dir() -> Path | None:
+    """Return `EMOTION_OUTPUT_DIR`, where results of the sample and of FAST mode go, or None if it is not set."""
+    value = os.environ.get("EMOTION_OUTPUT_DIR")
+    return Path(value).expanduser().resolve() if value else None
+
+
+def results_dir() -> Path:
+    """Return the folder of recorded runs; under `EMOTION_OUTPUT_DIR` if that is set."""
+    return (output_dir() or project_root() / "data") / "results"
+
+
+def figures_dir() -> Path:
+    """Return the folder of figures; under `EMOTION_OUTPUT_DIR` if that is set."""
+    return (output_dir() or project_root()) / "figures"
+
+
+def search_folders() -> list[Path]:
+    """List the existing folders in which data sets and weights are looked for, in order.
+
+    These are the folders of `EMOTION_DATA_DIR` (one or several, joined as in PATH), each with its `data/`, `raw/`
+    and `models/`, then the project's `data/raw/`.
+    """
+    roots = [Path(part).expanduser() for part in os.environ.get("EMOTION_DATA_DIR", "").split(os.pathsep) if part]
+    folders = [root / sub for root in roots for sub in SEARCHED_SUBFOLDERS]
+    folders.append(raw_dir())
+    return [folder.resolve() for folder in folders if folder.is_dir()]
+
+
+def find_file(*names: str) -> Path | None:
+    """Return the first file with one of these names in `search_folders()`, or None. Folders before names."""
+    for folder in search_folders():
+        for name in names:
+            if (folder / name).is_file():
+                return folder / name
+    return None
+
+
+def displayed(path: Path) -> str:
+    """Return a path as the reader should see it: relative to the project where it lies inside it."""
+    path = Path(path).resolve()
+    return path.relative_to(project_root()).as_posix() if path.is_relative_to(project_root()) else path.as_posix()

@@ -1,0 +1,207 @@
+"""Recorded runs: `data/results/<run>/` with `run.json`, `history.csv` and `predictions.npz`, read without Keras.
+
+A run is named `<recipe>-s<seed>`; a bare recipe name means the seed that is shipped (`SHIPPED_SEED`).
+
+`predictions.npz` holds, for each split that was predicted, `<split>_row` int32 (n,), `<split>_label` int8 (n,)
+(FER2013 labels) and `<split>_logits` float32 (n, 7). PrivateTest is in it only once the run is final.
+"""
+
+import dataclasses
+import difflib
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from emotion_detection import files, paths
+from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
+
+SHIPPED_SEED = 0
+RUN_NAME = re.compile(r"(?P<recipe>[a-z0-9_]+?)(?:-s(?P<seed>\d+))?")
+REQUIRED = ("run", "recipe", "seed", "data", "metrics")
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictions:
+    """What a network answered on one split.
+
+    Args:
+        split: "PublicTest" or "PrivateTest".
+        row: int32 array (n,), FER2013 row numbers.
+        label: int8 array (n,), FER2013 labels.
+        logits: float32 array (n, 7), before softmax and before any temperature.
+    """
+
+    split: str
+    row: np.ndarray
+    label: np.ndarray
+    logits: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """int64 array (n,): the class with the highest logit."""
+        return self.logits.argmax(axis=1)
+
+    def probabilities(self, temperature: float = 1.0) -> np.ndarray:
+        """Return float64 (n, 7): softmax of the logits divided by `temperature`."""
+        scaled = self.logits.astype(np.float64) / temperature
+        scaled -= scaled.max(axis=1, keepdims=True)
+        exponentials = np.exp(scaled)
+        return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A recorded run: its `run.json` as a dict, its history as a DataFrame, its predictions per split."""
+
+    name: str
+    info: dict
+    history: pd.DataFrame
+    predictions: dict[str, Predictions]
+
+    @property
+    def is_final(self) -> bool:
+        """Whether PrivateTest has been predicted."""
+        return "PrivateTest" in self.predictions
+
+
+def split_name(name: str) -> tuple[str, int]:
+    """Return recipe and seed of a run's name; a bare recipe name gets `SHIPPED_SEED`."""
+    match = RUN_NAME.fullmatch(name)
+    if match is None:
+        raise UnknownNameError(
+            f"{name!r} is not a run's name. Runs are named <recipe> or <recipe>-s<seed>, such as tl_whole-s0."
+        )
+    return match["recipe"], int(match["seed"] if match["seed"] is not None else SHIPPED_SEED)
+
+
+def full_name(name: str) -> str:
+    """Return `<recipe>-s<seed>` for a run's name with or without its seed."""
+    recipe, seed = split_name(name)
+    return f"{recipe}-s{seed}"
+
+
+def run_dir(name: str) -> Path:
+    """Return the folder in which a run is recorded, whether it exists or not."""
+    return paths.results_dir() / full_name(name)
+
+
+def recorded() -> list[str]:
+    """Return the names of all recorded runs, sorted."""
+    return sorted(path.parent.name for path in paths.results_dir().glob("*/run.json"))
+
+
+def is_recorded(name: str) -> bool:
+    """Return whether a run of this name is recorded."""
+    return (run_dir(name) / "run.json").is_file()
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """Return a sentence that names the known name nearest to `name`, or lists all that are known."""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"Did you mean {close[0]!r}?" if close else f"Known are: {', '.join(known) or 'none'}."
+
+
+def load_run(name: str) -> Run:
+    """Read a recorded run.
+
+    Raises:
+        UnknownNameError: no run of this name is recorded; the message names the nearest.
+        DataError: a file of the record is damaged or missing.
+    """
+    folder = run_dir(name)
+    if not (folder / "run.json").is_file():
+        raise UnknownNameError(
+            f"No run {name!r} is recorded in {paths.displayed(paths.results_dir())}. {nearest(name, recorded())} "
+            f"To make it: python -m emotion_detection train {split_name(name)[0]} --seed {split_name(name)[1]}"
+        )
+    return Run(
+        name=folder.name,
+        info=_read_info(folder / "run.json"),
+        history=_read_history(folder / "history.csv"),
+        predictions=_read_predictions(folder / "predictions.npz"),
+    )
+
+
+def write_run(name: str, info: dict, history: pd.DataFrame, predictions: dict[str, Predictions]) -> Path:
+    """Record a run: `predictions.npz` and `history.csv` first, `run.json` last, each atomically.
+
+    A folder without `run.json` does not count as recorded, so an interruption leaves no half record.
+    """
+    folder = run_dir(name)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "run.json").unlink(missing_ok=True)
+    write_predictions(folder / "predictions.npz", predictions)
+    files.write_text(folder / "history.csv", history.to_csv(index=False, lineterminator="\n", float_format="%.6g"))
+    files.write_json(folder / "run.json", info)
+    return folder
+
+
+def write_predictions(path: Path, predictions: dict[str, Predictions]) -> None:
+    """Write predictions of one or both test splits as one compressed `.npz`."""
+    arrays = {}
+    for split, values in predictions.items():
+        arrays[f"{split}_row"] = values.row.astype(np.int32)
+        arrays[f"{split}_label"] = values.label.astype(np.int8)
+        arrays[f"{split}_logits"] = values.logits.astype(np.float32)
+    with files.written_beside(path) as temporary:
+        np.savez_compressed(temporary, **arrays)
+
+
+def _damaged(path: Path, received: str) -> DataError:
+    return DataError(
+        f"The run record {paths.displayed(path)} is damaged: {received}. Restore it (git checkout -- "
+        f"{paths.displayed(path.parent)}) or train the run again with --retrain."
+    )
+
+
+def _read_info(path: Path) -> dict:
+    try:
+        info = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise _damaged(path, f"it is not valid JSON ({error})") from error
+    missing = [key for key in REQUIRED if not isinstance(info, dict) or key not in info]
+    if missing:
+        raise _damaged(path, f"it lacks {', '.join(missing)}")
+    return info
+
+
+def _read_history(path: Path) -> pd.DataFrame:
+    try:
+        history = pd.read_csv(path)
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{_damaged(path, 'the file is missing')}") from error
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise _damaged(path, f"it is not a table ({error})") from error
+    missing = sorted({"epoch", "accuracy", "loss"} - set(history.columns))
+    if missing or history.select_dtypes("number").shape[1] != history.shape[1]:
+        raise _damaged(path, f"columns are {list(history.columns)}" + (f", without {missing}" if missing else ""))
+    return history
+
+
+def _read_predictions(path: Path) -> dict[str, Predictions]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files}
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{_damaged(path, 'the file is missing')}") from error
+    except Exception as error:  # zipfile, zlib and numpy each raise their own
+        raise _damaged(path, f"it cannot be read ({type(error).__name__}: {error})") from error
+    predictions = {}
+    for split in ("PublicTest", "PrivateTest"):
+        keys = [f"{split}_{part}" for part in ("row", "label", "logits")]
+        if not any(key in arrays for key in keys):
+            continue
+        missing = [key for key in keys if key not in arrays]
+        if missing:
+            raise _damaged(path, f"it lacks {', '.join(missing)}")
+        row, label, logits = (arrays[key] for key in keys)
+        if logits.shape != (len(row), 7) or label.shape != row.shape or not np.isfinite(logits).all():
+            raise _damaged(path, f"{split} has {len(row)} rows, {len(label)} labels and logits {logits.shape}")
+        predictions[split] = Predictions(split, row, label, logits)
+    return predictions

@@ -1,0 +1,26 @@
+"""Fixtures for all tests: isolated folders, drawn faces, and the real FER2013 where it is there."""
+
+import pytest
+
+from emotion_detection import paths
+
+
+@pytest.fixture
+def isolated(tmp_path, monkeypatch):
+    """A project folder of the test's own: nothing is found outside it and nothing is written outside it."""
+    monkeypatch.setattr(paths, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(paths, "user_cache_dir", lambda: tmp_path / "user_cache")
+    monkeypatch.delenv("EMOTION_DATA_DIR", raising=False)
+    monkeypatch.delenv("EMOTION_OUTPUT_DIR", raising=False)
+    (tmp_path / "data" / "raw").mkdir(parents=True)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def fer2013():
+    """The real FER2013, or a skip that says how to provide it."""
+    if paths.find_file("fer2013.csv", "fer2013.csv.xz", "icml_face_data.csv") is None:
+        pytest.skip("FER2013 not found: set EMOTION_DATA_DIR or put it into data/raw/ (see data/README.md)")
+    from emotion_detection.datasets import load_fer2013
+
+    return load_fer2013()
