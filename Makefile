@@ -1,0 +1,57 @@
+# Everything here works in a fresh clone: each target makes .venv first if it is not there.
+# On Windows, or without make: see "Set-up without make" in README.md.
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
+flag    = $(if $(filter 1 true yes,$(1)),$(2))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup figures notebooks test test-browser bench lab lint clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  FAST=1     figures from the drawn sample, one epoch, in output/fast/ (shows that the code runs)"
+	@echo "  RETRAIN=1  train every run again (hours; needs FER2013, see data/README.md)"
+
+setup: $(READY)  ## make .venv with the locked packages and the notebooks' kernel (other targets do it themselves)
+
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 was found. Install one (Debian: apt install python3 python3-venv; macOS: brew install python@3.13), or name it: make PYTHON=/path/to/python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) lacks the venv module. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@echo "Setting up $(VENV) with $(PYTHON) (about 3 GB, a few minutes) …"
+	@rm -f $(READY); $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m ipykernel install --sys-prefix --name emotion-detection --display-name "Emotion Detection" >/dev/null
+	@$(BIN)/python -m emotion_detection.setup_check
+	@touch $(READY)
+
+figures: $(READY)  ## the main job: run all notebooks in order and redraw figures/
+	@$(BIN)/python -m emotion_detection.notebooks $(call flag,$(FAST),--fast) $(call flag,$(RETRAIN),--retrain)
+
+notebooks: $(READY)  ## run all notebooks and save them executed; rewrite the tables of README and model card
+	@$(BIN)/python -m emotion_detection.notebooks --save $(call flag,$(RETRAIN),--retrain)
+	@$(BIN)/python -m emotion_detection report
+
+test: $(READY)  ## run the tests (those that need FER2013 run when it is found)
+	@$(BIN)/python -m pytest -m "not browser"
+
+test-browser: $(READY)  ## run the tests that drive Chromium
+	@$(BIN)/python -m pytest -m browser
+
+bench: $(READY)  ## measure speed: ratios against what one would use instead
+	@for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+lab: $(READY)  ## open JupyterLab on notebooks/
+	@$(BIN)/jupyter lab --notebook-dir=notebooks
+
+lint: $(READY)  ## check style with ruff
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+clean:  ## delete caches and output (not .venv, not data/raw/, not recorded runs)
+	rm -rf data/cache output .pytest_cache .ruff_cache .benchmarks
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,179 @@
+"""The command line: `python -m emotion_detection --help`."""
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emotion_detection import recipes, runs
+from emotion_detection.errors import ProjectError, UnknownNameError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+data_app = typer.Typer(no_args_is_help=True, help="Check FER2013, fetch it, or record its summaries.")
+app.add_typer(data_app, name="data")
+
+
+@data_app.command("check")
+def data_check(path: Annotated[Path | None, typer.Argument(help="A file or folder; else it is looked for.")] = None):
+    """Say which copy of FER2013 this is: exact, a JPEG copy, or altered. Exit code 1 if it is not to be used."""
+    from emotion_detection.datasets import fer2013
+
+    verification = fer2013.check(path)
+    typer.echo("\n".join(verification.sentences))
+    if verification.verdict == "altered":
+        raise typer.Exit(1)
+
+
+@data_app.command("fetch")
+def data_fetch(
+    source: Annotated[str, typer.Option(help="challenge (lossless) or msambare (a JPEG copy)")] = "challenge",
+):
+    """Download FER2013 from Kaggle into data/raw/ (needs a Kaggle account)."""
+    from emotion_detection.datasets import fetch
+
+    typer.echo(f"FER2013 is in {fetch.fetch(source)}")
+
+
+@data_app.command("summarise")
+def data_summarise():
+    """Record counts, class averages, twins and FER+ agreement in data/results/fer2013/ (needs FER2013)."""
+    from emotion_detection.datasets import summaries
+
+    typer.echo(f"Recorded in {summaries.record()}")
+
+
+@app.command("runs")
+def list_runs():
+    """List the recorded runs."""
+    from emotion_detection import reports
+
+    typer.echo(reports.runs_table().to_string(index=False))
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help=f"One of: {', '.join(recipes.RECIPES)}")],
+    seed: Annotated[int, typer.Option(min=0, help="Decides first weights, order, augmentation.")] = runs.SHIPPED_SEED,
+    retrain: Annotated[bool, typer.Option("--retrain", help="Train even if the run is recorded.")] = False,
+):
+    """Train a recipe on FER2013 and record the run; goes on where it was interrupted."""
+    chosen = recipes.get_recipe(recipe)
+    name = f"{recipe}-s{seed}"
+    if runs.is_recorded(name) and not retrain:
+        typer.echo(f"{name} is recorded already (see `runs`). To train it again: train {recipe} --seed {seed} --retrain")
+        return
+    from emotion_detection import training
+    from emotion_detection.datasets import load_fer2013
+
+    run = training.train(chosen, load_fer2013(), seed=seed)
+    accuracy = run.info["metrics"]["PublicTest"]["accuracy"]
+    typer.echo(f"{run.name}: PublicTest accuracy {accuracy:.1%}. Report PrivateTest once: evaluate {run.name} --final")
+
+
+@app.command()
+def evaluate(
+    run: Annotated[str, typer.Argument(help="A recorded run, such as tl_whole or tl_whole-s0.")],
+    split: Annotated[str | None, typer.Option(help="public or private; else private where it is recorded.")] = None,
+    final: Annotated[bool, typer.Option("--final", help="Predict PrivateTest and record it, once.")] = False,
+    recompute: Annotated[bool, typer.Option("--recompute", help="Run the network over the faces again.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+):
+    """Score a run from its recorded predictions, or from its network with --recompute."""
+    from emotion_detection import evaluation, experiments
+
+    usage = _split_name(split)
+    loaded = runs.load_run(run)
+    if final:
+        loaded = experiments.finalise(run)
+    if recompute:
+        usage = usage or ("PrivateTest" if loaded.is_final else "PublicTest")
+        loaded = _recomputed(loaded, usage)
+    scores = evaluation.scores(loaded, split=usage)
+    typer.echo(json.dumps(scores, indent=1) if as_json else evaluation.describe(scores))
+
+
+def _split_name(split: str | None) -> str | None:
+    names = {None: None, "public": "PublicTest", "private": "PrivateTest"}
+    if split not in names:
+        raise typer.BadParameter(f"{split!r} is not a split: use public or private.", param_hint="--split")
+    return names[split]
+
+
+def _recomputed(run: runs.Run, usage: str) -> runs.Run:
+    """Return the run with one split's predictions (and its FER+ score, if votes are there) made again."""
+    import dataclasses
+
+    from emotion_detection import evaluation, experiments, final
+    from emotion_detection.datasets import load_fer2013
+
+    if usage == "PrivateTest" and not run.is_final:
+        raise UnknownNameError(f"{run.name} is not final: PrivateTest is first predicted by `evaluate {run.name} --final`.")
+    dataset = load_fer2013()
+    predictions = final.recompute(run.name, dataset, split=usage)
+    info = dict(run.info)
+    labels = experiments.ferplus_labels(dataset)
+    if labels is not None:
+        info["ferplus"] = info.get("ferplus", {}) | {
+            usage: evaluation.ferplus_strict(predictions, labels[predictions.row])
+        }
+    return dataclasses.replace(run, info=info, predictions={**run.predictions, usage: predictions})
+
+
+@app.command()
+def ship(run: Annotated[str, typer.Argument(help="A final run whose network is on this machine.")]):
+    """Put a run's network into data/models/ as the one that is shipped."""
+    from emotion_detection import reports, shipping
+    from emotion_detection.datasets import load_fer2013
+
+    card = shipping.ship(run, load_fer2013())
+    reports.write_all()
+    typer.echo(json.dumps(card, indent=1))
+
+
+@app.command()
+def report():
+    """Rewrite the tables of README.md and the model card from data/results/."""
+    from emotion_detection import reports
+
+    for path in reports.write_all():
+        typer.echo(path)
+
+
+@app.command()
+def analyse(
+    pictures: Annotated[list[Path], typer.Argument(help="JPEG, PNG or WebP files.")],
+    csv: Annotated[Path | None, typer.Option(help="Write the table here.")] = None,
+    annotated: Annotated[Path | None, typer.Option(help="Write the pictures with their faces marked here.")] = None,
+):
+    """Find faces in pictures and say which emotion each shows."""
+    from emotion_detection import analysis
+
+    table = analysis.analyse_pictures(pictures)
+    without_face = table.attrs.get("without_face", [])
+    if csv is not None:
+        analysis.write_csv(table, csv)
+    if annotated is not None:
+        analysis.write_annotated(table, annotated)
+    typer.echo(table.round(3).to_string(index=False) if len(table) else "No face was found.")
+    for picture in without_face:
+        typer.echo(f"No face was found in {picture}. Try a larger or more frontal picture.", err=True)
+
+
+def main() -> None:
+    """Run the command line: 0 done, 1 a clear error, 2 usage."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    try:
+        app()
+    except ProjectError as error:
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted. What was finished is kept; the same command goes on from there.", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""Random changes of Training faces: flip, rotation, shift, zoom, contrast, brightness, in one resampling."""
+
+import cv2
+import numpy as np
+
+from emotion_detection.recipes import Augmentation
+
+
+def augment(faces: np.ndarray, settings: Augmentation, *, size_px: int, rng: np.random.Generator) -> np.ndarray:
+    """Change each face at random and bring it to the network's size in the same bilinear resampling.
+
+    Without any change the result equals the resizing inside the network, so training and use see the same pixels.
+
+    Args:
+        faces: uint8 array (n, 48, 48), grey, 0–255.
+        settings: which changes, and how large.
+        size_px: side of the result.
+        rng: source of the random numbers; the same state gives the same result.
+
+    Returns:
+        uint8 array (n, size_px, size_px), grey, 0–255.
+    """
+    matrices = _random_matrices(len(faces), settings, faces.shape[1], size_px, rng)
+    gain = 1 + settings.contrast * rng.uniform(-1, 1, len(faces))
+    bias = 255 * settings.brightness * rng.uniform(-1, 1, len(faces)) + 128 * (1 - gain)
+    changed = np.empty((len(faces), size_px, size_px), np.uint8)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    for index, face in enumerate(faces):
+        warped = cv2.warpAffine(
+            face, matrices[index], (size_px, size_px), flags=flags, borderMode=cv2.BORDER_REPLICATE
+        )
+        if settings.contrast or settings.brightness:
+            levels = np.clip(np.arange(256) * gain[index] + bias[index], 0, 255).astype(np.uint8)
+            warped = cv2.LUT(warped, levels)
+        changed[index] = warped
+    return changed
+
+
+def _random_matrices(count: int, settings: Augmentation, face_px: int, size_px: int, rng) -> np.ndarray:
+    """Return float64 (count, 2, 3): maps from pixel centres of the result to pixel centres of the face."""
+    angle = np.deg2rad(settings.rotation_deg) * rng.uniform(-1, 1, count)
+    zoom = 1 + settings.zoom * rng.uniform(-1, 1, count)
+    shift = settings.shift * face_px * rng.uniform(-1, 1, (count, 2))
+    mirror = np.where(settings.flip & (rng.random(count) < 0.5), -1.0, 1.0)
+    scale = face_px / size_px / zoom
+    linear = np.empty((count, 2, 2))
+    linear[:, 0, 0] = scale * np.cos(angle) * mirror
+    linear[:, 0, 1] = -scale * np.sin(angle)
+    linear[:, 1, 0] = scale * np.sin(angle) * mirror
+    linear[:, 1, 1] = scale * np.cos(angle)
+    centre_out, centre_in = (size_px - 1) / 2, (face_px - 1) / 2
+    offset = centre_in + shift - linear.sum(axis=2) * centre_out
+    return np.concatenate([linear, offset[:, :, None]], axis=2)

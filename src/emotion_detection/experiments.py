@@ -1,0 +1,87 @@
+"""Ask for a run by name: recorded runs are read, missing ones are trained. What the notebooks call."""
+
+import os
+
+from emotion_detection import paths, recipes, runs
+from emotion_detection.datasets import FaceDataset, ferplus, load_fer2013, load_sample
+from emotion_detection.errors import MissingFileError
+
+SAMPLE_SOURCE = "drawn sample"
+FAST_FACES = 420
+FAST_BANNER = (
+    "**FAST mode: the drawn sample, one epoch, random first weights.** "
+    "This shows that the code runs; no number below is a result."
+)
+
+
+def begin(*, fast: bool = False, retrain: bool = False):
+    """Prepare a notebook: in FAST mode send all output to a folder of its own and return a banner to show.
+
+    Returns:
+        IPython Markdown that says what the numbers below come from.
+    """
+    from IPython.display import Markdown
+
+    if fast:
+        os.environ.setdefault("EMOTION_OUTPUT_DIR", str(paths.project_root() / "output" / "fast"))
+        return Markdown(FAST_BANNER)
+    if retrain:
+        return Markdown("**RETRAIN: the runs below are trained again on this machine.** This takes hours.")
+    return Markdown("Numbers come from the recorded runs in `data/results/`.")
+
+
+def source(*, fast: bool = False) -> str:
+    """Return what `save_figure` is told about where the numbers come from."""
+    return SAMPLE_SOURCE if fast else "recorded run"
+
+
+def obtain(name: str, *, fast: bool = False, retrain: bool = False, final: bool = False) -> runs.Run:
+    """Return a run: as recorded, or trained when it is not recorded (or when asked for).
+
+    Args:
+        name: a run's name, such as "tl_whole" or "tl_whole-s1".
+        fast: train on the drawn sample for one epoch with random first weights.
+        retrain: train even if the run is recorded.
+        final: also predict PrivateTest where that is not done yet.
+
+    Raises:
+        UnknownNameError: no recipe of this name.
+        MissingFileError: the run must be trained and FER2013 is not there.
+    """
+    recipe_name, seed = runs.split_name(name)
+    recipe = recipes.get_recipe(recipe_name)
+    if retrain or not runs.is_recorded(name):
+        from emotion_detection import training
+
+        dataset = fast_sample() if fast else _fer2013_for(name)
+        training.train(recipes.fast_version(recipe) if fast else recipe, dataset, seed=seed)
+    run = runs.load_run(name)
+    return finalise(name, fast=fast) if final and not run.is_final else run
+
+
+def finalise(name: str, *, fast: bool = False) -> runs.Run:
+    """Predict PrivateTest for a finished run and record it, with FER+ scores where the votes are at hand."""
+    from emotion_detection import final
+
+    dataset = fast_sample() if fast else load_fer2013()
+    labels = None if fast else ferplus_labels(dataset)
+    return final.finalise(name, dataset, labels_ferplus=labels)
+
+
+def fast_sample() -> FaceDataset:
+    """Return the drawn faces that FAST mode trains on."""
+    return load_sample(FAST_FACES, seed=0)
+
+
+def ferplus_labels(dataset: FaceDataset):
+    """Return FER+ strict-majority labels per row of FER2013 (int8; 7 contempt, -1 none), or None without the votes."""
+    if paths.find_file("fer2013new.csv") is None:
+        return None
+    return ferplus.strict_majority_labels(range(int(dataset.row.max()) + 1))
+
+
+def _fer2013_for(name: str) -> FaceDataset:
+    try:
+        return load_fer2013()
+    except MissingFileError as error:
+        raise MissingFileError(f"The run {name!r} is not recorded here, and training it needs FER2013. {error}") from error

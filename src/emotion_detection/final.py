@@ -1,0 +1,89 @@
+"""Apply a finished network to a split of FER2013: PrivateTest once, or any split again to check a record."""
+
+import dataclasses
+import datetime
+
+import numpy as np
+
+from emotion_detection import evaluation, cards, paths, runs
+from emotion_detection.datasets import FaceDataset
+from emotion_detection.errors import DataError, MissingFileError
+
+
+def finalise(name: str, dataset: FaceDataset, *, labels_ferplus: np.ndarray | None = None) -> runs.Run:
+    """Predict PrivateTest with a finished run's network and write it into the record, with the time.
+
+    The temperature is chosen here too, on PublicTest. FER+ scores are recorded where the votes are at hand.
+
+    Args:
+        name: the run.
+        dataset: the faces that the run was trained on.
+        labels_ferplus: int8 array (len(dataset),) by row: FER2013 class, 7 for contempt, -1 without strict majority.
+
+    Raises:
+        DataError: PrivateTest is recorded already, or the data set is another than the run's.
+        MissingFileError: the run's network is not on this machine.
+    """
+    run = runs.load_run(name)
+    if run.is_final:
+        raise DataError(
+            f"PrivateTest is recorded for {run.name} since {run.info['final']['at']}; it is reported once. "
+            "Read it with: evaluate RUN. To start over: train RECIPE --retrain."
+        )
+    if dataset.fingerprint != run.info["data"]["fingerprint"]:
+        raise DataError(
+            f"{run.name} was trained on data {run.info['data']['fingerprint'][:12]}…, this set is "
+            f"{dataset.fingerprint[:12]}…. Use the same copy of {run.info['data']['name']}, or train again."
+        )
+    predictions = run.predictions | {"PrivateTest": recompute(run.name, dataset, split="PrivateTest")}
+    info = dict(run.info)
+    info["temperature"] = round(float(evaluation.fit_temperature(predictions["PublicTest"])), 4)
+    info["metrics"] = info["metrics"] | {"PrivateTest": {"accuracy": _accuracy(predictions["PrivateTest"])}}
+    info["final"] = {"at": datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()}
+    if labels_ferplus is not None:
+        info["ferplus"] = {
+            split: evaluation.ferplus_strict(values, labels_ferplus[values.row]) for split, values in predictions.items()
+        }
+    runs.write_run(run.name, info, run.history, predictions)
+    return dataclasses.replace(run, info=info, predictions=predictions)
+
+
+def _accuracy(predictions: runs.Predictions) -> float:
+    return float((predictions.predicted == predictions.label).mean())
+
+
+def recompute(name: str, dataset: FaceDataset, *, split: str) -> runs.Predictions:
+    """Run a network over one split again, with a progress bar, and return what it answers.
+
+    The shipped run uses the shipped LiteRT network; others use the network that training left in `data/cache/`.
+
+    Raises:
+        MissingFileError: the run's network is not on this machine.
+    """
+    faces = dataset.split(split)
+    logits = _shipped_logits(faces) if cards.is_shipped(name) else _cached_logits(name, faces)
+    return runs.Predictions(split, np.asarray(faces.row), np.asarray(faces.emotion), logits)
+
+
+def _shipped_logits(faces: FaceDataset) -> np.ndarray:
+    from tqdm.auto import tqdm
+
+    from emotion_detection.classifier import EmotionClassifier
+
+    classifier = EmotionClassifier.load()
+    starts = tqdm(range(0, len(faces), 32), desc="shipped network", unit="batch")
+    return np.concatenate([classifier.logits(faces.pixels[start : start + 32]) for start in starts])
+
+
+def _cached_logits(name: str, faces: FaceDataset) -> np.ndarray:
+    from emotion_detection import models, training
+
+    path = training.weights_path(name)
+    if not path.is_file():
+        recipe, seed = runs.split_name(name)
+        raise MissingFileError(
+            f"The network of {runs.full_name(name)} is not on this machine: {paths.displayed(path)} does not exist "
+            f"(only the shipped run has its network in the repository). Train it: "
+            f"python -m emotion_detection train {recipe} --seed {seed} --retrain"
+        )
+    return training.predict_logits(models.load_network(path), faces.pixels, progress=runs.full_name(name))

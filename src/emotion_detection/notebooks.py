@@ -1,0 +1,98 @@
+"""Run the numbered notebooks in order (`make figures`), or save them executed (`make notebooks`)."""
+
+import argparse
+import contextlib
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+
+from emotion_detection import files, paths
+
+KERNEL = "emotion-detection"
+INTERACTIVE = "live_webcam"
+"""Part of the name of the notebook that needs a person; it is not run here."""
+
+DROPPED_METADATA = ("execution", "papermill", "collapsed", "scrolled")
+
+
+def notebook_paths() -> list[Path]:
+    """Return the numbered notebooks that run without a person, in order."""
+    found = sorted((paths.project_root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    return [path for path in found if INTERACTIVE not in path.stem]
+
+
+def execute(path: Path, output: Path, *, fast: bool = False, retrain: bool = False) -> None:
+    """Run one notebook through papermill with FAST and RETRAIN set, in the notebooks' folder."""
+    import papermill
+
+    parameters = {key: True for key, value in (("FAST", fast), ("RETRAIN", retrain)) if value}
+    papermill.execute_notebook(
+        path, output, parameters=parameters, kernel_name=KERNEL, cwd=path.parent, progress_bar=False, log_output=False
+    )
+
+
+def cleaned(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Return an executed notebook as it is committed: no timing, no widget state, no output of cells tagged `faces`."""
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"display_name": "Emotion Detection", "language": "python", "name": KERNEL},
+            "language_info": {"name": "python"},
+        }
+    )
+    for cell in notebook.cells:
+        tags = [tag for tag in cell.metadata.get("tags", []) if tag != "papermill-error-cell-tag"]
+        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+        if cell.cell_type != "code":
+            continue
+        if "faces" in tags:
+            cell.outputs = []
+        cell.outputs = [output for output in cell.outputs if not _is_noise(output)]
+    return notebook
+
+
+def _is_noise(output) -> bool:
+    return output.output_type == "stream" and output.name == "stderr"
+
+
+def run_all(*, save: bool = False, fast: bool = False, retrain: bool = False) -> None:
+    """Run all notebooks with a line of progress each; with `save`, write them back executed.
+
+    Raises:
+        papermill.PapermillExecutionError: a cell failed; the message shows it.
+    """
+    found = notebook_paths()
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        for number, path in enumerate(found, start=1):
+            sys.stdout.write(f"[{number}/{len(found)}] {path.name} … ")
+            sys.stdout.flush()
+            started = time.perf_counter()
+            output = Path(folder) / path.name
+            execute(path, output, fast=fast, retrain=retrain)
+            if save:
+                text = nbformat.writes(cleaned(nbformat.read(output, as_version=4)), version=4) + "\n"
+                files.write_text(path, text)
+            sys.stdout.write(f"{time.perf_counter() - started:.0f} s\n")
+    where = paths.displayed(paths.figures_dir())
+    sys.stdout.write(f"Done in {time.perf_counter() - began:.0f} s; figures are in {where}.\n")
+
+
+def main() -> None:
+    """Parse the flags that `make` passes on."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--save", action="store_true", help="write the notebooks back, executed and cleaned")
+    parser.add_argument("--fast", action="store_true", help="drawn sample, one epoch, own output folder")
+    parser.add_argument("--retrain", action="store_true", help="train the runs again (hours)")
+    arguments = parser.parse_args()
+    if arguments.fast:
+        os.environ.setdefault("EMOTION_OUTPUT_DIR", str(paths.project_root() / "output" / "fast"))
+    with contextlib.suppress(BrokenPipeError):
+        run_all(save=arguments.save, fast=arguments.fast, retrain=arguments.retrain)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""Experiments as data: each recipe says all that decides its result, and the result to expect of it."""
+
+import dataclasses
+import hashlib
+import json
+
+from emotion_detection import runs
+from emotion_detection.errors import UnknownNameError
+
+LAST_FROZEN_LAYER = {"top": "out_relu", "100": "block_11_expand", "whole": None}
+"""Regime → the last layer of MobileNetV2 that stays as ImageNet left it; None: every layer is trained."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmentation:
+    """Random changes of each Training face, drawn anew every epoch.
+
+    Args:
+        flip: whether to mirror every other face.
+        rotation_deg: largest rotation to either side.
+        shift: largest shift to either side, as a share of the width.
+        zoom: largest change of scale, as a share.
+        contrast: largest change of contrast, as a share.
+        brightness: largest change of brightness, as a share of the full range.
+    """
+
+    flip: bool = True
+    rotation_deg: float = 15.0
+    shift: float = 0.1
+    zoom: float = 0.1
+    contrast: float = 0.0
+    brightness: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Expected:
+    """The result to expect: accuracy in percent on a split, its spread, and the command that makes it."""
+
+    split: str
+    accuracy_percent: float
+    spread_points: float
+    command: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How to train one network.
+
+    Args:
+        name: snake-case name; runs are called `<name>-s<seed>`.
+        display_name: the name in figures and tables.
+        regime: which layers are trained: "top", "100" or "whole" (see `LAST_FROZEN_LAYER`).
+        input_px: side of the square picture that MobileNetV2 sees.
+        scaling: "symmetric" (pixels to [−1, 1], as the ImageNet weights expect) or "unit" (to [0, 1]).
+        head: "linear" (pooling, dropout, 7 logits) or "two_dense" (the older repository's 128-128-7).
+        dropout: share of features dropped in the head.
+        optimizer: "adamw", "sgd" (Nesterov momentum 0.9) or "rmsprop".
+        schedule: "cosine" (to zero, after a linear warm-up) or "constant".
+        warmup_epochs: epochs over which the learning rate rises from zero.
+        batch_norm_batches: batches of unchanged Training faces on which the batch-norm statistics are estimated anew
+            after each epoch; 0 keeps the moving averages of training.
+        augmentation: None lets the frozen part be computed once and cached.
+        weights: "imagenet", or None for random weights (tests only).
+        val_is_train_as_published: validate on the training rows, as the published 96.9 % did. Only for the audit.
+        expected: what to expect, or None as long as nothing was measured.
+    """
+
+    name: str
+    display_name: str
+    regime: str
+    epochs: int
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    input_px: int = 96
+    scaling: str = "symmetric"
+    head: str = "linear"
+    dropout: float = 0.2
+    optimizer: str = "adamw"
+    weight_decay: float = 0.01
+    schedule: str = "cosine"
+    warmup_epochs: float = 0.5
+    label_smoothing: float = 0.0
+    batch_norm_batches: int = 60
+    augmentation: Augmentation | None = None
+    weights: str | None = "imagenet"
+    val_is_train_as_published: bool = False
+    expected: Expected | None = None
+
+    @property
+    def last_frozen_layer(self) -> str | None:
+        """Name of the last frozen layer of MobileNetV2, or None."""
+        return LAST_FROZEN_LAYER[self.regime]
+
+    def settings(self) -> dict:
+        """Return what decides the result, as plain values (names and expectations left out)."""
+        values = dataclasses.asdict(self)
+        for key in ("display_name", "expected"):
+            del values[key]
+        return values
+
+    def key(self) -> str:
+        """Return a short hash of `settings()`; checkpoints of another version of a recipe are never resumed."""
+        return hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()[:12]
+
+
+TL_TOP = Recipe(
+    name="tl_top",
+    display_name="TL top",
+    regime="top",
+    epochs=40,
+    learning_rate=2e-3,
+)
+
+TL_100 = Recipe(
+    name="tl_100",
+    display_name="TL 100",
+    regime="100",
+    epochs=8,
+    dropout=0.4,
+    label_smoothing=0.1,
+)
+
+TL_WHOLE = Recipe(
+    name="tl_whole",
+    display_name="TL whole",
+    regime="whole",
+    epochs=10,
+    label_smoothing=0.1,
+    augmentation=Augmentation(contrast=0.2, brightness=0.1),
+)
+
+RECIPES = {recipe.name: recipe for recipe in (TL_TOP, TL_100, TL_WHOLE)}
+REGIMES = ("tl_top", "tl_100", "tl_whole")
+"""The three regimes of transfer learning, in the order in which figures show them."""
+
+
+def get_recipe(name: str) -> Recipe:
+    """Return the recipe of this name.
+
+    Raises:
+        UnknownNameError: there is none; the message names the nearest.
+    """
+    if name not in RECIPES:
+        raise UnknownNameError(f"There is no recipe {name!r}. {runs.nearest(name, list(RECIPES))}")
+    return RECIPES[name]
+
+
+def fast_version(recipe: Recipe) -> Recipe:
+    """Return a recipe that runs in seconds and shows only that the code works: one epoch, 48 px, random weights."""
+    return dataclasses.replace(
+        recipe, epochs=1, input_px=48, batch_size=32, weights=None, batch_norm_batches=4, warmup_epochs=0.0
+    )

@@ -1,0 +1,65 @@
+"""What a set-up needs and whether it is there: native libraries, data, weights, the face detector."""
+
+import importlib
+import sys
+
+from emotion_detection import cards, paths, runs
+
+NATIVE_MODULES = {"cv2": "OpenCV", "ai_edge_litert.interpreter": "LiteRT"}
+
+
+def missing_libraries() -> list[str]:
+    """Return a sentence for each native module that cannot be loaded, with what to install."""
+    sentences = []
+    for module, name in NATIVE_MODULES.items():
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            sentences.append(
+                f"{name} cannot be loaded: {error}. Install the library that is named: on Debian and Ubuntu "
+                "`apt install libglib2.0-0 libgomp1 libstdc++6` holds the usual ones; on Windows the "
+                "Microsoft Visual C++ Redistributable; on macOS nothing should be missing (reinstall Python)."
+            )
+    return sentences
+
+
+def setup_table():
+    """Return a DataFrame: what is needed, whether it is there, and what to do or use instead.
+
+    It names places, not paths, so that it reads the same on every machine.
+    """
+    import pandas as pd
+
+    from emotion_detection import faces
+
+    rows = [
+        ("FER2013", _found("fer2013.csv", "fer2013.csv.xz", "icml_face_data.csv", "train.csv"), "recorded numbers are shown"),
+        ("FER+ votes", _found("fer2013new.csv"), "recorded FER+ scores are shown"),
+        ("ImageNet weights", _found("mobilenet_v2_1.0_224_imagenet_no_top.weights.h5"), "Keras downloads them to train"),
+        ("YuNet face detector", faces.yunet_path() is not None, "OpenCV's Haar cascade finds faces"),
+        ("shipped network", cards.card_path().is_file(), "git checkout -- data/models"),
+        ("recorded runs", bool(runs.recorded()), "git checkout -- data/results"),
+    ]
+    table = pd.DataFrame(rows, columns=["what", "found", "if not"])
+    table["found"] = table["found"].map({True: "yes", False: "no"})
+    return table.set_index("what")
+
+
+def _found(*names: str) -> bool:
+    return paths.find_file(*names) is not None
+
+
+def main() -> None:
+    """Check native libraries and try to get YuNet once; exit 1 if something cannot be loaded."""
+    sentences = missing_libraries()
+    for sentence in sentences:
+        sys.stderr.write(sentence + "\n")
+    if sentences:
+        sys.exit(1)
+    from emotion_detection import faces
+
+    sys.stdout.write(faces.fetch_yunet() + "\n")
+
+
+if __name__ == "__main__":
+    main()
