@@ -82,7 +82,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ):
     """Score a run from its recorded predictions, or from its network with --recompute."""
-    from emotion_detection import evaluation, experiments
+    from emotion_detection import evaluation, experiments, reports
 
     usage = _split_name(split)
     loaded = runs.load_run(run)
@@ -92,7 +92,7 @@ def evaluate(
         usage = usage or ("PrivateTest" if loaded.is_final else "PublicTest")
         loaded = _recomputed(loaded, usage)
     scores = evaluation.scores(loaded, split=usage)
-    typer.echo(json.dumps(scores, indent=1) if as_json else evaluation.describe(scores))
+    typer.echo(json.dumps(scores, indent=1) if as_json else reports.describe(scores))
 
 
 def _split_name(split: str | None) -> str | None:

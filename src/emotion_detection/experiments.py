@@ -6,7 +6,6 @@ from emotion_detection import paths, recipes, runs
 from emotion_detection.datasets import FaceDataset, ferplus, load_fer2013, load_sample
 from emotion_detection.errors import MissingFileError
 
-SAMPLE_SOURCE = "drawn sample"
 FAST_FACES = 420
 FAST_BANNER = (
     "**FAST mode: the drawn sample, one epoch, random first weights.** "
@@ -28,11 +27,6 @@ def begin(*, fast: bool = False, retrain: bool = False):
     if retrain:
         return Markdown("**RETRAIN: the runs below are trained again on this machine.** This takes hours.")
     return Markdown("Numbers come from the recorded runs in `data/results/`.")
-
-
-def source(*, fast: bool = False) -> str:
-    """Return what `save_figure` is told about where the numbers come from."""
-    return SAMPLE_SOURCE if fast else "recorded run"
 
 
 def obtain(name: str, *, fast: bool = False, retrain: bool = False, final: bool = False) -> runs.Run:
@@ -71,6 +65,14 @@ def finalise(name: str, *, fast: bool = False) -> runs.Run:
 def fast_sample() -> FaceDataset:
     """Return the drawn faces that FAST mode trains on."""
     return load_sample(FAST_FACES, seed=0)
+
+
+def fer2013_or_sample() -> FaceDataset:
+    """Return FER2013 where it is found, else the drawn sample; its `name` says which."""
+    try:
+        return load_fer2013()
+    except MissingFileError:
+        return load_sample()
 
 
 def ferplus_labels(dataset: FaceDataset):

@@ -1,6 +1,7 @@
 """What a set-up needs and whether it is there: native libraries, data, weights, the face detector."""
 
 import importlib
+import importlib.metadata
 import sys
 
 from emotion_detection import cards, paths, runs
@@ -36,7 +37,7 @@ def setup_table():
         ("FER2013", _found("fer2013.csv", "fer2013.csv.xz", "icml_face_data.csv", "train.csv"), "recorded numbers are shown"),
         ("FER+ votes", _found("fer2013new.csv"), "recorded FER+ scores are shown"),
         ("ImageNet weights", _found("mobilenet_v2_1.0_224_imagenet_no_top.weights.h5"), "Keras downloads them to train"),
-        ("YuNet face detector", faces.yunet_path() is not None, "OpenCV's Haar cascade finds faces"),
+        ("YuNet face detector", faces.find_yunet() is not None, "OpenCV's Haar cascade finds faces"),
         ("shipped network", cards.card_path().is_file(), "git checkout -- data/models"),
         ("recorded runs", bool(runs.recorded()), "git checkout -- data/results"),
     ]
@@ -47,6 +48,15 @@ def setup_table():
 
 def _found(*names: str) -> bool:
     return paths.find_file(*names) is not None
+
+
+def versions_table():
+    """Return a DataFrame: the packages that decide results, and their versions here."""
+    import pandas as pd
+
+    names = ("tensorflow", "keras", "ai-edge-litert", "opencv-python-headless", "numpy", "pandas", "scikit-learn")
+    versions = [(name, importlib.metadata.version(name)) for name in names]
+    return pd.DataFrame(versions, columns=["package", "version"]).set_index("package")
 
 
 def main() -> None:

@@ -70,6 +70,7 @@ def train(
     *,
     seed: int = runs.SHIPPED_SEED,
     record: bool = True,
+    cache_features: bool = True,
     stop_after: int | None = None,
 ) -> runs.Run:
     """Train one network on Training, watch it on PublicTest, record the run.
@@ -82,6 +83,7 @@ def train(
         dataset: faces with the official split.
         seed: decides the head's first weights, the order of the faces, augmentation and dropout.
         record: whether to write `data/results/<run>/`.
+        cache_features: whether to compute the frozen part once, where the recipe allows it, or in every step.
         stop_after: leave after so many epochs as if interrupted (no record); for tests and staged runs.
 
     Raises:
@@ -89,11 +91,10 @@ def train(
         DataError: a split has no faces.
     """
     training, validation = _splits(recipe, dataset)
-    started = datetime.datetime.now(datetime.UTC)
     session = _Session(recipe, dataset, seed)
     inputs = {"train": training.pixels, "validation": validation.pixels}
     trained_part = session.model
-    if recipe.augmentation is None and recipe.regime in models.CACHE_POINT:
+    if cache_features and recipe.augmentation is None and recipe.regime in models.CACHE_POINT:
         frozen_part, trained_part = models.split_at(session.model, models.CACHE_POINT[recipe.regime])
         for part, faces in (("train", training), ("validation", validation)):
             inputs[part] = frozen_features(frozen_part, faces, recipe)
@@ -108,7 +109,7 @@ def train(
     session.close()
     logits = predict_logits(trained_part, inputs["validation"])
     predictions = {"PublicTest": runs.Predictions("PublicTest", validation.row, validation.emotion, logits)}
-    return _finish(session, history, predictions, dataset, started=started, record=record)
+    return _finish(session, history, predictions, dataset, record=record)
 
 
 def _splits(recipe: recipes.Recipe, dataset: FaceDataset) -> tuple[FaceDataset, FaceDataset]:
@@ -314,7 +315,7 @@ def _state(model: keras.Model) -> list:
     return [*model.weights, *model.optimizer.variables]
 
 
-def _finish(session: _Session, history: list[dict], predictions: dict, dataset, *, started, record: bool) -> runs.Run:
+def _finish(session: _Session, history: list[dict], predictions: dict, dataset, *, record: bool) -> runs.Run:
     """Keep the weights under `data/cache/weights/`, write the record, drop the checkpoint."""
     table = pd.DataFrame(history)
     info = {
@@ -335,7 +336,7 @@ def _finish(session: _Session, history: list[dict], predictions: dict, dataset, 
         "backend": session.key["backend"],
         "python": platform.python_version(),
         "hardware": hardware(),
-        "finished": started.replace(microsecond=0).isoformat() if not history else _now(),
+        "finished": _now(),
         "wall_time_s": round(float(table["seconds"].sum()), 1),
         "metrics": {"PublicTest": {"accuracy": history[-1]["val_accuracy"], "loss": history[-1]["val_loss"]}},
     }

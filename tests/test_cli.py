@@ -1,0 +1,136 @@
+"""The command line: what it prints, and exit codes 0 done, 1 a clear error, 2 usage."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from emotion_detection import __main__ as cli
+from emotion_detection import recipes, runs
+
+
+@pytest.fixture
+def call(capsys, monkeypatch):
+    """Call the command line in this process; return exit code, standard output, standard error."""
+
+    def _call(*arguments: str):
+        monkeypatch.setattr(sys, "argv", ["emotion_detection", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        captured = capsys.readouterr()
+        return stopped.value.code or 0, captured.out, captured.err
+
+    return _call
+
+
+def predictions(split: str, n: int = 140, seed: int = 0) -> runs.Predictions:
+    generator = np.random.default_rng(seed)
+    label = np.arange(n, dtype=np.int8) % 7
+    logits = generator.normal(size=(n, 7)).astype(np.float32)
+    logits[np.arange(n), label] += 1.5
+    return runs.Predictions(split, np.arange(n, dtype=np.int32), label, logits)
+
+
+@pytest.fixture
+def recorded(isolated):
+    """A made-up run, recorded in the test's own folder."""
+    info = {
+        "run": "tl_top-s0",
+        "recipe": recipes.TL_TOP.settings() | {"display_name": "TL top"},
+        "seed": 0,
+        "data": {"name": "drawn sample", "fingerprint": "0" * 64},
+        "metrics": {},
+        "temperature": 1.3,
+        "wall_time_s": 90.0,
+    }
+    history = pd.DataFrame({"epoch": [1], "loss": [1.5], "accuracy": [0.4]})
+    found = {split: predictions(split) for split in ("PublicTest", "PrivateTest")}
+    runs.write_run("tl_top", info, history, found)
+    return isolated
+
+
+def test_evaluate_json_is_one_object_with_the_promised_keys(recorded, call):
+    code, out, _ = call("evaluate", "tl_top", "--json")
+    scores = json.loads(out)
+    assert code == 0
+    promised = {"run", "split", "labels", "n", "accuracy", "accuracy_ci", "macro_f1", "f1", "n_deduplicated"}
+    assert promised | {"accuracy_deduplicated", "ferplus_strict", "ece"} <= set(scores)
+    assert (scores["run"], scores["split"], scores["n"]) == ("tl_top-s0", "PrivateTest", 140)
+    answer = predictions("PrivateTest")
+    assert scores["accuracy"] == pytest.approx((answer.predicted == answer.label).mean())
+
+
+def test_evaluate_reads_the_split_that_is_asked_for(recorded, call):
+    assert json.loads(call("evaluate", "tl_top", "--split", "public", "--json")[1])["split"] == "PublicTest"
+
+
+def test_runs_lists_what_is_recorded(recorded, call):
+    code, out, _ = call("runs")
+    assert code == 0
+    assert "tl_top-s0" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("evaluate", "tl_tip"), 1, "Did you mean 'tl_top-s0'"),
+        (("train", "tl_hole"), 1, "Did you mean 'tl_whole'"),
+        (("evaluate", "tl_top", "--split", "training"), 2, "public or private"),
+        (("evaluate",), 2, "Missing argument"),
+        (("analyse", "nowhere.jpg"), 1, "nowhere.jpg"),
+        (("data", "check"), 1, "data/README.md"),
+        (("evaluate", "tl_top", "--final"), 1, "FER2013"),
+        (("evaluate", "tl_top", "--recompute"), 1, "FER2013"),
+        (("unknown",), 2, "No such command"),
+    ],
+)
+def test_mistakes_are_answered_with_a_sentence_and_the_right_exit_code(recorded, call, arguments, code, said):
+    received, _, err = call(*arguments)
+    assert received == code
+    assert said in err
+    assert "Traceback" not in err
+
+
+def test_training_what_is_recorded_says_so_and_trains_nothing(recorded, call):
+    code, out, _ = call("train", "tl_top")
+    assert code == 0
+    assert "--retrain" in out
+
+
+@pytest.mark.parametrize("file", ["run.json", "history.csv", "predictions.npz"])
+@pytest.mark.parametrize("content", [b"", b"{", b"PK\x03\x04damaged", b'{"run": 1}'])
+def test_a_record_damaged_by_hand_is_named(recorded, call, file, content):
+    (runs.run_dir("tl_top") / file).write_bytes(content)
+    code, _, err = call("evaluate", "tl_top")
+    assert code == 1
+    assert file in err
+    assert "damaged" in err
+
+
+def test_a_record_with_a_missing_file_is_named(recorded, call):
+    (runs.run_dir("tl_top") / "predictions.npz").unlink()
+    code, _, err = call("evaluate", "tl_top")
+    assert code == 1
+    assert "predictions.npz" in err
+
+
+def test_an_interruption_while_recording_leaves_no_record(isolated, recorded, monkeypatch):
+    run = runs.load_run("tl_top")
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs.files, "write_text", killed)
+    with pytest.raises(KeyboardInterrupt):
+        runs.write_run("tl_100", run.info, run.history, run.predictions)
+    assert not runs.is_recorded("tl_100")
+    assert not list(runs.run_dir("tl_100").glob(".*"))
+
+
+def test_help_works_from_the_shell():
+    done = subprocess.run([sys.executable, "-m", "emotion_detection", "--help"], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert all(name in done.stdout for name in ("data", "runs", "train", "evaluate", "analyse"))

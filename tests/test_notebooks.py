@@ -1,0 +1,118 @@
+"""The notebooks: as committed (house rules), and run from top to bottom on the drawn sample."""
+
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from emotion_detection import notebooks, paths
+
+FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
+ALL = sorted(FOLDER.glob("*.ipynb"))
+MEGABYTE = 1_000_000
+
+
+@pytest.fixture(scope="module", params=ALL, ids=lambda path: path.stem)
+def committed(request):
+    return request.param, nbformat.read(request.param, as_version=4)
+
+
+def code_cells(notebook) -> list:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def text_of(output) -> str:
+    return json.dumps(output.get("data", {})) + output.get("text", "")
+
+
+def test_there_are_notebooks_with_numbers_in_their_names():
+    assert len(ALL) >= 4
+    assert all(re.fullmatch(r"\d\d_[a-z0-9_]+", path.stem) for path in ALL)
+
+
+def test_a_notebook_opens_with_title_aims_imports_and_parameters(committed):
+    _, notebook = committed
+    first, second, third = notebook.cells[:3]
+    assert first.source.startswith("# ")
+    assert all(part in first.source for part in ("What you'll do", "What you'll learn", "What you'll need"))
+    assert second.cell_type == "code"
+    assert "import" in second.source
+    assert third.metadata.tags == ["parameters"]
+    assert all(re.match(r"[A-Z_]+ = ", line) for line in third.source.splitlines())
+
+
+def test_a_notebook_ends_with_findings_and_a_link(committed):
+    _, notebook = committed
+    tail = "\n".join(cell.source for cell in notebook.cells[-3:])
+    assert "## What we found" in tail
+    link = re.search(r"\]\((\w+\.ipynb)\)", tail)
+    assert (FOLDER / link[1]).is_file()
+
+
+def test_a_notebook_only_imports_calls_and_shows(committed):
+    _, notebook = committed
+    assert len(notebook.cells) <= 30
+    for cell in code_cells(notebook):
+        assert len(cell.source.splitlines()) <= 12
+        assert not re.search(r"^\s*(class|def) |sys\.path|^\s*[!%]|[\"']\.{0,2}/|\.\./", cell.source, re.MULTILINE), cell.source
+
+
+def test_a_notebook_is_committed_executed_in_order_without_errors(committed):
+    _, notebook = committed
+    cells = [cell for cell in code_cells(notebook) if cell.source.strip()]
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert not any(output.output_type == "error" for output in outputs)
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+
+
+def test_a_notebook_holds_no_face_no_widget_no_machine_path_and_is_small(committed):
+    path, notebook = committed
+    assert path.stat().st_size < MEGABYTE
+    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+    assert notebook.metadata.kernelspec.name == notebooks.KERNEL
+    for cell in code_cells(notebook):
+        assert set(cell.metadata) <= {"tags"}
+        if "faces" in cell.metadata.get("tags", []):
+            assert cell.outputs == []
+        for output in cell.outputs:
+            assert "application/vnd.jupyter.widget-view+json" not in output.get("data", {})
+            text = {key: value for key, value in output.get("data", {}).items() if key != "image/png"}
+            assert not re.search(r"(?<![\w.-])/(work|tmp|root|home|Users)/", json.dumps(text) + output.get("text", ""))
+
+
+def test_each_figure_of_a_notebook_is_committed_with_its_numbers(committed):
+    _, notebook = committed
+    names = re.findall(r'save_figure\(figure, "(\w+)"', "\n".join(cell.source for cell in notebook.cells))
+    assert names
+    for name in names:
+        figures = FOLDER.parent / "figures"
+        assert (figures / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert "source" in json.loads((figures / f"{name}.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.notebook
+def test_all_notebooks_run_on_the_drawn_sample_and_write_beside_nothing_of_ours(tmp_path, monkeypatch):
+    monkeypatch.setenv("EMOTION_OUTPUT_DIR", str(tmp_path))
+    before = {path: path.stat().st_mtime_ns for path in sorted((paths.project_root() / "figures").iterdir())}
+    notebooks.run_all(fast=True)
+    values = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (tmp_path / "figures").glob("*.json")}
+    assert {path.stem for path in before} == set(values)
+    _check_fast_values(values)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def _check_fast_values(values: dict) -> None:
+    """Assert on the numbers plotted: they are those of the sample, and complete."""
+    counts = values["01_class_counts"]
+    assert counts["source"].startswith("drawn sample")
+    assert sum(counts["n"].values()) == 420
+    curves = values["03_learning_curves"]
+    assert [key for key in curves if key != "source"] == ["TL top", "TL 100", "TL whole"]
+    assert all(len(curve["epoch"]) == 1 for key, curve in curves.items() if key != "source")
+    f1 = values["05_f1_by_emotion"]
+    assert f1["source"].startswith("drawn sample")
+    matrix = values["05_confusion_matrix"]["counts"]
+    assert sum(map(sum, matrix)) == 42

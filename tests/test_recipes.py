@@ -1,0 +1,34 @@
+"""Recipes are plain data that identify what decides a result."""
+
+import dataclasses
+
+import pytest
+
+from emotion_detection import recipes
+from emotion_detection.errors import UnknownNameError
+
+
+def test_each_recipe_is_found_by_its_own_name():
+    assert all(recipes.get_recipe(name).name == name for name in recipes.RECIPES)
+    assert set(recipes.REGIMES) <= set(recipes.RECIPES)
+
+
+def test_an_unknown_recipe_is_answered_with_the_nearest_name():
+    with pytest.raises(UnknownNameError, match="'tl_hole'.*Did you mean 'tl_whole'"):
+        recipes.get_recipe("tl_hole")
+
+
+def test_the_key_changes_with_what_decides_the_result_and_with_nothing_else():
+    recipe = recipes.TL_WHOLE
+    assert dataclasses.replace(recipe, dropout=0.3).key() != recipe.key()
+    assert dataclasses.replace(recipe, display_name="another", expected=None).key() == recipe.key()
+
+
+def test_no_recipe_validates_on_training_rows_unless_its_field_says_so():
+    assert not any(recipe.val_is_train_as_published for recipe in recipes.RECIPES.values())
+
+
+def test_each_expected_result_names_its_spread_and_command():
+    for recipe in recipes.RECIPES.values():
+        assert recipe.expected.spread_points > 0
+        assert recipe.name in recipe.expected.command

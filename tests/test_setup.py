@@ -1,0 +1,67 @@
+"""What installs the project agrees with itself."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def requirements() -> list[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return project["project"]["dependencies"] + project["dependency-groups"]["dev"]
+
+
+def test_environment_yml_lists_the_same_packages_as_pyproject():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    conda = [entry for entry in environment["dependencies"] if isinstance(entry, str)]
+    pip = next(entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
+    assert sorted(pip) == sorted([*requirements(), "-e ."])
+    python = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["requires-python"]
+    assert conda == [f"python {python}", "pip"]
+    assert environment["channels"] == ["conda-forge"]
+
+
+def test_the_lock_pins_every_package_with_hashes_and_names_no_index():
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    assert not re.search(r"index-url|find-links|https?://", lock)
+    entries = re.split(r"\n(?=\S)", lock)
+    pinned = {re.match(r"[\w.-]+", entry)[0].lower().replace("_", "-"): entry for entry in entries if "==" in entry}
+    assert all("--hash=sha256:" in entry for entry in pinned.values())
+    wanted = {re.match(r"[\w.-]+", requirement)[0].lower() for requirement in requirements()}
+    assert wanted <= set(pinned)
+
+
+def test_opencv_stays_below_5_and_has_no_window_toolkit():
+    opencv = [requirement for requirement in requirements() if requirement.startswith("opencv")]
+    assert len(opencv) == 1
+    assert opencv[0].startswith("opencv-python-headless")
+    assert opencv[0].endswith("<5")
+
+
+def test_make_alone_explains_every_target():
+    printed = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    targets = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)[1].split()
+    assert all(f"make {target} " in printed for target in targets)
+
+
+def test_looking_at_recorded_runs_needs_no_tensorflow():
+    code = (
+        "import sys, emotion_detection.experiments, emotion_detection.figures, emotion_detection.reports as reports;"
+        "reports.runs_table();"
+        "sys.exit(', '.join({'tensorflow', 'keras'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_file_names_a_place_on_the_machine_it_was_written_on():
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    texts = [ROOT / name for name in listed if name.endswith((".py", ".md", ".ipynb", ".json", ".csv", ".toml", ".yml"))]
+    pattern = re.compile(r"(?<![\w.-])/(work|tmp|root|home|farm)/(?!.*example)")
+    guilty = [path.name for path in texts if path.is_file() and pattern.search(path.read_text(encoding="utf-8"))]
+    assert guilty == []

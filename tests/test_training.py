@@ -1,0 +1,118 @@
+"""Training: exact resume, no overlap, cached features that change nothing, honest records."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from emotion_detection import final, models, recipes, runs, training
+from emotion_detection.datasets import FaceDataset, load_sample
+from emotion_detection.errors import DataError, MissingFileError, OverlapError
+
+
+def small(regime: str, **changes) -> recipes.Recipe:
+    recipe = {"top": recipes.TL_TOP, "100": recipes.TL_100, "whole": recipes.TL_WHOLE}[regime]
+    return dataclasses.replace(recipes.fast_version(recipe), **({"epochs": 3, "batch_norm_batches": 1} | changes))
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return load_sample(140, seed=0)
+
+
+def history_of(run: runs.Run) -> np.ndarray:
+    return run.history.drop(columns="seconds").to_numpy()
+
+
+@pytest.mark.parametrize("regime", ["top", "whole"])
+def test_an_interrupted_run_ends_with_the_history_of_an_uninterrupted_one(isolated, faces, regime):
+    recipe = small(regime)
+    whole = training.train(recipe, faces, seed=1, record=False)
+    for path in (isolated / "data" / "cache" / "checkpoints").iterdir():
+        path.unlink()
+    for stop in (1, 2):
+        with pytest.raises(KeyboardInterrupt):
+            training.train(recipe, faces, seed=1, stop_after=stop)
+    resumed = training.train(recipe, faces, seed=1)
+    assert np.array_equal(history_of(whole), history_of(resumed))
+    assert np.array_equal(whole.predictions["PublicTest"].logits, resumed.predictions["PublicTest"].logits)
+
+
+def test_cached_frozen_features_give_the_result_of_the_full_network(isolated, faces):
+    recipe = small("top")
+    cached = training.train(recipe, faces, record=False)
+    for path in (isolated / "data" / "cache" / "checkpoints").iterdir():
+        path.unlink()
+    full = training.train(recipe, faces, record=False, cache_features=False)
+    assert history_of(cached) == pytest.approx(history_of(full), abs=1e-4)
+
+
+def test_training_and_validation_rows_may_not_overlap(isolated, faces):
+    row = np.array(faces.row)
+    row[np.flatnonzero(faces.usage == "PublicTest")[:2]] = row[np.flatnonzero(faces.usage == "Training")[:2]]
+    overlapping = FaceDataset(faces.pixels, faces.emotion, faces.usage, row)
+    with pytest.raises(OverlapError, match="2 rows are in both"):
+        training.train(small("top"), overlapping, record=False)
+
+
+def test_faces_without_labels_are_refused(isolated, faces):
+    emotion = np.array(faces.emotion)
+    emotion[faces.usage == "PublicTest"] = -1
+    with pytest.raises(DataError, match="without a label"):
+        training.train(small("top"), FaceDataset(faces.pixels, emotion, faces.usage, faces.row), record=False)
+
+
+def test_a_record_appears_whole_and_can_be_finalised_once(isolated, faces):
+    trained = training.train(small("top"), faces)
+    loaded = runs.load_run("tl_top")
+    assert loaded.info == trained.info
+    assert not loaded.is_final
+    labels = faces.emotion.copy()
+    done = final.finalise("tl_top", faces, labels_ferplus=labels)
+    assert done.is_final
+    reread = runs.load_run("tl_top")
+    scored = reread.predictions["PrivateTest"]
+    expected = float((scored.predicted == scored.label).mean())
+    assert reread.info["metrics"]["PrivateTest"]["accuracy"] == pytest.approx(expected)
+    assert reread.info["ferplus"]["PrivateTest"]["accuracy"] == pytest.approx(expected)
+    with pytest.raises(DataError, match="reported once"):
+        final.finalise("tl_top", faces)
+
+
+def test_finalising_on_other_data_is_refused(isolated, faces):
+    training.train(small("top", epochs=1), faces)
+    with pytest.raises(DataError, match="was trained on data"):
+        final.finalise("tl_top", load_sample(140, seed=9))
+
+
+def test_recomputing_a_run_whose_network_is_not_here_says_so(isolated, faces):
+    training.train(small("top", epochs=1), faces)
+    training.weights_path("tl_top").unlink()
+    with pytest.raises(MissingFileError, match="is not on this machine"):
+        final.recompute("tl_top", faces, split="PublicTest")
+
+
+def test_reestimated_statistics_are_the_means_over_the_batches(faces):
+    model = models.build_model(small("whole"), seed=0)
+    layer = model.get_layer("Conv1_bn") if "Conv1_bn" in [each.name for each in model.layers] else None
+    layer = layer or next(each for each in models.batch_norm_layers(model))
+    inputs = faces.pixels[:64]
+    training.reestimate_batch_norm(model, inputs, n_batches=1)
+    import keras
+
+    before = keras.Model(model.input, layer.input)(inputs[..., None])
+    activations = np.asarray(before)
+    assert np.asarray(layer.moving_mean) == pytest.approx(activations.mean(axis=(0, 1, 2)), abs=1e-3)
+    assert np.asarray(layer.moving_variance) == pytest.approx(activations.var(axis=(0, 1, 2)), rel=1e-2, abs=1e-3)
+    assert layer.momentum == pytest.approx(0.999)
+
+
+def test_batches_depend_on_seed_and_epoch_alone(faces):
+    recipe = small("whole")
+
+    def batch(seed, epoch):
+        return training.FaceBatches(faces.pixels, faces.emotion, recipe=recipe, seed=seed, epoch=epoch)[1]
+
+    assert np.array_equal(batch(0, 2)[0], batch(0, 2)[0])
+    assert not np.array_equal(batch(0, 2)[0], batch(0, 3)[0])
+    assert not np.array_equal(batch(0, 2)[1], batch(1, 2)[1])
