@@ -36,7 +36,10 @@ def lab(tmp_path_factory):
     arguments = ["--no-browser", "--allow-root", "--IdentityProvider.token=", f"--ServerApp.port={port}"]
     environment = os.environ | {"JUPYTER_CONFIG_DIR": str(folder / "config"), "EMOTION_OUTPUT_DIR": str(folder / "out")}
     command = [sys.executable, "-m", "jupyter", "lab", *arguments, f"--ServerApp.root_dir={folder / 'notebooks'}"]
-    with (folder / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log, env=environment) as server:
+    with (
+        (folder / "log").open("w") as log,
+        subprocess.Popen(command, stdout=log, stderr=log, env=environment) as server,
+    ):
         try:
             _wait_for(f"http://127.0.0.1:{port}/api/status", folder / "log")
             yield f"http://127.0.0.1:{port}"

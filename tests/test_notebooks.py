@@ -56,7 +56,9 @@ def test_a_notebook_only_imports_calls_and_shows(committed):
     assert len(notebook.cells) <= 30
     for cell in code_cells(notebook):
         assert len(cell.source.splitlines()) <= 12
-        assert not re.search(r"^\s*(class|def) |sys\.path|^\s*[!%]|[\"']\.{0,2}/|\.\./", cell.source, re.MULTILINE), cell.source
+        assert not re.search(r"^\s*(class|def) |sys\.path|^\s*[!%]|[\"']\.{0,2}/|\.\./", cell.source, re.MULTILINE), (
+            cell.source
+        )
 
 
 def test_a_notebook_is_committed_executed_in_order_without_errors(committed):

@@ -14,7 +14,7 @@ def test_each_recipe_is_found_by_its_own_name():
 
 
 def test_an_unknown_recipe_is_answered_with_the_nearest_name():
-    with pytest.raises(UnknownNameError, match="'tl_hole'.*Did you mean 'tl_whole'"):
+    with pytest.raises(UnknownNameError, match=r"'tl_hole'.*Did you mean 'tl_whole'"):
         recipes.get_recipe("tl_hole")
 
 

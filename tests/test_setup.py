@@ -60,8 +60,12 @@ def test_looking_at_recorded_runs_needs_no_tensorflow():
 
 
 def test_no_file_names_a_place_on_the_machine_it_was_written_on():
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
-    texts = [ROOT / name for name in listed if name.endswith((".py", ".md", ".ipynb", ".json", ".csv", ".toml", ".yml"))]
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    )
+    texts = [
+        ROOT / name for name in listed if name.endswith((".py", ".md", ".ipynb", ".json", ".csv", ".toml", ".yml"))
+    ]
     pattern = re.compile(r"(?<![\w.-])/(work|tmp|root|home|farm)/(?!.*example)")
     guilty = [path.name for path in texts if path.is_file() and pattern.search(path.read_text(encoding="utf-8"))]
     assert guilty == []

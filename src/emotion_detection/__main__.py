@@ -63,7 +63,9 @@ def train(
     chosen = recipes.get_recipe(recipe)
     name = f"{recipe}-s{seed}"
     if runs.is_recorded(name) and not retrain:
-        typer.echo(f"{name} is recorded already (see `runs`). To train it again: train {recipe} --seed {seed} --retrain")
+        typer.echo(
+            f"{name} is recorded already (see `runs`). To train it again: train {recipe} --seed {seed} --retrain"
+        )
         return
     from emotion_detection import training
     from emotion_detection.datasets import load_fer2013
@@ -110,7 +112,9 @@ def _recomputed(run: runs.Run, usage: str) -> runs.Run:
     from emotion_detection.datasets import load_fer2013
 
     if usage == "PrivateTest" and not run.is_final:
-        raise UnknownNameError(f"{run.name} is not final: PrivateTest is first predicted by `evaluate {run.name} --final`.")
+        raise UnknownNameError(
+            f"{run.name} is not final: PrivateTest is first predicted by `evaluate {run.name} --final`."
+        )
     dataset = load_fer2013()
     predictions = final.recompute(run.name, dataset, split=usage)
     info = dict(run.info)

@@ -26,9 +26,7 @@ def augment(faces: np.ndarray, settings: Augmentation, *, size_px: int, rng: np.
     changed = np.empty((len(faces), size_px, size_px), np.uint8)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     for index, face in enumerate(faces):
-        warped = cv2.warpAffine(
-            face, matrices[index], (size_px, size_px), flags=flags, borderMode=cv2.BORDER_REPLICATE
-        )
+        warped = cv2.warpAffine(face, matrices[index], (size_px, size_px), flags=flags, borderMode=cv2.BORDER_REPLICATE)
         if settings.contrast or settings.brightness:
             levels = np.clip(np.arange(256) * gain[index] + bias[index], 0, 255).astype(np.uint8)
             warped = cv2.LUT(warped, levels)

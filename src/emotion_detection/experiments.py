@@ -86,4 +86,6 @@ def _fer2013_for(name: str) -> FaceDataset:
     try:
         return load_fer2013()
     except MissingFileError as error:
-        raise MissingFileError(f"The run {name!r} is not recorded here, and training it needs FER2013. {error}") from error
+        raise MissingFileError(
+            f"The run {name!r} is not recorded here, and training it needs FER2013. {error}"
+        ) from error

@@ -28,9 +28,10 @@ SIGNIFICANT_DIGITS = 6
 RECORDED_RUN = "recorded run"
 RECORDED_SUMMARY = "recorded summary"
 REAL_DATA = "FER2013"
+PORTRAIT = "public-domain portrait"
 SAMPLE = "drawn sample"
 FAST = "drawn sample, one epoch"
-SOURCES = (RECORDED_RUN, RECORDED_SUMMARY, REAL_DATA, SAMPLE, FAST)
+SOURCES = (RECORDED_RUN, RECORDED_SUMMARY, REAL_DATA, PORTRAIT, SAMPLE, FAST)
 """What a figure may be made from; those of the drawn sample carry a banner."""
 
 NAME = re.compile(r"[0-9a-z][0-9a-z_]*")

@@ -5,7 +5,7 @@ import datetime
 
 import numpy as np
 
-from emotion_detection import evaluation, cards, paths, runs
+from emotion_detection import cards, evaluation, paths, runs
 from emotion_detection.datasets import FaceDataset
 from emotion_detection.errors import DataError, MissingFileError
 
@@ -42,7 +42,8 @@ def finalise(name: str, dataset: FaceDataset, *, labels_ferplus: np.ndarray | No
     info["final"] = {"at": datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()}
     if labels_ferplus is not None:
         info["ferplus"] = {
-            split: evaluation.ferplus_strict(values, labels_ferplus[values.row]) for split, values in predictions.items()
+            split: evaluation.ferplus_strict(values, labels_ferplus[values.row])
+            for split, values in predictions.items()
         }
     runs.write_run(run.name, info, run.history, predictions)
     return dataclasses.replace(run, info=info, predictions=predictions)

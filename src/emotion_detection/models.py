@@ -113,9 +113,7 @@ def split_at(model: keras.Model, layer_name: str) -> tuple[keras.Model, keras.Mo
 
 def batch_norm_layers(model: keras.Model) -> list[keras.layers.Layer]:
     """Return the batch-norm layers that are trained (the frozen ones keep their statistics)."""
-    return [
-        layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
-    ]
+    return [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable]
 
 
 def save_model(model: keras.Model, path: Path) -> Path:

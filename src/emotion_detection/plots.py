@@ -9,11 +9,13 @@ import matplotlib
 import matplotlib.axes
 import matplotlib.colors
 import matplotlib.figure
+import matplotlib.patches
 import matplotlib.ticker
 import numpy as np
 import pandas as pd
 
 from emotion_detection import evaluation
+from emotion_detection.datasets import FaceDataset
 from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
 
 STYLE = {
@@ -309,6 +311,69 @@ def cost_plot(costs: pd.DataFrame, figure: matplotlib.figure.Figure, *, hardware
     axes.invert_yaxis()
     _suptitle(figure, f"Training time{f' on {hardware}' if hardware else ''}")
     return {"hardware": hardware, "costs": costs}
+
+
+@_styled
+def face_grid(dataset: FaceDataset, figure: matplotlib.figure.Figure, *, per_emotion: int = 7, seed: int = 0) -> dict:
+    """Show randomly chosen faces, a row per emotion.
+
+    Not for committed output when the faces are FER2013's: its pictures are not ours to publish.
+
+    Args:
+        dataset: faces to choose from.
+        figure: empty, about as wide as high.
+        per_emotion: number of faces in a row.
+        seed: decides which.
+    """
+    grid = figure.subplots(len(EMOTIONS), per_emotion, squeeze=False)
+    generator = np.random.default_rng(seed)
+    rows = []
+    for index, emotion in enumerate(EMOTIONS):
+        chosen = generator.permutation(np.flatnonzero(dataset.emotion == index))[:per_emotion]
+        for axes, face in zip(grid[index], dataset.pixels[chosen], strict=False):
+            axes.imshow(face, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        label = {"rotation": 0, "ha": "right", "va": "center", "color": "#222222"}
+        grid[index, 0].set_ylabel(DISPLAY_NAMES[emotion], **label)
+        rows.append(dataset.row[chosen].tolist())
+    for axes in grid.flat:
+        axes.grid(visible=False)
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+    _suptitle(figure, f"Faces from: {dataset.name}")
+    return {"name": dataset.name, "rows": dict(zip(EMOTIONS, rows, strict=True))}
+
+
+@_styled
+def first_answer(
+    frame_bgr: np.ndarray, crop: np.ndarray, probabilities: np.ndarray, figure: matplotlib.figure.Figure, *, box
+) -> dict:
+    """Show the way from a picture to an answer: the face found, the 48×48 grey crop, seven probabilities.
+
+    Args:
+        frame_bgr: uint8 array (h, w, 3), BGR, 0–255.
+        crop: uint8 array (48, 48), grey: what the network sees.
+        probabilities: float array (7,), in the order of `EMOTIONS`.
+        figure: empty, about two and a half times as wide as high.
+        box: the face, with `x`, `y`, `width` and `height` in pixels of the frame.
+    """
+    left, middle, right = figure.subplots(1, 3, gridspec_kw={"width_ratios": [1, 1, 1.3]})
+    left.imshow(np.ascontiguousarray(frame_bgr[..., ::-1]))
+    left.add_patch(
+        matplotlib.patches.Rectangle((box.x, box.y), box.width, box.height, fill=False, color="white", linewidth=2)
+    )
+    middle.imshow(crop, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    for axes, title in ((left, "the face is found"), (middle, "48×48 grey pixels")):
+        axes.set_title(title)
+        axes.set(xticks=[], yticks=[])
+        axes.grid(visible=False)
+        axes.spines[:].set_visible(False)
+    bars = right.barh(NAMES, probabilities, color=[COLORS[emotion] for emotion in EMOTIONS])
+    right.bar_label(bars, labels=[f"{100 * value:.0f} %" for value in probabilities], padding=3)
+    right.invert_yaxis()
+    right.set(xlim=(0, 1.15), title="probabilities")
+    right.xaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0, decimals=0, symbol=" %"))
+    right.grid(visible=False, axis="y")
+    return {"probabilities": dict(zip(EMOTIONS, np.asarray(probabilities, float), strict=True))}
 
 
 def _suptitle(figure: matplotlib.figure.Figure, text: str) -> None:

@@ -1,5 +1,6 @@
 """Words and tables made from recorded runs: the terminal's, the README's, the model card's."""
 
+import itertools
 import logging
 import re
 from pathlib import Path
@@ -51,7 +52,8 @@ def describe(scores: dict) -> str:
         f"{scores['run']} on {scores['split']} ({scores['labels']} labels, n = {scores['n']:,})",
         f"  accuracy           {percent(scores['accuracy'])}  (95 % interval {100 * low:.1f}–{100 * high:.1f})",
         f"  macro-F1           {scores['macro_f1']:.3f}  ({f1_low:.3f}–{f1_high:.3f})",
-        "  F1 per emotion     " + ", ".join(f"{DISPLAY_NAMES[name]} {value:.2f}" for name, value in scores["f1"].items()),
+        "  F1 per emotion     "
+        + ", ".join(f"{DISPLAY_NAMES[name]} {value:.2f}" for name, value in scores["f1"].items()),
     ]
     if scores["accuracy_deduplicated"] is not None:
         lines += [
@@ -93,6 +95,25 @@ def regimes_table(found: list[runs.Run]) -> pd.DataFrame:
                 "Learning rate": f"{recipe['learning_rate']:g}",
                 "Augmented": "yes" if recipe["augmentation"] else "no",
                 "PublicTest accuracy": percent(run.info["metrics"]["PublicTest"]["accuracy"]),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def comparisons(found: list[runs.Run], *, split: str) -> pd.DataFrame:
+    """Compare each run with the one before it on the same faces: points ahead, paired interval, exact McNemar test."""
+    lines = []
+    for before, after in itertools.pairwise(found):
+        result = evaluation.compare(after.predictions[split], before.predictions[split])
+        low, high = result.difference_ci
+        lines.append(
+            {
+                "Compared": f"{evaluation.display_name(after)} against {evaluation.display_name(before)}",
+                "Points ahead": f"{100 * result.difference:+.1f}",
+                "95 % interval": f"{100 * low:+.1f} to {100 * high:+.1f}",
+                "Only the first right": f"{result.only_first:,} faces",
+                "Only the second right": f"{result.only_second:,} faces",
+                "McNemar p": f"{result.p_value:.1g}",
             }
         )
     return pd.DataFrame(lines)
@@ -163,8 +184,8 @@ def _settings(recipe: recipes.Recipe) -> str:
     )
     if augmentation is not None:
         text += (
-            f"; flips, rotations up to {augmentation.rotation_deg:g}°, shifts up to {augmentation.shift:.0%}, zoom up to "
-            f"{augmentation.zoom:.0%}, contrast up to {augmentation.contrast:.0%}, brightness up to "
+            f"; flips, rotations up to {augmentation.rotation_deg:g}°, shifts up to {augmentation.shift:.0%}, zoom up "
+            f"to {augmentation.zoom:.0%}, contrast up to {augmentation.contrast:.0%}, brightness up to "
             f"{augmentation.brightness:.0%}"
         )
     return text
@@ -206,11 +227,10 @@ counted as an error. Expected calibration error at the temperature above: {ece}.
 {f1}
 ## Limits
 
-- **What it learned from**: posed or searched-for web photographs of 2013, cut to 48×48 grey pixels. Other cameras, poses,
-  light and crops do worse; profile views and covered faces were hardly seen.
-- **Label noise**: FER2013's labels agree with the FER+ strict majority on about two thirds of PrivateTest. Fear, Sad and
-  Disgust are the least reliable, in the data and in this network; Disgust has 55 faces in PrivateTest, so its figures
-  are rough.
+- **What it learned from**: posed or searched-for web photographs of 2013, cut to 48×48 grey pixels. Other cameras,
+  poses, light and crops do worse; profile views and covered faces were hardly seen.
+- **Label noise**: FER2013's labels agree with the FER+ strict majority on about two thirds of PrivateTest. The
+  labels of Fear, Disgust and Sad are the least reliable; Disgust has 55 faces in PrivateTest, so its figures are rough.
 - **Groups not measured**: nothing is known about differences by age, gender, skin colour or culture. FER2013 does not
   record them, and they are likely.
 - **An expression is not a feeling.** The network names what a posed face is usually called, not what a person feels. Do

@@ -34,9 +34,17 @@ def setup_table():
     from emotion_detection import faces
 
     rows = [
-        ("FER2013", _found("fer2013.csv", "fer2013.csv.xz", "icml_face_data.csv", "train.csv"), "recorded numbers are shown"),
+        (
+            "FER2013",
+            _found("fer2013.csv", "fer2013.csv.xz", "icml_face_data.csv", "train.csv"),
+            "recorded numbers are shown",
+        ),
         ("FER+ votes", _found("fer2013new.csv"), "recorded FER+ scores are shown"),
-        ("ImageNet weights", _found("mobilenet_v2_1.0_224_imagenet_no_top.weights.h5"), "Keras downloads them to train"),
+        (
+            "ImageNet weights",
+            _found("mobilenet_v2_1.0_224_imagenet_no_top.weights.h5"),
+            "Keras downloads them to train",
+        ),
         ("YuNet face detector", faces.find_yunet() is not None, "OpenCV's Haar cascade finds faces"),
         ("shipped network", cards.card_path().is_file(), "git checkout -- data/models"),
         ("recorded runs", bool(runs.recorded()), "git checkout -- data/results"),

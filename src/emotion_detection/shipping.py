@@ -57,11 +57,13 @@ def _card(run: runs.Run, network_files: list, difference: float) -> dict:
         "recipe": recipe.name,
         "classes": list(EMOTIONS),
         "input": "uint8 (n, 48, 48, 1) grey",
-        "outputs": {"logits": "float32 (n, 7)", "features": "float32 (n, 1280)", "feature_map": "float32 (n, 3, 3, 1280)"},
+        "outputs": {
+            "logits": "float32 (n, 7)",
+            "features": "float32 (n, 1280)",
+            "feature_map": "float32 (n, 3, 3, 1280)",
+        },
         "temperature": run.info["temperature"],
         "parameters": run.info["parameters"]["all"],
         "litert_largest_difference": round(difference, 5),
-        "files": {
-            path.name: {"sha256": files.sha256(path), "bytes": path.stat().st_size} for path in network_files
-        },
+        "files": {path.name: {"sha256": files.sha256(path), "bytes": path.stat().st_size} for path in network_files},
     }

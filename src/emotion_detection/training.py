@@ -1,6 +1,5 @@
 """Run a recipe: seeds, cached frozen features, a checkpoint every epoch, exact resume, an atomic run record."""
 
-import dataclasses
 import datetime
 import hashlib
 import importlib.metadata
@@ -18,7 +17,7 @@ from tqdm.auto import tqdm
 
 from emotion_detection import augmentation, files, models, paths, recipes, runs
 from emotion_detection.datasets import FaceDataset
-from emotion_detection.errors import DataError, MissingFileError, OverlapError
+from emotion_detection.errors import DataError, OverlapError
 
 log = logging.getLogger(__name__)
 
@@ -59,9 +58,9 @@ class FaceBatches:
         if self.recipe.augmentation is None:
             return self.inputs[rows][..., None]
         rng = np.random.default_rng([self.seed, self.epoch, index])
-        return augmentation.augment(
-            self.inputs[rows], self.recipe.augmentation, size_px=self.recipe.input_px, rng=rng
-        )[..., None]
+        return augmentation.augment(self.inputs[rows], self.recipe.augmentation, size_px=self.recipe.input_px, rng=rng)[
+            ..., None
+        ]
 
 
 def train(
@@ -132,7 +131,7 @@ def _splits(recipe: recipes.Recipe, dataset: FaceDataset) -> tuple[FaceDataset, 
 
 
 def _compile(model: keras.Model, recipe: recipes.Recipe, *, steps_per_epoch: int) -> None:
-    """Compile with the recipe's optimiser and schedule; XLA only where it helps (on the CPU it is seven times slower)."""
+    """Compile with the recipe's optimiser and schedule; XLA only on JAX (on the CPU it is several times slower)."""
     rate = _schedule(recipe, steps_per_epoch)
     if recipe.optimizer == "adamw":
         optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
@@ -214,15 +213,36 @@ def reestimate_batch_norm(model: keras.Model, inputs: np.ndarray, *, n_batches: 
     if not layers:
         return
     momenta = [layer.momentum for layer in layers]
-    order = np.random.default_rng([seed, 7]).permutation(len(inputs))
-    batches = [rows for start in range(n_batches) if len(rows := order[start * 64 : (start + 1) * 64])]
-    for count, rows in enumerate(batches):
-        for layer in layers:
-            layer.momentum = count / (count + 1)
-        batch = inputs[np.sort(rows)]
-        model(batch[..., None] if batch.dtype == np.uint8 else batch, training=True)
+    for layer in layers:
+        layer.momentum = 0.0  # each batch then leaves its own statistics behind
+    statistics = [variable for layer in layers for variable in (layer.moving_mean, layer.moving_variance)]
+    sums = [np.zeros(variable.shape) for variable in statistics]
+    forward, batches = _compiled_forward(model), _batches_of_64(inputs, n_batches, seed)
+    for batch in batches:
+        forward(batch)
+        for total, variable in zip(sums, statistics, strict=True):
+            total += keras.ops.convert_to_numpy(variable)
+    for total, variable in zip(sums, statistics, strict=True):
+        variable.assign(total / len(batches))
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
+
+
+def _batches_of_64(inputs: np.ndarray, n_batches: int, seed: int) -> list[np.ndarray]:
+    """Return up to `n_batches` full batches of random inputs (one smaller batch if there are fewer than 64)."""
+    order = np.random.default_rng([seed, 7]).permutation(len(inputs))
+    chosen = [np.sort(order[start * 64 : (start + 1) * 64]) for start in range(n_batches)]
+    batches = [inputs[rows] for rows in chosen if len(rows) == min(64, len(inputs))]
+    return [batch[..., None] if batch.dtype == np.uint8 else batch for batch in batches]
+
+
+def _compiled_forward(model: keras.Model):
+    """Return a function that runs the network in training mode; as a graph on TensorFlow, where that is much faster."""
+    if keras.backend.backend() != "tensorflow":
+        return lambda batch: model(batch, training=True)
+    import tensorflow as tf
+
+    return tf.function(lambda batch: model(batch, training=True))
 
 
 def predict_logits(model: keras.Model, inputs: np.ndarray, *, progress: str | None = None) -> np.ndarray:

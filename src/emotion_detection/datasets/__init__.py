@@ -2,5 +2,7 @@
 
 from emotion_detection.datasets.dataset import SPLITS, FaceDataset
 from emotion_detection.datasets.fer2013 import load_fer2013
+from emotion_detection.datasets.ferplus import load_ferplus
+from emotion_detection.datasets.sample import load_sample
 
-__all__ = ["SPLITS", "FaceDataset", "load_fer2013"]
+__all__ = ["SPLITS", "FaceDataset", "load_fer2013", "load_ferplus", "load_sample"]

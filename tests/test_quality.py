@@ -1,0 +1,89 @@
+"""Duplicates, leaks, conflicting labels, constant pictures and near twins."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from emotion_detection.datasets import quality
+from emotion_detection.datasets.sample import load_sample
+
+
+@pytest.fixture(scope="module")
+def faces():
+    """140 drawn faces with planted faults; row numbers begin at 1000.
+
+    PublicTest's first face is Training's first, PrivateTest's first a brighter copy of Training's second with noise,
+    PrivateTest's second a constant picture; Training's third and fourth are identical with different labels.
+    """
+    sample = load_sample(140, seed=5)
+    pixels, emotion = sample.pixels.copy(), sample.emotion.copy()
+    at = {split: np.flatnonzero(sample.usage == split) for split in ("Training", "PublicTest", "PrivateTest")}
+    training, public, private = at["Training"], at["PublicTest"], at["PrivateTest"]
+    pixels[public[0]], emotion[public[0]] = pixels[training[0]], emotion[training[0]]
+    noise = np.random.default_rng(0).normal(10, 2, (48, 48))
+    pixels[private[0]] = np.clip(pixels[training[1]] * 0.9 + noise, 0, 255)
+    pixels[private[1]] = 77
+    pixels[training[3]] = pixels[training[2]]
+    emotion[training[2]], emotion[training[3]] = 0, 1
+    row = np.arange(1000, 1140, dtype=np.int32)
+    return dataclasses.replace(sample, pixels=pixels, emotion=emotion, row=row), training, public, private
+
+
+def test_identical_pictures_form_groups(faces):
+    dataset, training, public, _ = faces
+    groups = {tuple(sorted(group.tolist())) for group in quality.identical_groups(dataset)}
+    assert groups == {tuple(sorted((training[0], public[0]))), (training[2], training[3])}
+
+
+def test_groups_across_splits_and_with_conflicting_labels_are_told_apart(faces):
+    dataset, training, public, _ = faces
+    (across,) = quality.groups_across_splits(dataset)
+    assert set(across) == {training[0], public[0]}
+    (conflicting,) = quality.groups_with_conflicting_labels(dataset)
+    assert set(conflicting) == {training[2], training[3]}
+
+
+def test_constant_pictures_are_given_by_row(faces):
+    dataset, _, _, private = faces
+    assert quality.constant_pictures(dataset).tolist() == [private[1] + 1000]
+
+
+def test_twins_are_rows_of_the_test_splits_and_near_includes_identical(faces):
+    dataset, _, public, private = faces
+    found = quality.twins(dataset)
+    assert found["PublicTest_identical"].tolist() == [public[0] + 1000]
+    assert public[0] + 1000 in found["PublicTest_near"]
+    assert found["PrivateTest_identical"].tolist() == []
+    assert private[0] + 1000 in found["PrivateTest_near"]
+    assert all(rows.dtype == np.int32 for rows in found.values())
+
+
+def test_correlation_agrees_with_numpy_across_block_borders(faces, monkeypatch):
+    dataset, _, public, _ = faces
+    monkeypatch.setattr(quality, "BLOCK_FACES", 7)
+    reference = dataset.training.pixels
+    highest = quality.highest_correlation(dataset.pixels[public[:3]], reference)
+    flat = reference.reshape(len(reference), -1)
+    expected = [max(np.corrcoef(dataset.pixels[p].ravel(), other)[0, 1] for other in flat) for p in public[:3]]
+    np.testing.assert_allclose(highest, expected, atol=1e-4)
+
+
+def test_a_constant_picture_correlates_with_nothing(faces):
+    dataset, _, _, private = faces
+    assert quality.highest_correlation(dataset.pixels[private[1:2]], dataset.training.pixels)[0] == 0
+
+
+def test_the_leak_table_gives_shares_of_the_split(faces):
+    dataset, _, _, _ = faces
+    table = quality.leak_table(dataset).set_index(["split", "twin"])
+    assert table.loc[("PublicTest", "identical"), "n"] == 1
+    assert table.loc[("PublicTest", "identical"), "share"] == pytest.approx(1 / len(dataset.public_test))
+
+
+@pytest.mark.fer2013
+def test_the_real_set_has_the_known_faults(fer2013):
+    private = fer2013.private_test
+    identical = quality.has_identical_twin(private.pixels, fer2013.training.pixels)
+    assert identical.mean() == pytest.approx(0.081, abs=0.002)
+    assert len(quality.constant_pictures(fer2013)) in (12, 13)  # one of them is among the rows that are not bit-exact
