@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -116,6 +117,8 @@ def _recomputed(run: runs.Run, usage: str) -> runs.Run:
             f"{run.name} is not final: PrivateTest is first predicted by `evaluate {run.name} --final`."
         )
     dataset = load_fer2013()
+    if dataset.fingerprint != run.info["data"]["fingerprint"]:
+        typer.echo("Warning: this copy of FER2013 is not the one that the run was trained on.", err=True)
     predictions = final.recompute(run.name, dataset, split=usage)
     info = dict(run.info)
     labels = experiments.ferplus_labels(dataset)
@@ -168,6 +171,7 @@ def analyse(
 
 def main() -> None:
     """Run the command line: 0 done, 1 a clear error, 2 usage."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # no start-up messages of TensorFlow
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
         app()

@@ -29,9 +29,16 @@ def execute(path: Path, output: Path, *, fast: bool = False, retrain: bool = Fal
     """Run one notebook through papermill with FAST and RETRAIN set, in the notebooks' folder."""
     import papermill
 
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # the kernel inherits it: no start-up messages of TensorFlow
     parameters = {key: True for key, value in (("FAST", fast), ("RETRAIN", retrain)) if value}
     papermill.execute_notebook(
-        path, output, parameters=parameters, kernel_name=KERNEL, cwd=path.parent, progress_bar=False, log_output=False
+        path,
+        output,
+        parameters=parameters,
+        kernel_name=KERNEL,
+        cwd=path.parent,
+        progress_bar=False,
+        extra_arguments=["--log-level=ERROR"],
     )
 
 
