@@ -160,6 +160,12 @@ def test_yunet_asked_for_by_name_is_never_replaced(isolated):
         faces.load_detector("yunet")
 
 
+def test_an_opencv_without_cascades_is_explained(monkeypatch):
+    monkeypatch.delattr(cv2, "CascadeClassifier")
+    with pytest.raises(MissingFileError, match="below 5"):
+        faces.load_detector("haar")
+
+
 def test_an_unknown_detector_is_refused():
     with pytest.raises(UnknownNameError, match="auto, yunet, haar"):
         faces.load_detector("dlib")

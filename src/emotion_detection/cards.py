@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from emotion_detection import files, paths, runs
+from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
 
 SHIPPED = "emotion_mobilenetv2"
@@ -16,24 +17,16 @@ def card_path(network: str = SHIPPED) -> Path:
 
 
 def read_card(network: str = SHIPPED) -> dict:
-    """Return the card of a shipped network.
+    """Return the card of a shipped network, as `check_against_card` describes it.
 
     Raises:
         MissingFileError: there is none.
-        DataError: it is not valid JSON.
+        DataError: it is damaged.
     """
     path = card_path(network)
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise MissingFileError(
-            f"The model card {paths.displayed(path)} does not exist. Restore it: git checkout -- data/models"
-        ) from error
-    except ValueError as error:
-        raise DataError(
-            f"The model card {paths.displayed(path)} is not valid JSON ({error}). "
-            "Restore it: git checkout -- data/models"
-        ) from error
+    if not path.is_file():
+        raise _missing(path, "model card")
+    return _read_card(path)
 
 
 def is_shipped(run: str) -> bool:
@@ -41,26 +34,60 @@ def is_shipped(run: str) -> bool:
     return card_path().is_file() and read_card().get("run") == runs.full_name(run)
 
 
-def check_file(path: Path) -> dict | None:
-    """Check a network's file against the card beside it; return the card, or None where the file has no card.
+def check_against_card(path: Path) -> dict:
+    """Compare a network's file with the model card of the same name beside it.
+
+    Args:
+        path: a `.tflite` or `.keras` file.
+
+    Returns:
+        The card: `name`, `run`, `classes`, `input`, `temperature`, `files` (name → `sha256`, `bytes`).
 
     Raises:
-        MissingFileError: the file does not exist.
-        DataError: the file's SHA-256 is not the card's.
+        MissingFileError: the network or its card is missing.
+        DataError: the card is damaged or of another kind of network, or the file's SHA-256 is not the card's.
     """
     path = Path(path)
-    if not path.is_file():
-        raise MissingFileError(
-            f"The network {paths.displayed(path)} does not exist. Restore it: git checkout -- data/models"
-        )
-    if not path.with_suffix(".json").is_file():
-        return None
-    card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    card_file = path.with_suffix(".json")
+    for needed, what in ((path, "network"), (card_file, "model card")):
+        if not needed.is_file():
+            raise _missing(needed, what)
+    card = _read_card(card_file)
     expected = card["files"].get(path.name, {}).get("sha256")
     received = files.sha256(path)
-    if expected and received != expected:
+    if received != expected:
         raise DataError(
-            f"The network {paths.displayed(path)} is damaged: its SHA-256 is {received[:12]}…, the model card says "
-            f"{expected[:12]}…. Restore it: git checkout -- data/models"
+            f"The network {paths.displayed(path)} is damaged: its SHA-256 is {received[:12]}…, its model card says "
+            f"{str(expected)[:12]}… ({path.stat().st_size:,} bytes). Restore it: git checkout -- data/models"
         )
     return card
+
+
+def _missing(path: Path, what: str) -> MissingFileError:
+    return MissingFileError(
+        f"The {what} {paths.displayed(path)} is missing. The shipped networks lie in data/models/: restore them "
+        f"(git checkout -- data/models), or pass the path of another network with its card beside it."
+    )
+
+
+def _read_card(path: Path) -> dict:
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise _damaged_card(path, f"it is not valid JSON ({error})") from error
+    if not isinstance(card, dict) or not isinstance(card.get("files"), dict):
+        raise _damaged_card(path, "it has no table of files")
+    if not all(isinstance(entry, dict) for entry in card["files"].values()):
+        raise _damaged_card(path, "its table of files holds something other than sha256 and bytes")
+    temperature = card.get("temperature")
+    if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not temperature > 0:
+        raise _damaged_card(path, f"its temperature is {temperature!r}, expected a number above 0")
+    if card.get("classes") != list(EMOTIONS):
+        raise _damaged_card(path, f"its classes are {card.get('classes')}, expected {list(EMOTIONS)}")
+    return card
+
+
+def _damaged_card(path: Path, received: str) -> DataError:
+    return DataError(
+        f"The model card {paths.displayed(path)} cannot be used: {received}. Restore it: git checkout -- data/models"
+    )

@@ -1,6 +1,5 @@
 """`EmotionClassifier`: the shipped network on LiteRT, from face crops to seven probabilities, without TensorFlow."""
 
-import json
 import os
 import threading
 from collections.abc import Sequence
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import tqdm
 
-from emotion_detection import cards, files, paths, preprocessing
+from emotion_detection import cards, paths, preprocessing
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
 
@@ -33,7 +32,7 @@ class EmotionClassifier:
     Args:
         path: a LiteRT network from uint8 faces (n, 48, 48, 1) to outputs named as in `OUTPUTS`.
         temperature: what logits are divided by before softmax; above 1 makes answers less sure.
-        metadata: the model card's machine-readable half, as `check_against_card` returns it.
+        metadata: the model card's machine-readable half, as `cards.check_against_card` returns it.
 
     Raises:
         DataError: the file is no such network, or the temperature is not positive.
@@ -69,7 +68,7 @@ class EmotionClassifier:
             DataError: the network or its card is damaged.
         """
         path = Path(path) if path is not None else paths.models_dir() / f"{cards.SHIPPED}.tflite"
-        card = check_against_card(path)
+        card = cards.check_against_card(path)
         return cls(path, temperature=card["temperature"], metadata=card)
 
     def predict_proba(self, faces: Faces) -> np.ndarray:
@@ -127,61 +126,6 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     scaled = logits.astype(np.float64)
     exponentials = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
-
-
-def check_against_card(path: Path) -> dict:
-    """Compare a network's file with the model card of the same name beside it.
-
-    Args:
-        path: a `.tflite` or `.keras` file.
-
-    Returns:
-        The card: `name`, `run`, `classes`, `input`, `temperature`, `files` (name → `sha256`, `bytes`).
-
-    Raises:
-        MissingFileError: the network or its card is missing.
-        DataError: the card is damaged or of another kind of network, or the file's SHA-256 is not the card's.
-    """
-    path = Path(path)
-    card_path = path.with_suffix(".json")
-    for needed, what in ((path, "network"), (card_path, "model card")):
-        if not needed.is_file():
-            raise MissingFileError(
-                f"The {what} {paths.displayed(needed)} is missing. The shipped networks lie in data/models/: restore "
-                f"them (git checkout -- data/models), or pass the path of another network with its card beside it."
-            )
-    card = _read_card(card_path)
-    expected = card["files"].get(path.name, {}).get("sha256")
-    received = files.sha256(path)
-    if received != expected:
-        raise DataError(
-            f"The network {paths.displayed(path)} is damaged: its SHA-256 is {received[:12]}…, its model card says "
-            f"{str(expected)[:12]}… ({path.stat().st_size:,} bytes). Restore it: git checkout -- data/models"
-        )
-    return card
-
-
-def _read_card(path: Path) -> dict:
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise _damaged_card(path, f"it is not valid JSON ({error})") from error
-    if not isinstance(card, dict) or not isinstance(card.get("files"), dict):
-        raise _damaged_card(path, "it has no table of files")
-    if not all(isinstance(entry, dict) for entry in card["files"].values()):
-        raise _damaged_card(path, "its table of files holds something other than sha256 and bytes")
-    temperature = card.get("temperature")
-    if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not temperature > 0:
-        raise _damaged_card(path, f"its temperature is {temperature!r}, expected a number above 0")
-    if card.get("classes") != list(EMOTIONS):
-        raise _damaged_card(path, f"its classes are {card.get('classes')}, expected {list(EMOTIONS)}")
-    return card
-
-
-def _damaged_card(path: Path, received: str) -> DataError:
-    return DataError(
-        f"The model card {paths.displayed(path)} cannot be used: {received}. Restore it: git checkout -- data/models"
-    )
 
 
 def _open_network(path: Path):

@@ -67,13 +67,9 @@ def recompute(name: str, dataset: FaceDataset, *, split: str) -> runs.Prediction
 
 
 def _shipped_logits(faces: FaceDataset) -> np.ndarray:
-    from tqdm.auto import tqdm
-
     from emotion_detection.classifier import EmotionClassifier
 
-    classifier = EmotionClassifier.load()
-    starts = tqdm(range(0, len(faces), 32), desc="shipped network", unit="batch")
-    return np.concatenate([classifier.logits(faces.pixels[start : start + 32]) for start in starts])
+    return EmotionClassifier.load().logits(faces.pixels)
 
 
 def _cached_logits(name: str, faces: FaceDataset) -> np.ndarray:

@@ -130,7 +130,10 @@ def load_network(path: Path) -> keras.Model:
         MissingFileError: the file does not exist.
         DataError: the file is damaged, or not a Keras network.
     """
-    cards.check_file(path)
+    if Path(path).with_suffix(".json").is_file():
+        cards.check_against_card(path)
+    elif not Path(path).is_file():
+        raise MissingFileError(f"There is no network {paths.displayed(path)}. Pass the path of a .keras file.")
     try:
         return keras.saving.load_model(path, safe_mode=True, compile=False)
     except Exception as error:  # zipfile, h5py, json and Keras each raise their own

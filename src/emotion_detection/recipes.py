@@ -115,7 +115,7 @@ TL_100 = Recipe(
     name="tl_100",
     display_name="TL 100",
     regime="100",
-    epochs=8,
+    epochs=6,
     dropout=0.4,
     label_smoothing=0.1,
 )

@@ -186,7 +186,7 @@ def _read_history(path: Path) -> pd.DataFrame:
 
 def _read_predictions(path: Path) -> dict[str, Predictions]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
     except FileNotFoundError as error:
         raise MissingFileError(f"{_damaged(path, 'the file is missing')}") from error
