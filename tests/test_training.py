@@ -107,6 +107,17 @@ def test_reestimated_statistics_are_the_means_over_the_batches(faces):
     assert layer.momentum == pytest.approx(0.999)
 
 
+def test_the_history_holds_means_over_all_training_faces(isolated, faces):
+    """With a learning rate of zero and no dropout, that is the loss of the first weights on every face."""
+    recipe = small("top", epochs=1, dropout=0.0, learning_rate=0.0, schedule="constant", label_smoothing=0.0)
+    run = training.train(recipe, faces, record=False)
+    model = models.build_model(recipe, seed=0)
+    logits = training.predict_logits(model, faces.training.pixels)
+    expected = training._loss_and_accuracy(logits, faces.training.emotion)
+    assert run.history.loc[0, ["loss", "accuracy"]].tolist() == pytest.approx(expected, abs=1e-4)
+    assert run.history.loc[0, "objective"] == pytest.approx(expected[0], abs=1e-4)
+
+
 def test_batches_depend_on_seed_and_epoch_alone(faces):
     recipe = small("whole")
 

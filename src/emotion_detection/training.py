@@ -1,5 +1,6 @@
 """Run a recipe: seeds, cached frozen features, a checkpoint every epoch, exact resume, an atomic run record."""
 
+import collections
 import datetime
 import hashlib
 import importlib.metadata
@@ -170,24 +171,33 @@ def _run_epoch(model, inputs: dict, labels: dict, session: "_Session", *, epoch:
     _reseed_dropout(model, session.seed, epoch)
     batches = FaceBatches(inputs["train"], labels["train"], recipe=recipe, seed=session.seed, epoch=epoch)
     bar = session.progress_bar(len(batches), epoch)
-    model.reset_metrics()
-    for index in range(len(batches)):
-        logs = model.train_on_batch(*batches[index], return_dict=True)
-        bar.update()
+    logs = _train_on_all(model, batches, bar)
     if recipe.batch_norm_batches:
         reestimate_batch_norm(model, inputs["train"], n_batches=recipe.batch_norm_batches, seed=session.seed)
     validation = _loss_and_accuracy(predict_logits(model, inputs["validation"]), labels["validation"])
     bar.set_postfix(PublicTest=f"{validation[1]:.1%}")
     return {
         "epoch": epoch + 1,
-        "loss": float(logs["cross_entropy"]),
-        "accuracy": float(logs["accuracy"]),
-        "objective": float(logs["loss"]),
+        "loss": logs["cross_entropy"],
+        "accuracy": logs["accuracy"],
+        "objective": logs["loss"],
         "val_loss": validation[0],
         "val_accuracy": validation[1],
         "learning_rate": float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)),
         "seconds": time.perf_counter() - began,
     }
+
+
+def _train_on_all(model: keras.Model, batches: FaceBatches, bar: tqdm) -> dict[str, float]:
+    """Train on each batch once; return the metrics' means over the faces (Keras resets its own at every batch)."""
+    sums, faces = collections.Counter(), 0
+    for index in range(len(batches)):
+        inputs, targets = batches[index]
+        logs = model.train_on_batch(inputs, targets, return_dict=True)
+        sums.update({name: float(value) * len(targets) for name, value in logs.items()})
+        faces += len(targets)
+        bar.update()
+    return {name: total / faces for name, total in sums.items()}
 
 
 def _reseed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
