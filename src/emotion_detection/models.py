@@ -117,9 +117,10 @@ def batch_norm_layers(model: keras.Model) -> list[keras.layers.Layer]:
 
 
 def save_model(model: keras.Model, path: Path) -> Path:
-    """Save a network as `.keras`, atomically."""
+    """Save a network as `.keras`, without the optimiser's state, atomically."""
+    uncompiled = keras.Model(model.input, model.output, name=model.name)
     with files.written_beside(Path(path)) as temporary:
-        model.save(temporary)
+        uncompiled.save(temporary)
     return Path(path)
 
 

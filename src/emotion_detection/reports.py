@@ -100,6 +100,23 @@ def regimes_table(found: list[runs.Run]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def last_epochs(found: list[runs.Run]) -> pd.DataFrame:
+    """Return each run's accuracy after its last epoch, on Training while learning and on PublicTest, and the gap."""
+    lines = []
+    for run in found:
+        last = run.history.iloc[-1]
+        seen = None if pd.isna(last["accuracy"]) else last["accuracy"]
+        lines.append(
+            {
+                "Regime": evaluation.display_name(run),
+                "Training, while learning": "not recorded" if seen is None else percent(seen),
+                "PublicTest": percent(last["val_accuracy"]),
+                "Gap": "–" if seen is None else f"{100 * (seen - last['val_accuracy']):+.1f} points",
+            }
+        )
+    return pd.DataFrame(lines)
+
+
 def comparisons(found: list[runs.Run], *, split: str) -> pd.DataFrame:
     """Compare each run with the one before it on the same faces: points ahead, paired interval, exact McNemar test."""
     lines = []

@@ -1,7 +1,5 @@
 """Put a finished network into `data/models/`: `.keras`, `.tflite` and the machine-readable half of the model card."""
 
-import shutil
-
 import numpy as np
 
 from emotion_detection import cards, export, files, models, paths, recipes, runs, training
@@ -33,9 +31,8 @@ def ship(name: str, dataset: FaceDataset) -> dict:
     folder = paths.models_dir()
     folder.mkdir(parents=True, exist_ok=True)
     keras_file, litert_file = folder / f"{cards.SHIPPED}.keras", folder / f"{cards.SHIPPED}.tflite"
-    with files.written_beside(keras_file) as temporary:
-        shutil.copyfile(trained, temporary)
     model = models.load_network(trained)
+    models.save_model(model, keras_file)
     export.export_litert(model, litert_file)
     faces = np.asarray(dataset.public_test.pixels[:200])
     difference = export.parity(model, litert_file, faces)
