@@ -34,7 +34,7 @@ figures: $(READY)  ## the main job: run all notebooks in order and redraw figure
 	@$(BIN)/python -m emotion_detection.notebooks $(call flag,$(FAST),--fast) $(call flag,$(RETRAIN),--retrain)
 
 notebooks: $(READY)  ## run all notebooks and save them executed; rewrite the tables of README and model card
-	@$(BIN)/python -m emotion_detection.notebooks --save $(call flag,$(RETRAIN),--retrain)
+	@$(BIN)/python -m emotion_detection.notebooks --save
 	@$(BIN)/python -m emotion_detection report
 
 test: $(READY)  ## run the tests (those that need FER2013 run when it is found)
@@ -52,6 +52,6 @@ lab: $(READY)  ## open JupyterLab on notebooks/
 lint: $(READY)  ## check style with ruff
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-clean:  ## delete caches and output (not .venv, not data/raw/, not recorded runs)
-	rm -rf data/cache output .pytest_cache .ruff_cache .benchmarks
+clean:  ## delete caches and output (not .venv, data/raw/, recorded runs or the weights of runs trained here)
+	rm -rf data/cache/fer2013 data/cache/features data/cache/checkpoints output .pytest_cache .ruff_cache .benchmarks
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

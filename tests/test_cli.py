@@ -17,6 +17,7 @@ def call(capsys, monkeypatch):
     """Call the command line in this process; return exit code, standard output, standard error."""
 
     def _call(*arguments: str):
+        monkeypatch.setenv("COLUMNS", "200")
         monkeypatch.setattr(sys, "argv", ["emotion_detection", *arguments])
         with pytest.raises(SystemExit) as stopped:
             cli.main()
@@ -44,6 +45,7 @@ def recorded(isolated):
         "data": {"name": "drawn sample", "fingerprint": "0" * 64},
         "metrics": {},
         "temperature": 1.3,
+        "final": {"at": "2026-01-01T00:00:00+00:00"},
         "wall_time_s": 90.0,
     }
     history = pd.DataFrame({"epoch": [1], "loss": [1.5], "accuracy": [0.4]})
@@ -82,8 +84,8 @@ def test_runs_lists_what_is_recorded(recorded, call):
         (("evaluate",), 2, "Missing argument"),
         (("analyse", "nowhere.jpg"), 1, "nowhere.jpg"),
         (("data", "check"), 1, "data/README.md"),
-        (("evaluate", "tl_top", "--final"), 1, "FER2013"),
-        (("evaluate", "tl_top", "--recompute"), 1, "FER2013"),
+        (("evaluate", "tl_top", "--final"), 1, "reported once"),
+        (("evaluate", "tl_top", "--recompute"), 1, "is not on this machine"),
         (("unknown",), 2, "No such command"),
     ],
 )
@@ -110,6 +112,37 @@ def test_a_record_damaged_by_hand_is_named(recorded, call, file, content):
     assert "damaged" in err
 
 
+@pytest.mark.parametrize(
+    ("key", "value"), [("temperature", "abc"), ("temperature", 0), ("data", 3), ("ferplus", {"PublicTest": {}})]
+)
+def test_a_record_with_a_value_of_another_kind_is_named(recorded, call, key, value):
+    path = runs.run_dir("tl_top") / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    code, _, err = call("evaluate", "tl_top")
+    assert code == 1
+    assert f"{key} is" in err
+
+
+def test_a_record_with_a_label_outside_the_classes_is_named(recorded, call):
+    run = runs.load_run("tl_top")
+    run.predictions["PrivateTest"].label[0] = 9
+    runs.write_predictions(runs.run_dir("tl_top") / "predictions.npz", run.predictions)
+    code, _, err = call("evaluate", "tl_top")
+    assert code == 1
+    assert "labels outside 0–6" in err
+
+
+def test_a_place_that_cannot_be_written_is_named(isolated, call, monkeypatch):
+    def refused(*arguments, **keywords):
+        raise PermissionError(13, "Permission denied", "table.csv")
+
+    monkeypatch.setattr("emotion_detection.analysis.analyse_pictures", refused)
+    code, _, err = call("analyse", "face.jpg")
+    assert code == 1
+    assert "table.csv" in err
+    assert "Permission denied" in err
+
+
 def test_a_record_with_a_missing_file_is_named(recorded, call):
     (runs.run_dir("tl_top") / "predictions.npz").unlink()
     code, _, err = call("evaluate", "tl_top")
@@ -127,7 +160,11 @@ def test_an_interruption_while_recording_leaves_no_record(isolated, recorded, mo
     with pytest.raises(KeyboardInterrupt):
         runs.write_run("tl_100", run.info, run.history, run.predictions)
     assert not runs.is_recorded("tl_100")
-    assert not list(runs.run_dir("tl_100").glob(".*"))
+    with pytest.raises(KeyboardInterrupt):
+        runs.write_run("tl_top", run.info, run.history, {})
+    assert runs.load_run("tl_top").is_final
+    assert runs.recorded() == ["tl_top-s0"]
+    assert [path.name for path in runs.run_dir("tl_top").parent.iterdir()] == ["tl_top-s0"]
 
 
 def test_help_works_from_the_shell():

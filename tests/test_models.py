@@ -1,12 +1,14 @@
 """The networks: input stage, regimes, where weights come from."""
 
 import dataclasses
+import json
 
 import keras
 import numpy as np
 import pytest
 
 from emotion_detection import models, recipes
+from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
 
 
@@ -100,6 +102,7 @@ def test_a_damaged_network_is_refused_with_a_sentence(isolated):
 def test_a_network_that_is_not_the_one_on_its_card_is_refused(isolated):
     path = isolated / "network.keras"
     path.write_bytes(b"changed")
-    path.with_suffix(".json").write_text('{"files": {"network.keras": {"sha256": "00ff"}}}')
+    card = {"files": {path.name: {"sha256": "00ff"}}, "temperature": 1.0, "classes": list(EMOTIONS)}
+    path.with_suffix(".json").write_text(json.dumps(card))
     with pytest.raises(DataError, match="SHA-256"):
         models.load_network(path)

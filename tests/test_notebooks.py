@@ -77,6 +77,7 @@ def test_a_notebook_holds_no_face_no_widget_no_machine_path_and_is_small(committ
     assert notebook.metadata.kernelspec.name == notebooks.KERNEL
     for cell in code_cells(notebook):
         assert set(cell.metadata) <= {"tags"}
+        assert "face_grid" not in cell.source or "faces" in cell.metadata.tags
         if "faces" in cell.metadata.get("tags", []):
             assert cell.outputs == []
         for output in cell.outputs:

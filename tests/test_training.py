@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from emotion_detection import final, models, recipes, runs, training
+from emotion_detection import cards, files, final, models, recipes, runs, training
 from emotion_detection.datasets import FaceDataset, load_sample
+from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError, OverlapError
 
 
@@ -79,6 +80,25 @@ def test_a_record_appears_whole_and_can_be_finalised_once(isolated, faces):
         final.finalise("tl_top", faces)
 
 
+def test_finalising_uses_the_trained_network_even_if_another_of_its_name_is_shipped(isolated, faces):
+    run = training.train(small("top", epochs=1), faces)
+    card = {"run": run.name, "finished": "earlier", "files": {}, "temperature": 1.0, "classes": list(EMOTIONS)}
+    files.write_json(cards.card_path(), card)
+    assert not cards.is_shipped(run)
+    model = models.load_network(runs.weights_path(run.name))
+    expected = training.predict_logits(model, faces.private_test.pixels)
+    assert np.array_equal(final.finalise(run.name, faces).predictions["PrivateTest"].logits, expected)
+
+
+def test_a_damaged_checkpoint_is_not_resumed(isolated, faces, caplog):
+    with pytest.raises(KeyboardInterrupt):
+        training.train(small("top"), faces, stop_after=1)
+    checkpoint = next((isolated / "data" / "cache" / "checkpoints").iterdir())
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    assert len(training.train(small("top"), faces, record=False).history) == 3
+    assert "is damaged" in caplog.text
+
+
 def test_finalising_on_other_data_is_refused(isolated, faces):
     training.train(small("top", epochs=1), faces)
     with pytest.raises(DataError, match="was trained on data"):
@@ -87,9 +107,9 @@ def test_finalising_on_other_data_is_refused(isolated, faces):
 
 def test_recomputing_a_run_whose_network_is_not_here_says_so(isolated, faces):
     training.train(small("top", epochs=1), faces)
-    training.weights_path("tl_top").unlink()
+    runs.weights_path("tl_top").unlink()
     with pytest.raises(MissingFileError, match="is not on this machine"):
-        final.recompute("tl_top", faces, split="PublicTest")
+        final.recompute(runs.load_run("tl_top"), faces, split="PublicTest")
 
 
 def test_reestimated_statistics_are_the_means_over_the_batches(faces):

@@ -57,7 +57,9 @@ def list_runs():
 @app.command()
 def train(
     recipe: Annotated[str, typer.Argument(help=f"One of: {', '.join(recipes.RECIPES)}")],
-    seed: Annotated[int, typer.Option(min=0, help="Decides first weights, order, augmentation.")] = runs.SHIPPED_SEED,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**31 - 1, help="Decides first weights, order, augmentation.")
+    ] = runs.SHIPPED_SEED,
     retrain: Annotated[bool, typer.Option("--retrain", help="Train even if the run is recorded.")] = False,
 ):
     """Train a recipe on FER2013 and record the run; goes on where it was interrupted."""
@@ -116,15 +118,16 @@ def _recomputed(run: runs.Run, usage: str) -> runs.Run:
         raise UnknownNameError(
             f"{run.name} is not final: PrivateTest is first predicted by `evaluate {run.name} --final`."
         )
+    final.require_network(run)
     dataset = load_fer2013()
     if dataset.fingerprint != run.info["data"]["fingerprint"]:
         typer.echo("Warning: this copy of FER2013 is not the one that the run was trained on.", err=True)
-    predictions = final.recompute(run.name, dataset, split=usage)
+    predictions = final.recompute(run, dataset, split=usage)
     info = dict(run.info)
     labels = experiments.ferplus_labels(dataset)
     if labels is not None:
         info["ferplus"] = info.get("ferplus", {}) | {
-            usage: evaluation.ferplus_strict(predictions, labels[predictions.row])
+            usage: evaluation.ferplus_strict(predictions, labels[predictions.row]) | {"source": "recomputed"}
         }
     return dataclasses.replace(run, info=info, predictions={**run.predictions, usage: predictions})
 
@@ -164,9 +167,12 @@ def analyse(
         analysis.write_csv(table, csv)
     if annotated is not None:
         analysis.write_annotated(table, annotated)
-    typer.echo(table.round(3).to_string(index=False) if len(table) else "No face was found.")
+    if len(table):
+        typer.echo(table.round(3).to_string(index=False))
     for picture in without_face:
         typer.echo(f"No face was found in {picture}. Try a larger or more frontal picture.", err=True)
+    if without_face:
+        raise typer.Exit(1)
 
 
 def main() -> None:
@@ -177,6 +183,10 @@ def main() -> None:
         app()
     except ProjectError as error:
         typer.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        place = f"{error.filename} " if error.filename else ""
+        typer.echo(f"Error: {place}cannot be read or written ({error.strerror or error}). Check the path.", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         typer.echo("Interrupted. What was finished is kept; the same command goes on from there.", err=True)

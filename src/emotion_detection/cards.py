@@ -29,9 +29,12 @@ def read_card(network: str = SHIPPED) -> dict:
     return _read_card(path)
 
 
-def is_shipped(run: str) -> bool:
-    """Return whether the network of this run is the shipped one."""
-    return card_path().is_file() and read_card().get("run") == runs.full_name(run)
+def is_shipped(run: runs.Run) -> bool:
+    """Return whether the shipped network is this run's: the same name, trained at the same time."""
+    if not card_path().is_file():
+        return False
+    card = read_card()
+    return (card.get("run"), card.get("finished")) == (run.name, run.info.get("finished"))
 
 
 def check_against_card(path: Path) -> dict:

@@ -439,6 +439,9 @@ def _twins_of(run: Run, notes: list[str]) -> dict[str, np.ndarray] | None:
     if isinstance(run.info["recipe"], dict) and run.info["recipe"].get("val_is_train_as_published"):
         notes.append("Not a result: the faces called PublicTest are the training rows themselves.")
         return None
+    if any("row numbers are positions" in note for note in run.info["data"].get("notes", ())):
+        notes.append("The copy of FER2013 has no official row numbers, so no score without twins.")
+        return None
     try:
         return load_twins()
     except MissingFileError as error:
@@ -452,8 +455,10 @@ def _recorded_ferplus(run: Run, split: str, notes: list[str]) -> dict:
     if recorded is None:
         notes.append(f"run.json holds no FER+ score on {split}.")
         return {"ferplus_strict": None, "ferplus_source": None}
-    notes.append("The FER+ score is the one recorded in run.json: FER+ votes are not part of a record.")
-    return {"ferplus_strict": {key: recorded[key] for key in ("n", "accuracy")}, "ferplus_source": "recorded"}
+    origin = recorded.get("source", "recorded")
+    if origin == "recorded":
+        notes.append("The FER+ score is the one recorded in run.json: FER+ votes are not part of a record.")
+    return {"ferplus_strict": {key: recorded[key] for key in ("n", "accuracy")}, "ferplus_source": origin}
 
 
 def _calibration(run: Run, predictions: Predictions, temperature: float | None, notes: list[str]) -> dict:

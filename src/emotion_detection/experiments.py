@@ -3,7 +3,7 @@
 import os
 
 from emotion_detection import paths, recipes, runs
-from emotion_detection.datasets import FaceDataset, ferplus, load_fer2013, load_sample
+from emotion_detection.datasets import FaceDataset, ferplus, load_fer2013, load_sample, readers
 from emotion_detection.errors import MissingFileError
 
 FAST_FACES = 420
@@ -57,6 +57,8 @@ def finalise(name: str, *, fast: bool = False) -> runs.Run:
     """Predict PrivateTest for a finished run and record it, with FER+ scores where the votes are at hand."""
     from emotion_detection import final
 
+    final.check_not_final(runs.load_run(name))
+
     dataset = fast_sample() if fast else load_fer2013()
     labels = None if fast else ferplus_labels(dataset)
     return final.finalise(name, dataset, labels_ferplus=labels)
@@ -76,8 +78,12 @@ def fer2013_or_sample() -> FaceDataset:
 
 
 def ferplus_labels(dataset: FaceDataset):
-    """Return FER+ strict-majority labels per row of FER2013 (int8; 7 contempt, -1 none), or None without the votes."""
-    if paths.find_file("fer2013new.csv") is None:
+    """Return FER+ strict-majority labels per row of FER2013 (int8; 7 contempt, -1 none).
+
+    None without the votes, or where the faces' row numbers are not FER2013's (a JPEG copy), so that none can be joined.
+    """
+    positions = any(note.startswith(readers.ASSUMED + "row numbers") for note in dataset.notes)
+    if positions or ferplus.find() is None:
         return None
     return ferplus.strict_majority_labels(range(int(dataset.row.max()) + 1))
 

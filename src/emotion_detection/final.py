@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+from pathlib import Path
 
 import numpy as np
 
@@ -25,17 +26,13 @@ def finalise(name: str, dataset: FaceDataset, *, labels_ferplus: np.ndarray | No
         MissingFileError: the run's network is not on this machine.
     """
     run = runs.load_run(name)
-    if run.is_final:
-        raise DataError(
-            f"PrivateTest is recorded for {run.name} since {run.info['final']['at']}; it is reported once. "
-            "Read it with: evaluate RUN. To start over: train RECIPE --retrain."
-        )
+    check_not_final(run)
     if dataset.fingerprint != run.info["data"]["fingerprint"]:
         raise DataError(
             f"{run.name} was trained on data {run.info['data']['fingerprint'][:12]}…, this set is "
             f"{dataset.fingerprint[:12]}…. Use the same copy of {run.info['data']['name']}, or train again."
         )
-    predictions = run.predictions | {"PrivateTest": recompute(run.name, dataset, split="PrivateTest")}
+    predictions = run.predictions | {"PrivateTest": _predict(run, dataset, "PrivateTest", _cached_logits)}
     info = dict(run.info)
     info["temperature"] = round(float(evaluation.fit_temperature(predictions["PublicTest"])), 4)
     info["metrics"] = info["metrics"] | {"PrivateTest": {"accuracy": _accuracy(predictions["PrivateTest"])}}
@@ -49,11 +46,20 @@ def finalise(name: str, dataset: FaceDataset, *, labels_ferplus: np.ndarray | No
     return dataclasses.replace(run, info=info, predictions=predictions)
 
 
+def check_not_final(run: runs.Run) -> None:
+    """Raise DataError if PrivateTest is recorded already."""
+    if run.is_final:
+        raise DataError(
+            f"PrivateTest is recorded for {run.name} since {run.info['final']['at']}; it is reported once. "
+            "Read it with: evaluate RUN. To start over: train RECIPE --retrain."
+        )
+
+
 def _accuracy(predictions: runs.Predictions) -> float:
     return float((predictions.predicted == predictions.label).mean())
 
 
-def recompute(name: str, dataset: FaceDataset, *, split: str) -> runs.Predictions:
+def recompute(run: runs.Run, dataset: FaceDataset, *, split: str) -> runs.Predictions:
     """Run a network over one split again, with a progress bar, and return what it answers.
 
     The shipped run uses the shipped LiteRT network; others use the network that training left in `data/cache/`.
@@ -61,26 +67,40 @@ def recompute(name: str, dataset: FaceDataset, *, split: str) -> runs.Prediction
     Raises:
         MissingFileError: the run's network is not on this machine.
     """
+    return _predict(run, dataset, split, _shipped_logits if cards.is_shipped(run) else _cached_logits)
+
+
+def require_network(run: runs.Run) -> None:
+    """Raise MissingFileError, with what to do, if the run's network is not on this machine."""
+    if not cards.is_shipped(run):
+        _trained_network(run)
+
+
+def _predict(run: runs.Run, dataset: FaceDataset, split: str, logits_of) -> runs.Predictions:
     faces = dataset.split(split)
-    logits = _shipped_logits(faces) if cards.is_shipped(name) else _cached_logits(name, faces)
-    return runs.Predictions(split, np.asarray(faces.row), np.asarray(faces.emotion), logits)
+    return runs.Predictions(split, np.asarray(faces.row), np.asarray(faces.emotion), logits_of(run, faces))
 
 
-def _shipped_logits(faces: FaceDataset) -> np.ndarray:
+def _shipped_logits(run: runs.Run, faces: FaceDataset) -> np.ndarray:
     from emotion_detection.classifier import EmotionClassifier
 
     return EmotionClassifier.load().logits(faces.pixels)
 
 
-def _cached_logits(name: str, faces: FaceDataset) -> np.ndarray:
+def _cached_logits(run: runs.Run, faces: FaceDataset) -> np.ndarray:
+    path = _trained_network(run)
     from emotion_detection import models, training
 
-    path = training.weights_path(name)
+    return training.predict_logits(models.load_network(path), faces.pixels, progress=run.name)
+
+
+def _trained_network(run: runs.Run) -> Path:
+    path = runs.weights_path(run.name)
     if not path.is_file():
-        recipe, seed = runs.split_name(name)
+        recipe, seed = runs.split_name(run.name)
         raise MissingFileError(
-            f"The network of {runs.full_name(name)} is not on this machine: {paths.displayed(path)} does not exist "
-            f"(only the shipped run has its network in the repository). Train it: "
+            f"The network of {run.name} is not on this machine: {paths.displayed(path)} does not exist (only the "
+            f"shipped run has its network in the repository). Train it: "
             f"python -m emotion_detection train {recipe} --seed {seed} --retrain"
         )
-    return training.predict_logits(models.load_network(path), faces.pixels, progress=runs.full_name(name))
+    return path

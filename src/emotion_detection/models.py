@@ -60,16 +60,27 @@ def build_model(recipe: recipes.Recipe, *, seed: int = 0) -> keras.Model:
     keras.utils.set_random_seed(seed)
     faces = keras.Input((None, None, 1), dtype="uint8", name="faces")
     weights = find_imagenet_weights() if recipe.weights == "imagenet" else recipe.weights
-    base = keras.applications.MobileNetV2(
-        input_shape=(recipe.input_px, recipe.input_px, 3),
-        input_tensor=_input_stage(faces, recipe),
-        include_top=False,
-        weights=weights,
-    )
+    base = _mobilenet(_input_stage(faces, recipe), recipe.input_px, weights)
     logits = _head(base.output, recipe, seed)
     model = keras.Model(faces, logits, name="emotion_mobilenetv2")
     freeze(model, recipe.regime)
     return model
+
+
+def _mobilenet(inputs, input_px: int, weights: str | None) -> keras.Model:
+    """Build the convolutional part on `inputs`, with the ImageNet weights of a file or with random ones."""
+    shape = (input_px, input_px, 3)
+    try:
+        return keras.applications.MobileNetV2(
+            input_shape=shape, input_tensor=inputs, include_top=False, weights=weights
+        )
+    except (OSError, ValueError, KeyError) as error:
+        if weights is None:
+            raise
+        raise DataError(
+            f"The ImageNet weights {paths.displayed(weights)} cannot be read ({type(error).__name__}: {error}). "
+            "The file is damaged or another one: delete it, and it is found elsewhere or downloaded again."
+        ) from error
 
 
 def _input_stage(faces, recipe: recipes.Recipe):

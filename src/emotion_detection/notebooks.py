@@ -1,8 +1,8 @@
 """Run the numbered notebooks in order (`make figures`), or save them executed (`make notebooks`)."""
 
 import argparse
-import contextlib
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -72,6 +72,8 @@ def run_all(*, save: bool = False, fast: bool = False, retrain: bool = False) ->
         papermill.PapermillExecutionError: a cell failed; the message shows it.
     """
     found = notebook_paths()
+    if fast:
+        shutil.rmtree(paths.results_dir(), ignore_errors=True)  # else an earlier FAST run would be read
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         for number, path in enumerate(found, start=1):
@@ -95,10 +97,17 @@ def main() -> None:
     parser.add_argument("--fast", action="store_true", help="drawn sample, one epoch, own output folder")
     parser.add_argument("--retrain", action="store_true", help="train the runs again (hours)")
     arguments = parser.parse_args()
+    if arguments.save and (arguments.fast or arguments.retrain):
+        parser.error("--save keeps recorded numbers only: call it without --fast and --retrain")
     if arguments.fast:
         os.environ.setdefault("EMOTION_OUTPUT_DIR", str(paths.project_root() / "output" / "fast"))
-    with contextlib.suppress(BrokenPipeError):
+    import papermill
+
+    try:
         run_all(save=arguments.save, fast=arguments.fast, retrain=arguments.retrain)
+    except papermill.PapermillExecutionError as error:
+        sys.stderr.write(f"\nCell {error.exec_count} failed with {error.ename}: {error.evalue}\n")
+        sys.exit(1)
 
 
 if __name__ == "__main__":

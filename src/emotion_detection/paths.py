@@ -23,6 +23,11 @@ def cache_dir() -> Path:
     return project_root() / "data" / "cache"
 
 
+def run_cache_dir() -> Path:
+    """Return the folder of checkpoints, frozen features and trained weights; under `EMOTION_OUTPUT_DIR` if set."""
+    return (output_dir() or project_root() / "data") / "cache"
+
+
 def user_cache_dir() -> Path:
     """Return this user's cache folder, for files that projects share (the face detector)."""
     return Path(platformdirs.user_cache_dir("emotion-detection", appauthor=False))
@@ -64,6 +69,13 @@ def search_folders() -> list[Path]:
     folders = [root / sub for root in roots for sub in SEARCHED_SUBFOLDERS]
     folders.append(raw_dir())
     return [folder.resolve() for folder in folders if folder.is_dir()]
+
+
+def missing_folders() -> str:
+    """Return a remark for messages on folders of `EMOTION_DATA_DIR` that do not exist; empty if all do."""
+    roots = [part for part in os.environ.get("EMOTION_DATA_DIR", "").split(os.pathsep) if part]
+    missing = [part for part in roots if not Path(part).expanduser().is_dir()]
+    return f" (EMOTION_DATA_DIR names {', '.join(missing)}, which does not exist)" if missing else ""
 
 
 def find_file(*names: str) -> Path | None:

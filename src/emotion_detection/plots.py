@@ -356,6 +356,7 @@ def first_answer(
         figure: empty, about two and a half times as wide as high.
         box: the face, with `x`, `y`, `width` and `height` in pixels of the frame.
     """
+    probabilities = np.round(np.asarray(probabilities, float), 3)  # LiteRT's last digits differ between processors
     left, middle, right = figure.subplots(1, 3, gridspec_kw={"width_ratios": [1, 1, 1.3]})
     left.imshow(np.ascontiguousarray(frame_bgr[..., ::-1]))
     left.add_patch(
@@ -373,7 +374,7 @@ def first_answer(
     right.set(xlim=(0, 1.15), title="probabilities")
     right.xaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0, decimals=0, symbol=" %"))
     right.grid(visible=False, axis="y")
-    return {"probabilities": dict(zip(EMOTIONS, np.asarray(probabilities, float), strict=True))}
+    return {"probabilities": dict(zip(EMOTIONS, probabilities, strict=True))}
 
 
 def _suptitle(figure: matplotlib.figure.Figure, text: str) -> None:

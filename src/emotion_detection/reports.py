@@ -38,7 +38,7 @@ def runs_table() -> pd.DataFrame:
                 "PublicTest": percent(scores.get("PublicTest")),
                 "PrivateTest": percent(scores.get("PrivateTest")),
                 "minutes": f"{run.info['wall_time_s'] / 60:.1f}",
-                "shipped": "yes" if cards.is_shipped(name) else "",
+                "shipped": "yes" if cards.is_shipped(run) else "",
             }
         )
     return pd.DataFrame(lines, columns=["run", "recipe", "epochs", "PublicTest", "PrivateTest", "minutes", "shipped"])
@@ -64,6 +64,7 @@ def describe(scores: dict) -> str:
         ferplus = scores["ferplus_strict"]
         lines.append(f"  FER+ strict        {percent(ferplus['accuracy'])}  (n = {ferplus['n']:,})")
     lines.append(f"  calibration error  {percent(scores['ece'])}  (temperature {scores['temperature']:.3g})")
+    lines += [f"  {note}" for note in scores["notes"]]
     return "\n".join(lines)
 
 
@@ -137,9 +138,8 @@ def comparisons(found: list[runs.Run], *, split: str) -> pd.DataFrame:
 
 
 def costs(found: list[runs.Run]) -> pd.DataFrame:
-    """Return seconds per epoch (median) and in total (epochs only), a row per run."""
-    seconds = {evaluation.display_name(run): run.history["seconds"] for run in found}
-    table = {name: (values.median(), values.sum()) for name, values in seconds.items()}
+    """Return seconds per epoch (median) and in total, frozen features included, a row per run."""
+    table = {evaluation.display_name(run): (run.history["seconds"].median(), run.info["wall_time_s"]) for run in found}
     return pd.DataFrame.from_dict(table, orient="index", columns=["seconds_per_epoch", "total_s"])
 
 
@@ -212,7 +212,7 @@ CARD = """\
 # {title}
 
 MobileNetV2 that names one of seven emotions for a 48×48 grey face. Made by `python -m emotion_detection train` and
-`ship`; every number on this page is written by code from the recorded run `{run}`.
+`ship`; the scores on this page are written by code from the recorded run `{run}`.
 
 | file | size | for |
 |---|---|---|

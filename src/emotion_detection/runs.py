@@ -10,6 +10,8 @@ import dataclasses
 import difflib
 import json
 import re
+import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ from emotion_detection.errors import DataError, MissingFileError, UnknownNameErr
 
 SHIPPED_SEED = 0
 RUN_NAME = re.compile(r"(?P<recipe>[a-z0-9_]+?)(?:-s(?P<seed>\d+))?")
-REQUIRED = ("run", "recipe", "seed", "data", "metrics")
+REQUIRED = ("run", "recipe", "seed", "data", "metrics", "wall_time_s")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,9 +93,15 @@ def run_dir(name: str) -> Path:
     return paths.results_dir() / full_name(name)
 
 
+def weights_path(name: str) -> Path:
+    """Return where training leaves a run's network on this machine (ignored by git)."""
+    return paths.run_cache_dir() / "weights" / f"{full_name(name)}.keras"
+
+
 def recorded() -> list[str]:
     """Return the names of all recorded runs, sorted."""
-    return sorted(path.parent.name for path in paths.results_dir().glob("*/run.json"))
+    found = (path.parent.name for path in paths.results_dir().glob("*/run.json"))
+    return sorted(name for name in found if not name.startswith("."))
 
 
 def is_recorded(name: str) -> bool:
@@ -129,16 +137,26 @@ def load_run(name: str) -> Run:
 
 
 def write_run(name: str, info: dict, history: pd.DataFrame, predictions: dict[str, Predictions]) -> Path:
-    """Record a run: `predictions.npz` and `history.csv` first, `run.json` last, each atomically.
+    """Record a run: its files are written into a folder beside, which then takes the name.
 
-    A folder without `run.json` does not count as recorded, so an interruption leaves no half record.
+    An interruption leaves no half record, and an earlier record of the same name stays until the new one is whole.
     """
     folder = run_dir(name)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "run.json").unlink(missing_ok=True)
-    write_predictions(folder / "predictions.npz", predictions)
-    files.write_text(folder / "history.csv", history.to_csv(index=False, lineterminator="\n", float_format="%.6g"))
-    files.write_json(folder / "run.json", info)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    try:
+        write_predictions(temporary / "predictions.npz", predictions)
+        csv = history.to_csv(index=False, lineterminator="\n", float_format="%.6g")
+        files.write_text(temporary / "history.csv", csv)
+        files.write_json(temporary / "run.json", info)
+        temporary.chmod(0o755)
+        earlier = temporary.with_name(f"{temporary.name}-earlier")
+        if folder.exists():
+            folder.rename(earlier)
+        temporary.rename(folder)
+        shutil.rmtree(earlier, ignore_errors=True)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     return folder
 
 
@@ -168,7 +186,32 @@ def _read_info(path: Path) -> dict:
     missing = [key for key in REQUIRED if not isinstance(info, dict) or key not in info]
     if missing:
         raise _damaged(path, f"it lacks {', '.join(missing)}")
+    wrong = [key for key, right in CHECKS.items() if key in info and not right(info[key])]
+    if wrong:
+        raise _damaged(path, f"{wrong[0]} is {str(info[wrong[0]])[:80]}")
     return info
+
+
+def _is_positive(value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+def _is_ferplus(value) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(each, dict) and {"n", "accuracy"} <= set(each) for each in value.values()
+    )
+
+
+CHECKS = {
+    "recipe": lambda value: isinstance(value, dict),
+    "seed": lambda value: isinstance(value, int),
+    "data": lambda value: isinstance(value, dict),
+    "metrics": lambda value: isinstance(value, dict),
+    "temperature": _is_positive,
+    "wall_time_s": _is_positive,
+    "ferplus": _is_ferplus,
+}
+"""Key of run.json → whether its value is of the kind that readers of records rely on."""
 
 
 def _read_history(path: Path) -> pd.DataFrame:
@@ -201,7 +244,11 @@ def _read_predictions(path: Path) -> dict[str, Predictions]:
         if missing:
             raise _damaged(path, f"it lacks {', '.join(missing)}")
         row, label, logits = (arrays[key] for key in keys)
-        if logits.shape != (len(row), 7) or label.shape != row.shape or not np.isfinite(logits).all():
-            raise _damaged(path, f"{split} has {len(row)} rows, {len(label)} labels and logits {logits.shape}")
+        if logits.dtype.kind != "f" or logits.shape != (row.size, 7) or label.shape != row.shape:
+            raise _damaged(
+                path, f"{split} has {row.size} rows, {label.size} labels, logits {logits.dtype} {logits.shape}"
+            )
+        if not np.isfinite(logits).all() or not np.isin(label, range(7)).all():
+            raise _damaged(path, f"{split} has labels outside 0–6 or logits that are not finite")
         predictions[split] = Predictions(split, row, label, logits)
     return predictions

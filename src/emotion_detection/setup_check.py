@@ -27,7 +27,7 @@ def missing_libraries() -> list[str]:
 def setup_table():
     """Return a DataFrame: what is needed, whether it is there, and what to do or use instead.
 
-    It names places, not paths, so that it reads the same on every machine.
+    It names no paths, so that it can be published.
     """
     import pandas as pd
 

@@ -8,7 +8,6 @@ import json
 import logging
 import platform
 import time
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -96,8 +95,10 @@ def train(
     trained_part = session.model
     if cache_features and recipe.augmentation is None and recipe.regime in models.CACHE_POINT:
         frozen_part, trained_part = models.split_at(session.model, models.CACHE_POINT[recipe.regime])
+        began = time.perf_counter()
         for part, faces in (("train", training), ("validation", validation)):
             inputs[part] = frozen_features(frozen_part, faces, recipe)
+        session.features_s = round(time.perf_counter() - began, 1)
     _compile(trained_part, recipe, steps_per_epoch=-(-len(training) // recipe.batch_size))
     history = session.restore(trained_part)
     labels = {"train": training.emotion, "validation": validation.emotion}
@@ -284,7 +285,7 @@ def frozen_features(frozen_part: keras.Model, faces: FaceDataset, recipe: recipe
     digest = hashlib.sha256(f"{faces.fingerprint} {recipe.input_px} {recipe.scaling}".encode())
     for weight in frozen_part.get_weights():
         digest.update(np.ascontiguousarray(weight).tobytes())
-    path = paths.cache_dir() / "features" / f"{recipe.regime}-{digest.hexdigest()[:16]}.npy"
+    path = paths.run_cache_dir() / "features" / f"{recipe.regime}-{digest.hexdigest()[:16]}.npy"
     if not path.exists():
         with files.written_beside(path) as temporary:
             shape = (len(faces), *frozen_part.output.shape[1:])
@@ -293,6 +294,7 @@ def frozen_features(frozen_part: keras.Model, faces: FaceDataset, recipe: recipe
                 batch = faces.pixels[start : start + PREDICT_BATCH, :, :, None]
                 array[start : start + PREDICT_BATCH] = frozen_part.predict_on_batch(np.ascontiguousarray(batch))
             array.flush()
+            del array  # Windows renames no open file
     return np.load(path, mmap_mode="r")
 
 
@@ -306,8 +308,8 @@ class _Session:
         backend = keras.backend.backend()
         self.key = {"recipe": recipe.key(), "seed": seed, "data": dataset.fingerprint, "backend": backend}
         digest = hashlib.sha256(json.dumps(self.key, sort_keys=True).encode()).hexdigest()[:12]
-        self.path = paths.cache_dir() / "checkpoints" / f"{self.name}-{digest}.npz"
-        self.bar = None
+        self.path = paths.run_cache_dir() / "checkpoints" / f"{self.name}-{digest}.npz"
+        self.bar, self.features_s = None, 0.0
 
     def progress_bar(self, steps: int, epoch: int) -> tqdm:
         """Return the bar over all steps of the run, made at the first epoch of this process."""
@@ -332,10 +334,15 @@ class _Session:
         """Load the last checkpoint into `model`, if there is one; return the history so far."""
         if not self.path.exists():
             return []
-        with np.load(self.path, allow_pickle=False) as archive:
-            for index, variable in enumerate(_state(model)):
-                variable.assign(archive[f"v{index:04d}"])
-            history = json.loads(archive["history"].tobytes())
+        try:
+            with self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+                arrays = [archive[f"v{index:04d}"] for index in range(len(_state(model)))]
+                history = json.loads(archive["history"].tobytes())
+        except Exception as error:  # zipfile, zlib, numpy and json each raise their own
+            log.warning("The checkpoint %s is damaged (%s): starting anew.", paths.displayed(self.path), error)
+            return []
+        for array, variable in zip(arrays, _state(model), strict=True):
+            variable.assign(array)
         log.info("%s goes on after epoch %d of %d", self.name, len(history), self.recipe.epochs)
         return history
 
@@ -356,6 +363,7 @@ def _finish(session: _Session, history: list[dict], predictions: dict, dataset, 
             "name": dataset.name,
             "fingerprint": dataset.fingerprint,
             "counts": {split: int(n) for split, n in dataset.counts().sum().items()},
+            "notes": list(dataset.notes),
         },
         "imagenet_weights": models.IMAGENET_CHECKPOINT if session.recipe.weights == "imagenet" else None,
         "parameters": {
@@ -367,12 +375,13 @@ def _finish(session: _Session, history: list[dict], predictions: dict, dataset, 
         "python": platform.python_version(),
         "hardware": hardware(),
         "finished": _now(),
-        "wall_time_s": round(float(table["seconds"].sum()), 1),
+        "features_s": session.features_s,
+        "wall_time_s": round(float(table["seconds"].sum()) + session.features_s, 1),
         "metrics": {"PublicTest": {"accuracy": history[-1]["val_accuracy"], "loss": history[-1]["val_loss"]}},
     }
     run = runs.Run(session.name, info, table, predictions)
     if record:
-        models.save_model(session.model, weights_path(session.name))
+        models.save_model(session.model, runs.weights_path(session.name))
         runs.write_run(run.name, info, table, predictions)
         session.path.unlink(missing_ok=True)
     return run
@@ -390,9 +399,3 @@ def hardware() -> dict:
         "memory_gb": round(psutil.virtual_memory().total / 1e9),
         "devices": [str(device) for device in keras.distribution.list_devices()],
     }
-
-
-def weights_path(name: str) -> Path:
-    """Return where a run's trained network is kept on this machine (ignored by git)."""
-    folder = (paths.output_dir() or paths.project_root() / "data") / "cache" / "weights"
-    return folder / f"{runs.full_name(name)}.keras"

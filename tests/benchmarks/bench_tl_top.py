@@ -34,7 +34,7 @@ def some_faces(rows: int) -> FaceDataset:
 
 def timed(recipe: recipes.Recipe, dataset: FaceDataset, *, cache_features: bool):
     """Train in a folder of its own, so that nothing is cached before; return seconds and history."""
-    with tempfile.TemporaryDirectory() as folder, mock.patch.object(paths, "cache_dir", lambda: Path(folder)):
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(paths, "run_cache_dir", lambda: Path(folder)):
         began = time.perf_counter()
         run = training.train(recipe, dataset, record=False, cache_features=cache_features)
         return time.perf_counter() - began, run.history

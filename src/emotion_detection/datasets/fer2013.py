@@ -118,7 +118,7 @@ def find_source(path: Path | None = None) -> Source:
         if source is not None:
             return source
     folders = paths.search_folders() or [paths.raw_dir()]
-    looked_in = ", ".join(paths.displayed(folder) for folder in folders)
+    looked_in = ", ".join(paths.displayed(folder) for folder in folders) + paths.missing_folders()
     raise MissingFileError(
         f"FER2013 was not found. Looked for fer2013.csv, icml_face_data.csv (also .xz, .gz, .zst), train.csv and "
         f"train/<emotion>/ in {looked_in}. Run `python -m emotion_detection data fetch`, or set EMOTION_DATA_DIR to "

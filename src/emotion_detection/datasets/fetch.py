@@ -111,14 +111,13 @@ def _replace(received: Path, target: Path) -> None:
 def _download(download: Download, folder: Path) -> Path:
     """Download into `folder` and return the file or folder received."""
     import kagglehub  # slow to import, and needed nowhere else
-    import requests
 
     get = kagglehub.competition_download if download.handle == CHALLENGE else kagglehub.dataset_download
     if download.handle == CHALLENGE and not _has_credentials():
         raise FetchError(_advice(download, "no Kaggle credentials were found"))
     try:
         return Path(get(download.handle, download.file or None, output_dir=str(folder / "received")))
-    except (requests.RequestException, OSError, ValueError) as error:
+    except Exception as error:  # requests, urllib3 and kagglehub each raise their own
         raise FetchError(_advice(download, _reason(error))) from error
 
 

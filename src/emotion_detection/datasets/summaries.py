@@ -23,7 +23,7 @@ TWINS = tuple(f"{split}_{kind}" for split in quality.TEST_SPLITS for kind in ("i
 
 def folder() -> Path:
     """Return the folder in which the summaries are recorded, whether it exists or not."""
-    return paths.results_dir() / FOLDER
+    return paths.project_root() / "data" / "results" / FOLDER
 
 
 def record(dataset: FaceDataset | None = None) -> Path:
