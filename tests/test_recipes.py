@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from emotion_detection import recipes
+from emotion_detection import evaluation, recipes, runs
 from emotion_detection.errors import UnknownNameError
 
 
@@ -32,3 +32,13 @@ def test_each_expected_result_names_its_spread_and_command():
     for recipe in recipes.RECIPES.values():
         assert recipe.expected.spread_points > 0
         assert recipe.name in recipe.expected.command
+
+
+def test_the_recorded_runs_reach_what_their_recipes_expect_and_the_floors():
+    floors = {"tl_top": 0.45, "tl_100": 0.57, "tl_whole": 0.675}
+    accuracies = [evaluation.accuracy(runs.load_run(name).predictions["PrivateTest"]) for name in recipes.REGIMES]
+    assert accuracies == sorted(accuracies)
+    for name, accuracy in zip(recipes.REGIMES, accuracies, strict=True):
+        expected = recipes.get_recipe(name).expected
+        assert accuracy >= floors[name]
+        assert 100 * accuracy == pytest.approx(expected.accuracy_percent, abs=expected.spread_points)
