@@ -204,7 +204,7 @@ def _train_on_all(model: keras.Model, batches: FaceBatches, bar: tqdm) -> dict[s
 def _reseed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
     """Set the state of every dropout layer from seed and epoch, so that a resumed run draws the same masks."""
     for layer in model.layers:
-        if isinstance(layer, keras.layers.Dropout):
+        if isinstance(layer, keras.layers.Dropout) and layer.rate > 0:
             layer.seed_generator.state.assign(np.array([seed, epoch << 16], np.uint32))
 
 
@@ -326,7 +326,7 @@ class _Session:
 
     def checkpoint(self, model: keras.Model, history: list[dict]) -> None:
         """Write weights, optimiser state and history as one file, atomically."""
-        arrays = {f"v{i:04d}": np.asarray(v) for i, v in enumerate(_state(model))}
+        arrays = {f"v{i:04d}": keras.ops.convert_to_numpy(v) for i, v in enumerate(_state(model))}
         with files.written_beside(self.path) as temporary:
             np.savez(temporary, history=np.frombuffer(json.dumps(history).encode(), np.uint8), **arrays)
 
