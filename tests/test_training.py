@@ -26,15 +26,14 @@ def history_of(run: runs.Run) -> np.ndarray:
     return run.history.drop(columns="seconds").to_numpy()
 
 
-@pytest.mark.parametrize("regime", ["top", "whole"])
+@pytest.mark.parametrize("regime", ["top", "100"])
 def test_an_interrupted_run_ends_with_the_history_of_an_uninterrupted_one(isolated, faces, regime):
-    recipe = small(regime)
+    recipe = small(regime, epochs=2)
     whole = training.train(recipe, faces, seed=1, record=False)
     for path in (isolated / "data" / "cache" / "checkpoints").iterdir():
         path.unlink()
-    for stop in (1, 2):
-        with pytest.raises(KeyboardInterrupt):
-            training.train(recipe, faces, seed=1, stop_after=stop)
+    with pytest.raises(KeyboardInterrupt):
+        training.train(recipe, faces, seed=1, stop_after=1)
     resumed = training.train(recipe, faces, seed=1)
     assert np.array_equal(history_of(whole), history_of(resumed))
     assert np.array_equal(whole.predictions["PublicTest"].logits, resumed.predictions["PublicTest"].logits)

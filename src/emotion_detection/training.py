@@ -174,7 +174,9 @@ def _run_epoch(model, inputs: dict, labels: dict, session: "_Session", *, epoch:
     bar = session.progress_bar(len(batches), epoch)
     logs = _train_on_all(model, batches, bar)
     if recipe.batch_norm_batches:
-        reestimate_batch_norm(model, inputs["train"], n_batches=recipe.batch_norm_batches, seed=session.seed)
+        session.forward = session.forward or compiled_forward(model)
+        settings = {"n_batches": recipe.batch_norm_batches, "seed": session.seed, "forward": session.forward}
+        reestimate_batch_norm(model, inputs["train"], **settings)
     validation = _loss_and_accuracy(predict_logits(model, inputs["validation"]), labels["validation"])
     bar.set_postfix(PublicTest=f"{validation[1]:.1%}")
     return {
@@ -208,7 +210,9 @@ def _reseed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
             layer.seed_generator.state.assign(np.array([seed, epoch << 16], np.uint32))
 
 
-def reestimate_batch_norm(model: keras.Model, inputs: np.ndarray, *, n_batches: int, seed: int = 0) -> None:
+def reestimate_batch_norm(
+    model: keras.Model, inputs: np.ndarray, *, n_batches: int, seed: int = 0, forward=None
+) -> None:
     """Replace the moving statistics of the trained batch norms by plain means over unchanged Training faces.
 
     With Keras' momentum of 0.999 they lag behind the weights, which costs MobileNetV2 about four points of accuracy
@@ -219,6 +223,7 @@ def reestimate_batch_norm(model: keras.Model, inputs: np.ndarray, *, n_batches: 
         inputs: uint8 faces (n, 48, 48), or features of the frozen part.
         n_batches: how many batches of 64 to average over.
         seed: decides which faces.
+        forward: from `compiled_forward(model)`, so that it is compiled once for all epochs.
     """
     layers = models.batch_norm_layers(model)
     if not layers:
@@ -228,7 +233,7 @@ def reestimate_batch_norm(model: keras.Model, inputs: np.ndarray, *, n_batches: 
         layer.momentum = 0.0  # each batch then leaves its own statistics behind
     statistics = [variable for layer in layers for variable in (layer.moving_mean, layer.moving_variance)]
     sums = [np.zeros(variable.shape) for variable in statistics]
-    forward, batches = _compiled_forward(model), _batches_of_64(inputs, n_batches, seed)
+    forward, batches = forward or compiled_forward(model), _batches_of_64(inputs, n_batches, seed)
     for batch in batches:
         forward(batch)
         for total, variable in zip(sums, statistics, strict=True):
@@ -247,7 +252,7 @@ def _batches_of_64(inputs: np.ndarray, n_batches: int, seed: int) -> list[np.nda
     return [batch[..., None] if batch.dtype == np.uint8 else batch for batch in batches]
 
 
-def _compiled_forward(model: keras.Model):
+def compiled_forward(model: keras.Model):
     """Return a function that runs the network in training mode; as a graph on TensorFlow, where that is much faster."""
     if keras.backend.backend() != "tensorflow":
         return lambda batch: model(batch, training=True)
@@ -309,7 +314,7 @@ class _Session:
         self.key = {"recipe": recipe.key(), "seed": seed, "data": dataset.fingerprint, "backend": backend}
         digest = hashlib.sha256(json.dumps(self.key, sort_keys=True).encode()).hexdigest()[:12]
         self.path = paths.run_cache_dir() / "checkpoints" / f"{self.name}-{digest}.npz"
-        self.bar, self.features_s = None, 0.0
+        self.bar, self.forward, self.features_s = None, None, 0.0
 
     def progress_bar(self, steps: int, epoch: int) -> tqdm:
         """Return the bar over all steps of the run, made at the first epoch of this process."""
