@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from emotion_detection import analysis, cards, faces, paths
+from emotion_detection import analysis, faces, paths
 from emotion_detection.classifier import EmotionClassifier
 from emotion_detection.emotions import COLORS, EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
@@ -18,10 +18,6 @@ from golden import make_golden
 
 PORTRAIT = paths.sample_dir() / "astronaut.webp"
 HAPPY = np.array([0.02, 0.02, 0.04, 0.8, 0.03, 0.05, 0.04], np.float32)
-needs_network = pytest.mark.skipif(
-    not (paths.models_dir() / f"{cards.SHIPPED}.tflite").is_file(),
-    reason="data/models/ holds no network: train one and ship it",
-)
 
 
 class OneBox:
@@ -72,7 +68,6 @@ def analysed(pictures, *boxes):
 # --- the portrait ---------------------------------------------------------------------------------------------------
 
 
-@needs_network
 @pytest.mark.parametrize("name", list(make_golden.TRANSFORMS))
 def test_the_portrait_stays_happy(detector, shipped, portrait, name):
     changed = make_golden.TRANSFORMS[name](portrait)
@@ -80,7 +75,6 @@ def test_the_portrait_stays_happy(detector, shipped, portrait, name):
     assert [face.label for face in found] == ["happy"]
 
 
-@needs_network
 def test_the_portraits_probabilities_are_the_recorded_ones(detector, shipped):
     golden = json.loads(make_golden.PROBABILITIES.read_text(encoding="utf-8"))
     assert golden["run"] == shipped.metadata["run"], "another network: python tests/golden/make_golden.py"
@@ -92,7 +86,6 @@ def test_the_portraits_probabilities_are_the_recorded_ones(detector, shipped):
     np.testing.assert_allclose(received["unchanged"], golden[detector.name]["unchanged"], atol=0.02)
 
 
-@needs_network
 def test_the_table_of_the_portrait_with_what_is_shipped(tmp_path):
     table = analysis.analyse_pictures([PORTRAIT])
     assert table["label"].tolist() == ["happy"]

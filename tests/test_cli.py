@@ -3,9 +3,11 @@
 import json
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pandas as pd
+import PIL.Image
 import pytest
 
 from emotion_detection import __main__ as cli
@@ -100,6 +102,33 @@ def test_training_what_is_recorded_says_so_and_trains_nothing(recorded, call):
     code, out, _ = call("train", "tl_top")
     assert code == 0
     assert "--retrain" in out
+
+
+def test_a_picture_without_a_face_is_named_and_exits_1(isolated, call, monkeypatch):
+    PIL.Image.new("RGB", (64, 64), "white").save("blank.png")
+    monkeypatch.setattr("emotion_detection.faces.find_yunet", lambda: None)
+    nobody = types.SimpleNamespace(predict_proba=lambda crops: np.empty((0, 7), np.float32))
+    monkeypatch.setattr("emotion_detection.classifier.EmotionClassifier.load", lambda *arguments: nobody)
+    code, out, err = call("analyse", "blank.png")
+    assert (code, out) == (1, "")
+    assert "No face was found in blank.png" in err
+
+
+def test_a_data_folder_that_does_not_exist_is_named(isolated, call, monkeypatch):
+    monkeypatch.setenv("EMOTION_DATA_DIR", str(isolated / "nowhere"))
+    code, _, err = call("data", "check")
+    assert code == 1
+    assert "nowhere, which does not exist" in err
+
+
+@pytest.mark.fer2013
+def test_recomputing_the_shipped_run_agrees_with_its_record_within_0_2_points(fer2013, call):
+    recorded, again = (
+        json.loads(call("evaluate", "tl_whole", "--json", *extra)[1]) for extra in ((), ("--recompute",))
+    )
+    assert again["n"] == recorded["n"] == 3589
+    assert again["accuracy"] == pytest.approx(recorded["accuracy"], abs=0.002)
+    assert again["accuracy_deduplicated"] == pytest.approx(recorded["accuracy_deduplicated"], abs=0.003)
 
 
 @pytest.mark.parametrize("file", ["run.json", "history.csv", "predictions.npz"])

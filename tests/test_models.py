@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+import re
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
-from emotion_detection import models, recipes
+from emotion_detection import models, paths, recipes
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
 
@@ -90,6 +92,18 @@ def test_missing_imagenet_weights_are_an_error_that_names_all_three_places(isola
     monkeypatch.setattr(keras.utils, "get_file", offline)
     with pytest.raises(MissingFileError, match=r"EMOTION_DATA_DIR.*data/raw.*Keras' own download.*no network"):
         models.build_model(recipes.TL_TOP)
+
+
+@pytest.mark.parametrize("content", [b"", b"not weights", b"\x89HDF\r\n\x1a\n" + bytes(100)])
+def test_damaged_imagenet_weights_are_named(isolated, content):
+    (isolated / "data" / "raw" / paths.IMAGENET_FILES[0]).write_bytes(content)
+    with pytest.raises(DataError, match=r"mobilenet_v2_1\.0_224.*cannot be read.*delete it"):
+        models.build_model(recipes.TL_TOP)
+
+
+def test_networks_are_built_with_keras_alone():
+    imported = re.findall(r"^\s*(?:import|from) (\S+)", Path(models.__file__).read_text(encoding="utf-8"), re.MULTILINE)
+    assert {name.split(".")[0] for name in imported} == {"pathlib", "keras", "emotion_detection"}
 
 
 def test_a_damaged_network_is_refused_with_a_sentence(isolated):

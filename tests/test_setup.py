@@ -1,14 +1,17 @@
 """What installs the project agrees with itself."""
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make not found")
 
 
 def requirements() -> list[str]:
@@ -43,6 +46,15 @@ def test_opencv_stays_below_5_and_has_no_window_toolkit():
     assert opencv[0].endswith("<5")
 
 
+@needs_make
+def test_a_second_call_of_make_does_no_set_up():
+    ready = ROOT / ".venv" / ".ready"
+    if not ready.is_file():
+        pytest.skip("set up without make: nothing to check")
+    assert subprocess.run(["make", "-q", ".venv/.ready"], cwd=ROOT).returncode == 0, "run `make setup`"
+
+
+@needs_make
 def test_make_alone_explains_every_target():
     printed = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     targets = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)[1].split()

@@ -99,6 +99,18 @@ def test_a_damaged_checkpoint_is_not_resumed(isolated, faces, caplog):
     assert "is damaged" in caplog.text
 
 
+@pytest.mark.parametrize("kept_bytes", [0, 60, 1000])
+def test_damaged_features_are_computed_anew(isolated, faces, caplog, kept_bytes):
+    first = training.train(small("top", epochs=1), faces, record=False)
+    for folder in ("checkpoints", "features"):
+        for path in (isolated / "data" / "cache" / folder).iterdir():
+            path.unlink() if folder == "checkpoints" else path.write_bytes(path.read_bytes()[:kept_bytes])
+    again = training.train(small("top", epochs=1), faces, record=False)
+    assert np.array_equal(history_of(first), history_of(again))
+    assert "cached features" in caplog.text
+    assert "are damaged" in caplog.text
+
+
 def test_finalising_on_other_data_is_refused(isolated, faces):
     training.train(small("top", epochs=1), faces)
     with pytest.raises(DataError, match="was trained on data"):

@@ -9,7 +9,8 @@ from emotion_detection.recipes import Augmentation
 def augment(faces: np.ndarray, settings: Augmentation, *, size_px: int, rng: np.random.Generator) -> np.ndarray:
     """Change each face at random and bring it to the network's size in the same bilinear resampling.
 
-    Without any change the result equals the resizing inside the network, so training and use see the same pixels.
+    Without any change the result equals the resizing inside the network, rounded to whole grey levels, so training
+    and use see the same pictures.
 
     Args:
         faces: uint8 array (n, 48, 48), grey, 0–255.

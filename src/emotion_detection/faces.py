@@ -248,8 +248,7 @@ def fetch_yunet() -> str:
     try:
         path = pooch.retrieve(YUNET_URL, f"sha256:{YUNET_SHA256}", fname=YUNET_FILE, path=paths.user_cache_dir())
     except Exception as error:  # a missing network shows in many ways; set-up goes on without YuNet
-        reason = str(error).splitlines()[0][:120] if str(error) else ""
-        return f"Face detector YuNet not downloaded ({type(error).__name__}: {reason}); the Haar cascade is used."
+        return f"Face detector YuNet: not downloaded ({type(error).__name__}), so OpenCV's Haar cascade finds faces."
     return f"Face detector YuNet: {path}"
 
 

@@ -8,10 +8,6 @@ from emotion_detection import cards, files, paths, recipes
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
 
-IMAGENET_FILES = (
-    "mobilenet_v2_1.0_224_imagenet_no_top.weights.h5",
-    "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
-)
 IMAGENET_CHECKPOINT = "MobileNetV2 1.0, trained at 224 px"
 CACHE_POINT = {"top": "features", "100": "block_10_project_BN"}
 """Regime → the single tensor that feeds everything that is trained (what caching keeps of each face)."""
@@ -23,19 +19,19 @@ def find_imagenet_weights() -> str:
     Raises:
         MissingFileError: they are in none of the three places.
     """
-    found = paths.find_file(*IMAGENET_FILES)
+    found = paths.find_file(*paths.IMAGENET_FILES)
     return str(found) if found else _downloaded_weights()
 
 
 def _downloaded_weights() -> str:
     """Let Keras download its own copy of the checkpoint (or find the one that it downloaded before)."""
-    folder = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
+    name, folder = paths.IMAGENET_FILES[1], "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
     try:
-        return keras.utils.get_file(IMAGENET_FILES[1], folder + IMAGENET_FILES[1], cache_subdir="models")
+        return keras.utils.get_file(name, folder + name, cache_subdir="models")
     except Exception as error:  # urllib, ssl, socket and Keras each raise their own
         raise MissingFileError(
             "The ImageNet weights of MobileNetV2 were not found. Looked for "
-            f"{' or '.join(IMAGENET_FILES)} in (1) the folders of EMOTION_DATA_DIR and their models/, (2) "
+            f"{' or '.join(paths.IMAGENET_FILES)} in (1) the folders of EMOTION_DATA_DIR and their models/, (2) "
             f"{paths.displayed(paths.raw_dir())}, (3) Keras' own download, which failed ({error}). "
             "Go online once, or put the file into one of the first two."
         ) from error

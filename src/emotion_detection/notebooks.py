@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 
 from emotion_detection import files, paths
+from emotion_detection.errors import DataError
 
 KERNEL = "emotion-detection"
 INTERACTIVE = "live_webcam"
@@ -73,7 +74,7 @@ def run_all(*, save: bool = False, fast: bool = False, retrain: bool = False) ->
     """
     found = notebook_paths()
     if fast:
-        shutil.rmtree(paths.results_dir(), ignore_errors=True)  # else an earlier FAST run would be read
+        _forget_earlier_runs()
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         for number, path in enumerate(found, start=1):
@@ -88,6 +89,17 @@ def run_all(*, save: bool = False, fast: bool = False, retrain: bool = False) ->
             sys.stdout.write(f"{time.perf_counter() - started:.0f} s\n")
     where = paths.displayed(paths.figures_dir())
     sys.stdout.write(f"Done in {time.perf_counter() - began:.0f} s; figures are in {where}.\n")
+
+
+def _forget_earlier_runs() -> None:
+    """Delete the records of an earlier FAST run, which would be read instead of trained.
+
+    Raises:
+        DataError: the output would go to the project's own `data/results/`.
+    """
+    if paths.output_dir() is None:
+        raise DataError("FAST results would go to data/results/. Set EMOTION_OUTPUT_DIR to a folder of your own.")
+    shutil.rmtree(paths.results_dir(), ignore_errors=True)
 
 
 def main() -> None:

@@ -6,6 +6,11 @@ from pathlib import Path
 import platformdirs
 
 SEARCHED_SUBFOLDERS = ("", "data", "raw", "models")
+IMAGENET_FILES = (
+    "mobilenet_v2_1.0_224_imagenet_no_top.weights.h5",
+    "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
+)
+"""Names under which the ImageNet weights of MobileNetV2 are looked for; the second is Keras' own."""
 
 
 def project_root() -> Path:

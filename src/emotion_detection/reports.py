@@ -3,6 +3,7 @@
 import itertools
 import logging
 import re
+import textwrap
 from pathlib import Path
 
 import pandas as pd
@@ -180,8 +181,9 @@ def model_card() -> str:
         }
     )
     sizes = {Path(name).suffix: f"{entry['bytes'] / 1e6:.1f} MB" for name, entry in card["files"].items()}
-    hardware = run.info["hardware"]
     return CARD.format(
+        recipe_paragraph=textwrap.fill(_recipe_paragraph(run, recipe), width=120, break_on_hyphens=False),
+        disgust=int(evaluation.per_class(run.predictions["PrivateTest"])["support"]["disgust"]),
         title=card["name"],
         keras_size=sizes[".keras"],
         tflite_size=sizes[".tflite"],
@@ -189,14 +191,21 @@ def model_card() -> str:
         temperature=card["temperature"],
         difference=card["litert_largest_difference"],
         run=card["run"],
-        display_name=recipe.display_name,
-        settings=_settings(recipe),
-        minutes=f"{run.info['wall_time_s'] / 60:.0f}",
-        hardware=f"{hardware['cores']} cores, {hardware['memory_gb']} GB, {hardware['system']}",
         results=evaluation.to_markdown(side_by_side([run])),
-        public=percent(run.info["metrics"]["PublicTest"]["accuracy"]),
         ece=percent(scores["ece"]),
         f1=evaluation.to_markdown(f1),
+    )
+
+
+def _recipe_paragraph(run: runs.Run, recipe: recipes.Recipe) -> str:
+    hardware, faces = run.info["hardware"], run.info["data"]["counts"]["Training"]
+    return (
+        f"Trained on the {faces:,} Training faces of FER2013 (Goodfellow et al., 2013), starting from ImageNet weights "
+        f"of MobileNetV2 (trained at 224 px; Google, Apache-2.0). Recipe `{recipe.display_name}`: {_settings(recipe)}. "
+        "After each epoch the batch-norm statistics are estimated anew on unchanged Training faces. Training took "
+        f"{run.info['wall_time_s'] / 60:.0f} minutes on {hardware['cores']} cores, {hardware['memory_gb']} GB, "
+        f"{hardware['system']}. PublicTest ({percent(run.info['metrics']['PublicTest']['accuracy'])}) was looked at to "
+        "choose; PrivateTest was predicted once, after training."
     )
 
 
@@ -237,10 +246,7 @@ MobileNetV2 that names one of seven emotions for a 48×48 grey face. Made by `py
 
 ## Data and recipe
 
-Trained on the 28,709 Training faces of FER2013 (Goodfellow et al., 2013), starting from ImageNet weights of MobileNetV2
-(trained at 224 px; Google, Apache-2.0). Recipe `{display_name}`: {settings}. After each epoch the batch-norm statistics
-are estimated anew on unchanged Training faces. Training took {minutes} minutes on {hardware}. PublicTest ({public}) was
-looked at to choose; PrivateTest was predicted once, after training.
+{recipe_paragraph}
 
 ## Figures on PrivateTest, with 95 % bootstrap intervals
 
@@ -255,7 +261,8 @@ counted as an error. Expected calibration error at the temperature above: {ece}.
 - **What it learned from**: posed or searched-for web photographs of 2013, cut to 48×48 grey pixels. Other cameras,
   poses, light and crops do worse; profile views and covered faces were hardly seen.
 - **Label noise**: FER2013's labels agree with the FER+ strict majority on about two thirds of PrivateTest. The
-  labels of Fear, Disgust and Sad are the least reliable; Disgust has 55 faces in PrivateTest, so its figures are rough.
+  labels of Fear, Disgust and Sad are the least reliable; Disgust has {disgust} faces in PrivateTest, so its figures are
+  rough.
 - **Groups not measured**: nothing is known about differences by age, gender, skin colour or culture. FER2013 does not
   record them, and they are likely.
 - **An expression is not a feeling.** The network names what a posed face is usually called, not what a person feels. Do

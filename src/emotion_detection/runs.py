@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
 from emotion_detection import files, paths
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
@@ -51,10 +52,7 @@ class Predictions:
 
     def probabilities(self, temperature: float = 1.0) -> np.ndarray:
         """Return float64 (n, 7): softmax of the logits divided by `temperature`."""
-        scaled = self.logits.astype(np.float64) / temperature
-        scaled -= scaled.max(axis=1, keepdims=True)
-        exponentials = np.exp(scaled)
-        return exponentials / exponentials.sum(axis=1, keepdims=True)
+        return special.softmax(self.logits.astype(np.float64) / temperature, axis=1)
 
 
 @dataclasses.dataclass(frozen=True)

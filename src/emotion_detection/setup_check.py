@@ -5,6 +5,7 @@ import importlib.metadata
 import sys
 
 from emotion_detection import cards, paths, runs
+from emotion_detection.errors import MissingFileError
 
 NATIVE_MODULES = {"cv2": "OpenCV", "ai_edge_litert.interpreter": "LiteRT"}
 
@@ -32,17 +33,14 @@ def setup_table():
     import pandas as pd
 
     from emotion_detection import faces
+    from emotion_detection.datasets import ferplus
 
     rows = [
-        (
-            "FER2013",
-            _found("fer2013.csv", "fer2013.csv.xz", "icml_face_data.csv", "train.csv"),
-            "recorded numbers are shown",
-        ),
-        ("FER+ votes", _found("fer2013new.csv"), "recorded FER+ scores are shown"),
+        ("FER2013", _has_fer2013(), "recorded numbers are shown"),
+        ("FER+ votes", ferplus.find() is not None, "recorded FER+ scores are shown"),
         (
             "ImageNet weights",
-            _found("mobilenet_v2_1.0_224_imagenet_no_top.weights.h5"),
+            paths.find_file(*paths.IMAGENET_FILES) is not None,
             "Keras downloads them to train",
         ),
         ("YuNet face detector", faces.find_yunet() is not None, "OpenCV's Haar cascade finds faces"),
@@ -54,8 +52,14 @@ def setup_table():
     return table.set_index("what")
 
 
-def _found(*names: str) -> bool:
-    return paths.find_file(*names) is not None
+def _has_fer2013() -> bool:
+    from emotion_detection.datasets import fer2013
+
+    try:
+        fer2013.find_source()
+    except MissingFileError:
+        return False
+    return True
 
 
 def versions_table():

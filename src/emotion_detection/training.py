@@ -8,11 +8,13 @@ import json
 import logging
 import platform
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
 import psutil
+from scipy import special
 from tqdm.auto import tqdm
 
 from emotion_detection import augmentation, files, models, paths, recipes, runs
@@ -273,8 +275,7 @@ def predict_logits(model: keras.Model, inputs: np.ndarray, *, progress: str | No
 
 def _loss_and_accuracy(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     """Return mean cross-entropy and accuracy."""
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    log_probabilities = special.log_softmax(logits.astype(np.float64), axis=1)
     loss = -log_probabilities[np.arange(len(labels)), labels].mean()
     return float(loss), float((logits.argmax(axis=1) == labels).mean())
 
@@ -282,7 +283,8 @@ def _loss_and_accuracy(logits: np.ndarray, labels: np.ndarray) -> tuple[float, f
 def frozen_features(frozen_part: keras.Model, faces: FaceDataset, recipe: recipes.Recipe) -> np.ndarray:
     """Return what the frozen part makes of each face, computed once and kept under `data/cache/features/`.
 
-    The cache is keyed by the faces, the frozen weights and the input stage; a change of any makes a new one.
+    The cache is keyed by the faces, the frozen weights and the input stage; a change of any makes a new one, and a
+    file that cannot be read is made again.
 
     Returns:
         float32 array (n, …), memory-mapped.
@@ -291,16 +293,30 @@ def frozen_features(frozen_part: keras.Model, faces: FaceDataset, recipe: recipe
     for weight in frozen_part.get_weights():
         digest.update(np.ascontiguousarray(weight).tobytes())
     path = paths.run_cache_dir() / "features" / f"{recipe.regime}-{digest.hexdigest()[:16]}.npy"
-    if not path.exists():
-        with files.written_beside(path) as temporary:
-            shape = (len(faces), *frozen_part.output.shape[1:])
-            array = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
-            for start in tqdm(range(0, len(faces), PREDICT_BATCH), desc="frozen features", unit="batch"):
-                batch = faces.pixels[start : start + PREDICT_BATCH, :, :, None]
-                array[start : start + PREDICT_BATCH] = frozen_part.predict_on_batch(np.ascontiguousarray(batch))
-            array.flush()
-            del array  # Windows renames no open file
+    shape = (len(faces), *frozen_part.output.shape[1:])
+    cached = _cached_array(path, shape)
+    if cached is not None:
+        return cached
+    with files.written_beside(path) as temporary:
+        array = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
+        for start in tqdm(range(0, len(faces), PREDICT_BATCH), desc="frozen features", unit="batch"):
+            batch = faces.pixels[start : start + PREDICT_BATCH, :, :, None]
+            array[start : start + PREDICT_BATCH] = frozen_part.predict_on_batch(np.ascontiguousarray(batch))
+        array.flush()
+        del array  # Windows renames no open file
     return np.load(path, mmap_mode="r")
+
+
+def _cached_array(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Return a cached array, memory-mapped; None if there is none, or a damaged one (which is logged)."""
+    if not path.exists():
+        return None
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        log.warning("The cached features %s are damaged (%s): computing them anew.", paths.displayed(path), error)
+        return None
+    return array if array.shape == shape else None
 
 
 class _Session:

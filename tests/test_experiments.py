@@ -1,0 +1,68 @@
+"""What notebooks ask for: recorded runs are read, missing ones are trained, FAST ones go elsewhere."""
+
+import dataclasses
+import os
+
+import numpy as np
+import pytest
+
+from emotion_detection import evaluation, experiments, notebooks, paths, runs
+from emotion_detection.datasets import ferplus, load_sample, readers
+from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
+
+
+@pytest.fixture
+def positions():
+    """Drawn faces as a folder tree gives them: their row numbers are positions."""
+    note = readers._tree_notes(["Training", "PublicTest", "PrivateTest"], {(48, 48): 3})[0]
+    return dataclasses.replace(load_sample(70), notes=(note,))
+
+
+def test_a_recorded_run_is_read_without_training():
+    run = experiments.obtain("tl_whole")
+    assert run.is_final
+    assert run.info == runs.load_run("tl_whole").info
+
+
+def test_a_run_that_is_not_recorded_says_that_training_needs_fer2013(isolated):
+    with pytest.raises(MissingFileError, match=r"'tl_top' is not recorded here.*data fetch"):
+        experiments.obtain("tl_top")
+
+
+def test_an_unknown_run_is_answered_with_the_nearest(isolated):
+    with pytest.raises(UnknownNameError, match="tl_whole"):
+        experiments.obtain("tl_hole")
+
+
+def test_fast_mode_sends_its_output_to_a_folder_of_its_own(isolated, monkeypatch):
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    assert "no number below is a result" in experiments.begin(fast=True).data
+    assert paths.results_dir() == isolated / "output" / "fast" / "results"
+
+
+def test_fast_mode_never_deletes_recorded_runs(isolated):
+    record = isolated / "data" / "results" / "tl_top-s0"
+    record.mkdir(parents=True)
+    with pytest.raises(DataError, match="EMOTION_OUTPUT_DIR"):
+        notebooks.run_all(fast=True)
+    assert record.is_dir()
+
+
+def test_ferplus_is_not_joined_to_a_copy_without_official_rows(positions, monkeypatch):
+    monkeypatch.setattr(ferplus, "find", lambda: paths.project_root() / "README.md")
+    assert experiments.ferplus_labels(positions) is None
+
+
+def test_ferplus_is_joined_by_row_where_the_votes_are(monkeypatch):
+    faces = load_sample(70)
+    monkeypatch.setattr(ferplus, "find", lambda: paths.project_root() / "README.md")
+    monkeypatch.setattr(ferplus, "strict_majority_labels", lambda rows: np.asarray(rows, np.int8) % 7)
+    assert np.array_equal(experiments.ferplus_labels(faces)[faces.row], faces.row % 7)
+
+
+def test_recorded_twins_are_not_applied_to_a_copy_without_official_rows(positions):
+    run = runs.load_run("tl_top")
+    data = {"name": "FER2013", "notes": list(positions.notes)}
+    scores = evaluation.scores(dataclasses.replace(run, info=run.info | {"data": data}))
+    assert scores["accuracy_deduplicated"] is None
+    assert any("no official row numbers" in note for note in scores["notes"])
