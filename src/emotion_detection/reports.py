@@ -119,14 +119,6 @@ def last_epochs(found: list[runs.Run]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def remarks(found: list[runs.Run]):
-    """Return what the records say of themselves that a reader must know, for a notebook to show."""
-    from IPython.display import Markdown
-
-    lines = [f"- {evaluation.display_name(run)}: {note}" for run in found for note in run.info.get("notes", ())]
-    return Markdown("\n".join(["Remarks in the records:", "", *lines]) if lines else "The records hold no remarks.")
-
-
 def comparisons(found: list[runs.Run], *, split: str) -> pd.DataFrame:
     """Compare each run with the one before it on the same faces: points ahead, paired interval, exact McNemar test."""
     lines = []
