@@ -82,7 +82,7 @@ def test_runs_lists_what_is_recorded(recorded, call):
     [
         (("evaluate", "tl_tip"), 1, "Did you mean 'tl_top-s0'"),
         (("train", "tl_hole"), 1, "Did you mean 'tl_whole'"),
-        (("evaluate", "tl_top", "--split", "training"), 2, "public or private"),
+        (("evaluate", "tl_top", "--split", "validation"), 2, "public or private"),
         (("evaluate",), 2, "Missing argument"),
         (("analyse", "nowhere.jpg"), 1, "nowhere.jpg"),
         (("data", "check"), 1, "data/README.md"),

@@ -1,5 +1,6 @@
 """Scores of recorded predictions: against hand-worked examples and scikit-learn, and how intervals behave."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -311,13 +312,24 @@ def test_twins_of_fer2013_are_not_applied_to_the_drawn_sample(monkeypatch):
     assert any("not a result" in note for note in values["notes"])
 
 
-def test_run_validated_on_its_training_rows_is_named_no_result(monkeypatch):
+def test_scores_on_the_rows_learned_from_are_named_no_result(monkeypatch):
     monkeypatch.setattr(summaries, "load_twins", lambda: TWINS)
-    run = run_of(SMALL)
-    run.info["recipe"]["val_is_train_as_published"] = True
-    values = evaluation.scores(run)
+    values = evaluation.scores(run_of(dataclasses.replace(SMALL, split="Training")), split="Training")
     assert values["n_deduplicated"] is None
-    assert any("training rows" in note for note in values["notes"])
+    assert any(note.startswith("Not a result") for note in values["notes"])
+
+
+def test_where_all_splits_were_pooled_twins_are_those_among_the_rows_learned_from(monkeypatch):
+    identical = np.full(20, -1, np.int32)
+    identical[[1, 12]] = 0
+    identical[[2, 3]] = 1  # both unseen: no twin among the learned
+    clusters = {"pairs": np.array([[1, 12], [4, 15]], np.int32), "identical": identical}
+    monkeypatch.setattr(summaries, "load_clusters", lambda: clusters)
+    learned = dataclasses.replace(SMALL, split="Training", row=SMALL.row + 10)
+    run = run_of(dataclasses.replace(SMALL, split="Unseen"), learned)
+    run.info["recipe"]["pool_all_splits_as_published"] = True
+    values = evaluation.scores(run)
+    assert (values["split"], values["n_deduplicated"], values["n_near_twin_free"]) == ("Unseen", 5, 4)
 
 
 def test_table_names_each_score_with_its_interval_and_n(monkeypatch):

@@ -87,3 +87,41 @@ def test_the_real_set_has_the_known_faults(fer2013):
     identical = quality.has_identical_twin(private.pixels, fer2013.training.pixels)
     assert identical.mean() == pytest.approx(0.081, abs=0.002)
     assert len(quality.constant_pictures(fer2013)) in (12, 13)  # all are among the rows that cannot be verified
+
+
+def test_near_pairs_are_those_of_all_correlations(faces):
+    pixels = faces[0].pixels
+    flat = pixels.reshape(len(pixels), -1).astype(float)
+    with np.errstate(invalid="ignore"):
+        above = np.argwhere(np.triu(np.corrcoef(flat), 1) > quality.NEAR_CORRELATION)
+    np.testing.assert_array_equal(quality.near_pairs(pixels), above)
+
+
+def test_near_pairs_do_not_depend_on_the_blocks(faces, monkeypatch):
+    whole = quality.near_pairs(faces[0].pixels)
+    monkeypatch.setattr(quality, "BLOCK_FACES", 32)
+    found = quality.near_pairs(faces[0].pixels)
+    assert sorted(map(tuple, found)) == sorted(map(tuple, whole))
+
+
+def test_chains_of_twins_are_one_cluster():
+    identical = np.array([-1, -1, -1, 0, 0, -1], np.int32)
+    clusters = quality.twin_clusters(6, np.array([[0, 1], [1, 2], [2, 3]]), identical)
+    assert len(set(clusters[:5])) == 1
+    assert clusters[5] not in clusters[:5]
+
+
+def test_a_twin_counts_only_among_the_rows_learned_from():
+    identical = np.array([0, 0, 1, 1, -1, -1], np.int32)
+    pairs = np.array([[0, 1], [2, 3], [4, 5]])
+    found = quality.has_twin_among(np.array([0, 2, 4]), np.array([1, 5]), pairs=pairs, identical=identical)
+    assert found["identical"].tolist() == [True, False, False]
+    assert found["near"].tolist() == [True, False, True]
+
+
+def test_a_random_split_leaks_what_two_copies_of_each_face_must(faces):
+    """With every face there twice, a held-out face's copy is among the other 80 % about 80 times in 100."""
+    identical = np.repeat(np.arange(5000), 2).astype(np.int32)
+    lines = quality.random_split_leaks(np.empty((0, 2), int), identical, seeds=3)
+    assert [line["n"] for line in lines] == [2000] * 3
+    assert all(line["identical"] == pytest.approx(0.8, abs=0.03) == line["near"] for line in lines)

@@ -12,6 +12,8 @@ import typer
 from emotion_detection import recipes, runs
 from emotion_detection.errors import ProjectError, UnknownNameError
 
+USAGE_HELP = "public or private (in the audit also training or unseen)"
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 data_app = typer.Typer(no_args_is_help=True, help="Check FER2013, fetch it, or record its summaries.")
 app.add_typer(data_app, name="data")
@@ -81,7 +83,7 @@ def train(
 @app.command()
 def evaluate(
     run: Annotated[str, typer.Argument(help="A recorded run, such as tl_whole or tl_whole-s0.")],
-    split: Annotated[str | None, typer.Option(help="public or private; else private where it is recorded.")] = None,
+    split: Annotated[str | None, typer.Option(help=f"{USAGE_HELP}; else private where it is recorded.")] = None,
     final: Annotated[bool, typer.Option("--final", help="Predict PrivateTest and record it, once.")] = False,
     recompute: Annotated[bool, typer.Option("--recompute", help="Run the network over the faces again.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -101,9 +103,9 @@ def evaluate(
 
 
 def _split_name(split: str | None) -> str | None:
-    names = {None: None, "public": "PublicTest", "private": "PrivateTest"}
+    names = {None: None, "public": "PublicTest", "private": "PrivateTest", "training": "Training", "unseen": "Unseen"}
     if split not in names:
-        raise typer.BadParameter(f"{split!r} is not a split: use public or private.", param_hint="--split")
+        raise typer.BadParameter(f"{split!r} is not a split: use {USAGE_HELP}.", param_hint="--split")
     return names[split]
 
 

@@ -1,8 +1,12 @@
-"""Random changes of Training faces: flip, rotation, shift, zoom, contrast, brightness, in one resampling."""
+"""Changes of Training faces: random ones anew every epoch, in one resampling; or fixed copies of rare emotions."""
+
+import dataclasses
 
 import cv2
 import numpy as np
 
+from emotion_detection.datasets import FaceDataset
+from emotion_detection.emotions import EMOTIONS
 from emotion_detection.recipes import Augmentation
 
 
@@ -50,3 +54,42 @@ def _random_matrices(count: int, settings: Augmentation, face_px: int, size_px: 
     centre_out, centre_in = (size_px - 1) / 2, (face_px - 1) / 2
     offset = centre_in + shift - linear.sum(axis=2) * centre_out
     return np.concatenate([linear, offset[:, :, None]], axis=2)
+
+
+PUBLISHED_COPIES = {
+    "disgust": ("brighter_03", "brighter_07", "mirrored", "turned_90", "turned_270"),
+    "surprise": ("mirrored",),
+}
+"""Emotion → the changed copies that the older repository adds of each of its faces."""
+
+_COPIES = {
+    "brighter_03": lambda faces: _brighter(faces, 0.3),
+    "brighter_07": lambda faces: _brighter(faces, 0.7),
+    "mirrored": lambda faces: faces[:, :, ::-1],
+    "turned_90": lambda faces: np.rot90(faces, 1, axes=(1, 2)),
+    "turned_270": lambda faces: np.rot90(faces, 3, axes=(1, 2)),
+}
+
+
+def with_copies_of_rare(dataset: FaceDataset, copies: dict[str, tuple[str, ...]]) -> FaceDataset:
+    """Return the faces and, after them, changed copies of some emotions' faces.
+
+    A copy keeps label, split and row number of its face, so that a split of the result can be checked for leaks.
+
+    Args:
+        dataset: any faces.
+        copies: emotion → names of changes: brighter_03, brighter_07 (by a share of the full range), mirrored,
+            turned_90, turned_270.
+    """
+    parts = {field: [getattr(dataset, field)] for field in ("pixels", "emotion", "usage", "row")}
+    for emotion, changes in copies.items():
+        chosen = dataset.emotion == EMOTIONS.index(emotion)
+        for change in changes:
+            parts["pixels"].append(np.ascontiguousarray(_COPIES[change](dataset.pixels[chosen])))
+            for field in ("emotion", "usage", "row"):
+                parts[field].append(getattr(dataset, field)[chosen])
+    return dataclasses.replace(dataset, **{field: np.concatenate(arrays) for field, arrays in parts.items()})
+
+
+def _brighter(faces: np.ndarray, share: float) -> np.ndarray:
+    return np.minimum(faces.astype(np.uint16) + round(255 * share), 255).astype(np.uint8)

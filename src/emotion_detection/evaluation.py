@@ -25,6 +25,7 @@ SEED = 0
 LEVEL = 0.95
 CALIBRATION_BINS = 15
 CONTEMPT = 7
+DEFAULT_PARTS = ("PrivateTest", "PublicTest", "Unseen")
 NO_MAJORITY = -1
 DECIMALS = 6
 """Scores are rounded to so many decimals, which hides differences between machines in the last bits."""
@@ -360,12 +361,12 @@ def fit_temperature(predictions: Predictions) -> float:
 
 
 def of_split(run: Run, split: str | None = None) -> Predictions:
-    """Return a run's predictions on a split; by default PrivateTest where that is recorded, else PublicTest.
+    """Return a run's predictions on a part; by default PrivateTest where that is recorded, else PublicTest or Unseen.
 
     Raises:
         DataError: that split is not recorded.
     """
-    split = split or ("PrivateTest" if run.is_final else "PublicTest")
+    split = split or next((part for part in DEFAULT_PARTS if part in run.predictions), "PublicTest")
     if split not in run.predictions:
         raise DataError(
             f"Run {run.name} has no predictions on {split}; recorded: {', '.join(run.predictions) or 'none'}. "
@@ -387,7 +388,7 @@ def scores(
 
     Args:
         run: a recorded run.
-        split: "PublicTest" or "PrivateTest"; by default PrivateTest where recorded, else PublicTest.
+        split: a part of the record, such as "PublicTest"; by default as `of_split` chooses it.
         temperature: divides the logits for `ece`; by default the one recorded in run.json, else 1.0.
         twins: as `load_twins` returns them, which is the default.
 
@@ -425,6 +426,11 @@ def _twin_free_scores(run: Run, predictions: Predictions, twins: dict | None, no
     names = {"identical": "deduplicated", "near": "near_twin_free"}
     twins = _twins_of(run, notes) if twins is None else twins
     values = {}
+    if predictions.split == "Training":
+        notes.append("Not a result: these are the rows that the network learned from.")
+    if twins and f"{predictions.split}_near" not in twins:
+        notes.append(f"No list of twins is recorded for {predictions.split}.")
+        twins = None
     for kind, name in names.items():
         kept = without_twins(predictions, twins, kind=kind) if twins else None
         values[f"n_{name}"] = len(kept) if twins else None
@@ -436,9 +442,8 @@ def _twins_of(run: Run, notes: list[str]) -> dict[str, np.ndarray] | None:
     if is_sample(run):
         notes.append("Drawn sample: not a result; the recorded twins are about FER2013, so no score without twins.")
         return None
-    if isinstance(run.info["recipe"], dict) and run.info["recipe"].get("val_is_train_as_published"):
-        notes.append("Not a result: the faces called PublicTest are the training rows themselves.")
-        return None
+    if run.info["recipe"].get("pool_all_splits_as_published"):
+        return _twins_of_unseen(run, notes)
     if any("row numbers are positions" in note for note in run.info["data"].get("notes", ())):
         notes.append("The copy of FER2013 has no official row numbers, so no score without twins.")
         return None
@@ -448,6 +453,19 @@ def _twins_of(run: Run, notes: list[str]) -> dict[str, np.ndarray] | None:
         logger.warning("No scores without twins: %s", error)
         notes.append(f"No scores without twins: {error}")
         return None
+
+
+def _twins_of_unseen(run: Run, notes: list[str]) -> dict[str, np.ndarray] | None:
+    """Return the unseen rows with a twin among those learned from, where all splits were pooled."""
+    from emotion_detection.datasets import quality, summaries
+
+    rows = run.predictions["Unseen"].row
+    try:
+        found = quality.has_twin_among(rows, run.predictions["Training"].row, **summaries.load_clusters())
+    except MissingFileError as error:
+        notes.append(f"No scores without twins: {error}")
+        return None
+    return {f"Unseen_{kind}": rows[each] for kind, each in found.items()}
 
 
 def _recorded_ferplus(run: Run, split: str, notes: list[str]) -> dict:

@@ -27,6 +27,11 @@ def finalise(name: str, dataset: FaceDataset, *, labels_ferplus: np.ndarray | No
     """
     run = runs.load_run(name)
     check_not_final(run)
+    if run.info["recipe"].get("pool_all_splits_as_published"):
+        raise DataError(
+            f"{run.name} has learned from rows of PrivateTest (all splits pooled, as published), so it has no score on "
+            "it. Its record holds the rows that it never saw: evaluate it with --split unseen."
+        )
     if dataset.fingerprint != run.info["data"]["fingerprint"]:
         raise DataError(
             f"{run.name} was trained on data {run.info['data']['fingerprint'][:12]}…, this set is "

@@ -60,6 +60,7 @@ def build_model(recipe: recipes.Recipe, *, seed: int = 0) -> keras.Model:
     logits = _head(base.output, recipe, seed)
     model = keras.Model(faces, logits, name="emotion_mobilenetv2")
     freeze(model, recipe.regime)
+    _set_batch_norm(model, recipe)
     return model
 
 
@@ -110,6 +111,20 @@ def freeze(model: keras.Model, regime: str) -> None:
         layer.trainable = not frozen
         if layer.name == last_frozen:
             frozen = False
+
+
+def _set_batch_norm(model: keras.Model, recipe: recipes.Recipe) -> None:
+    """Set the momentum of the trained batch norms, and what the frozen ones do while the network is trained."""
+    trained = batch_norm_layers(model)
+    for layer in trained:
+        layer.momentum = recipe.batch_norm_momentum
+    if recipe.frozen_batch_norm == "inference":
+        return
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization) and not layer.trainable:
+            layer.trainable = True  # Keras 3 uses batch statistics only where a layer is trainable
+            layer.momentum = recipe.batch_norm_momentum
+            layer.gamma.trainable = layer.beta.trainable = False
 
 
 def split_at(model: keras.Model, layer_name: str) -> tuple[keras.Model, keras.Model]:

@@ -61,7 +61,15 @@ class Recipe:
             after each epoch; 0 keeps the moving averages of training.
         augmentation: None lets the frozen part be computed once and cached.
         weights: "imagenet", or None for random weights (tests only).
+        continues: name of the recipe whose trained network (same seed) this one starts from; None: from `weights`.
+        stop_at_training_accuracy: end before `epochs` once accuracy while learning is this high, 0–1.
+        batch_norm_momentum: of the moving statistics of trained batch norms (Keras' MobileNetV2 has 0.999).
+        frozen_batch_norm: "inference" (moving statistics, as Keras 3 does) or "batch_statistics" (gamma and beta held,
+            statistics of each training batch).
         val_is_train_as_published: validate on the training rows, as the published 96.9 % did. Only for the audit.
+        pool_all_splits_as_published: shuffle the official splits together first. Only for the audit.
+        augment_before_split_as_published: add copies of rare emotions, then split. Only for the audit.
+        watch_private_test_for_audit: take PrivateTest's accuracy after every epoch. Only for the audit.
         expected: what to expect, or None as long as nothing was measured.
     """
 
@@ -83,7 +91,14 @@ class Recipe:
     batch_norm_batches: int = 60
     augmentation: Augmentation | None = None
     weights: str | None = "imagenet"
+    continues: str | None = None
+    stop_at_training_accuracy: float | None = None
+    batch_norm_momentum: float = 0.999
+    frozen_batch_norm: str = "inference"
     val_is_train_as_published: bool = False
+    pool_all_splits_as_published: bool = False
+    augment_before_split_as_published: bool = False
+    watch_private_test_for_audit: bool = False
     expected: Expected | None = None
 
     @property
@@ -132,7 +147,104 @@ TL_WHOLE = Recipe(
     expected=Expected("PrivateTest", 68.6, 1.5, "python -m emotion_detection train tl_whole"),
 )
 
-RECIPES = {recipe.name: recipe for recipe in (TL_TOP, TL_100, TL_WHOLE)}
+OLD = {
+    "input_px": 48,
+    "scaling": "unit",
+    "head": "two_dense",
+    "dropout": 0.5,
+    "optimizer": "rmsprop",
+    "weight_decay": 0.0,
+    "learning_rate": 1e-4,
+    "schedule": "constant",
+    "warmup_epochs": 0.0,
+    "batch_size": 32,
+    "batch_norm_batches": 0,
+    "epochs": 10,
+}
+"""Settings of the older repository (j-truong/Emotion-Detection, 2020); its three regimes train one network in turn."""
+
+PUBLISHED_ACCURACY = 0.969139
+"""Its headline: "validation" accuracy, on its training rows."""
+
+AS_PUBLISHED = {"val_is_train_as_published": True, "pool_all_splits_as_published": True}
+
+PUBLISHED_TOP = Recipe("published_top", "TL top as published", "top", **OLD, **AS_PUBLISHED)
+PUBLISHED_100 = Recipe("published_100", "TL 100 as published", "100", **OLD, **AS_PUBLISHED, continues="published_top")
+PUBLISHED_WHOLE = Recipe(
+    "published_whole",
+    "TL whole as published",
+    "whole",
+    **(OLD | {"epochs": 40}),
+    **AS_PUBLISHED,
+    continues="published_100",
+    stop_at_training_accuracy=PUBLISHED_ACCURACY,
+)
+HONEST_TOP = Recipe("honest_top", "TL top, old settings", "top", **OLD)
+HONEST_100 = Recipe("honest_100", "TL 100, old settings", "100", **OLD, continues="honest_top")
+HONEST_WHOLE = Recipe(
+    "honest_whole",
+    "TL whole, old settings",
+    "whole",
+    **(OLD | {"epochs": 40}),
+    continues="honest_100",
+    stop_at_training_accuracy=PUBLISHED_ACCURACY,
+    watch_private_test_for_audit=True,
+)
+"""The same settings on the official split: what the published figure would have been."""
+
+_SWITCHES = {"momentum": {"batch_norm_momentum": 0.9}, "batch": {"frozen_batch_norm": "batch_statistics"}}
+GAP_TOP_BATCH = dataclasses.replace(
+    PUBLISHED_TOP, name="gap_top_batch", display_name="TL top, batch statistics", **_SWITCHES["batch"]
+)
+GAP_100_MOMENTUM = dataclasses.replace(
+    PUBLISHED_100, name="gap_100_momentum", display_name="TL 100, momentum 0.9", **_SWITCHES["momentum"]
+)
+GAP_100_BATCH = dataclasses.replace(
+    PUBLISHED_100, name="gap_100_batch", display_name="TL 100, batch statistics", **_SWITCHES["batch"]
+)
+GAP_100_BOTH = dataclasses.replace(
+    PUBLISHED_100,
+    name="gap_100_both",
+    display_name="TL 100, momentum 0.9 and batch statistics",
+    **_SWITCHES["momentum"],
+    **_SWITCHES["batch"],
+)
+
+AUGMENTED_BEFORE_SPLIT = dataclasses.replace(
+    TL_100,
+    name="augmented_before_split",
+    display_name="TL 100, augmented before splitting",
+    input_px=48,
+    augment_before_split_as_published=True,
+    expected=None,
+)
+TL_100_48 = dataclasses.replace(TL_100, name="tl_100_48", display_name="TL 100, 48 px", input_px=48, expected=None)
+TL_100_48_UNIT = dataclasses.replace(
+    TL_100_48, name="tl_100_48_unit", display_name="TL 100, 48 px, scaled to [0, 1]", scaling="unit"
+)
+TL_100_UNIT = dataclasses.replace(
+    TL_100, name="tl_100_unit", display_name="TL 100, scaled to [0, 1]", scaling="unit", expected=None
+)
+
+AUDIT = (
+    PUBLISHED_TOP,
+    PUBLISHED_100,
+    PUBLISHED_WHOLE,
+    HONEST_TOP,
+    HONEST_100,
+    HONEST_WHOLE,
+    GAP_TOP_BATCH,
+    GAP_100_MOMENTUM,
+    GAP_100_BATCH,
+    GAP_100_BOTH,
+    AUGMENTED_BEFORE_SPLIT,
+    TL_100_48,
+    TL_100_48_UNIT,
+    TL_100_UNIT,
+)
+"""The runs of the audit, in an order in which each finds what it starts from."""
+
+RECIPES = {recipe.name: recipe for recipe in (TL_TOP, TL_100, TL_WHOLE, *AUDIT)}
 REGIMES = ("tl_top", "tl_100", "tl_whole")
 """The three regimes of transfer learning, in the order in which figures show them."""
 

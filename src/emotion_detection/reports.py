@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from emotion_detection import cards, evaluation, files, paths, recipes, runs
+from emotion_detection import cards, evaluation, files, paths, protocols, recipes, runs
 from emotion_detection.emotions import DISPLAY_NAMES
 from emotion_detection.errors import DataError, ProjectError
 
@@ -35,6 +35,7 @@ def runs_table() -> pd.DataFrame:
             {
                 "run": name,
                 "recipe": evaluation.display_name(run),
+                "protocol": protocols.describe(run.info["recipe"]),
                 "epochs": len(run.history),
                 "PublicTest": percent(scores.get("PublicTest")),
                 "PrivateTest": percent(scores.get("PrivateTest")),
@@ -42,7 +43,8 @@ def runs_table() -> pd.DataFrame:
                 "shipped": "yes" if cards.is_shipped(run) else "",
             }
         )
-    return pd.DataFrame(lines, columns=["run", "recipe", "epochs", "PublicTest", "PrivateTest", "minutes", "shipped"])
+    columns = ["run", "recipe", "protocol", "epochs", "PublicTest", "PrivateTest", "minutes", "shipped"]
+    return pd.DataFrame(lines, columns=columns)
 
 
 def describe(scores: dict) -> str:

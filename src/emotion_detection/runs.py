@@ -22,6 +22,10 @@ from emotion_detection import files, paths
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
 
 SHIPPED_SEED = 0
+RECORDED_PARTS = ("PublicTest", "PrivateTest", "Training", "Unseen")
+"""What predictions may be about: the official test splits; in the audit also the rows that a network learned from, and
+those that it never saw (their logits are kept in half precision)."""
+
 RUN_NAME = re.compile(r"(?P<recipe>[a-z0-9_]+?)(?:-s(?P<seed>\d+))?")
 REQUIRED = ("run", "recipe", "seed", "data", "metrics", "wall_time_s")
 
@@ -31,7 +35,7 @@ class Predictions:
     """What a network answered on one split.
 
     Args:
-        split: "PublicTest" or "PrivateTest".
+        split: one of `RECORDED_PARTS`.
         row: int32 array (n,), FER2013 row numbers.
         label: int8 array (n,), FER2013 labels.
         logits: float32 array (n, 7), before softmax and before any temperature.
@@ -164,7 +168,7 @@ def write_predictions(path: Path, predictions: dict[str, Predictions]) -> None:
     for split, values in predictions.items():
         arrays[f"{split}_row"] = values.row.astype(np.int32)
         arrays[f"{split}_label"] = values.label.astype(np.int8)
-        arrays[f"{split}_logits"] = values.logits.astype(np.float32)
+        arrays[f"{split}_logits"] = values.logits.astype(np.float32 if split.endswith("Test") else np.float16)
     with files.written_beside(path) as temporary:
         np.savez_compressed(temporary, **arrays)
 
@@ -234,7 +238,7 @@ def _read_predictions(path: Path) -> dict[str, Predictions]:
     except Exception as error:  # zipfile, zlib and numpy each raise their own
         raise _damaged(path, f"it cannot be read ({type(error).__name__}: {error})") from error
     predictions = {}
-    for split in ("PublicTest", "PrivateTest"):
+    for split in RECORDED_PARTS:
         keys = [f"{split}_{part}" for part in ("row", "label", "logits")]
         if not any(key in arrays for key in keys):
             continue
@@ -246,6 +250,7 @@ def _read_predictions(path: Path) -> dict[str, Predictions]:
             raise _damaged(
                 path, f"{split} has {row.size} rows, {label.size} labels, logits {logits.dtype} {logits.shape}"
             )
+        logits = logits.astype(np.float32)
         if not np.isfinite(logits).all() or not np.isin(label, range(7)).all():
             raise _damaged(path, f"{split} has labels outside 0–6 or logits that are not finite")
         predictions[split] = Predictions(split, row, label, logits)

@@ -17,9 +17,9 @@ import psutil
 from scipy import special
 from tqdm.auto import tqdm
 
-from emotion_detection import augmentation, files, models, paths, recipes, runs
+from emotion_detection import augmentation, files, models, paths, protocols, recipes, runs
 from emotion_detection.datasets import FaceDataset
-from emotion_detection.errors import DataError, OverlapError
+from emotion_detection.errors import MissingFileError
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ def train(
     """Train one network on Training, watch it on PublicTest, record the run.
 
     A checkpoint is written after every epoch. Killed at any moment, the same call goes on from the last finished
-    epoch and ends with the same history. PrivateTest is not touched.
+    epoch and ends with the same history. PrivateTest is not touched, but by recipes of the audit that say so by name.
 
     Args:
         recipe: what to train.
@@ -90,48 +90,62 @@ def train(
     Raises:
         OverlapError: a PublicTest row is also a Training row.
         DataError: a split has no faces.
+        MissingFileError: the network that the recipe continues is not on this machine.
     """
-    training, validation = _splits(recipe, dataset)
+    parts = protocols.parts(recipe, dataset, seed=seed)
     session = _Session(recipe, dataset, seed)
-    inputs = {"train": training.pixels, "validation": validation.pixels}
-    trained_part = session.model
-    if cache_features and recipe.augmentation is None and recipe.regime in models.CACHE_POINT:
+    prepared, trained_part = _PixelInputs(), session.model
+    if cache_features and _has_constant_features(recipe):
         frozen_part, trained_part = models.split_at(session.model, models.CACHE_POINT[recipe.regime])
-        began = time.perf_counter()
-        for part, faces in (("train", training), ("validation", validation)):
-            inputs[part] = frozen_features(frozen_part, faces, recipe)
-        session.features_s = round(time.perf_counter() - began, 1)
-    _compile(trained_part, recipe, steps_per_epoch=-(-len(training) // recipe.batch_size))
+        prepared = _CachedInputs(frozen_part, recipe)
+    began = time.perf_counter()
+    for faces in (parts.training, parts.validation, *parts.watched.values()):
+        prepared(faces)
+    session.features_s = round(time.perf_counter() - began, 1)
+    _compile(trained_part, recipe, steps_per_epoch=-(-len(parts.training) // recipe.batch_size))
     history = session.restore(trained_part)
-    labels = {"train": training.emotion, "validation": validation.emotion}
-    while len(history) < recipe.epochs:
+    while len(history) < recipe.epochs and not _is_enough(history, recipe):
         if stop_after is not None and len(history) >= stop_after:
             raise KeyboardInterrupt(f"Stopped after {stop_after} epochs, as asked.")
-        history.append(_run_epoch(trained_part, inputs, labels, session, epoch=len(history)))
+        history.append(_run_epoch(trained_part, prepared, parts, session, epoch=len(history)))
         session.checkpoint(trained_part, history)
     session.close()
-    logits = predict_logits(trained_part, inputs["validation"])
-    predictions = {"PublicTest": runs.Predictions("PublicTest", validation.row, validation.emotion, logits)}
+    predictions = {
+        name: runs.Predictions(name, faces.row, faces.emotion, predict_logits(trained_part, prepared(faces)))
+        for name, faces in parts.scored.items()
+    }
     return _finish(session, history, predictions, dataset, record=record)
 
 
-def _splits(recipe: recipes.Recipe, dataset: FaceDataset) -> tuple[FaceDataset, FaceDataset]:
-    """Return the rows to learn from and the rows to choose by, disjoint unless the recipe says otherwise by name."""
-    training = dataset.training
-    validation = training if recipe.val_is_train_as_published else dataset.public_test
-    for name, part in (("Training", training), ("PublicTest", validation)):
-        if not len(part) or (part.emotion < 0).any():
-            raise DataError(
-                f"{name} has {len(part)} faces, {np.count_nonzero(part.emotion < 0)} of them without a label; "
-                "training needs labelled faces in both. Use a source with the official split (see data/README.md)."
-            )
-    shared = np.intersect1d(training.row, validation.row)
-    if len(shared) and not recipe.val_is_train_as_published:
-        raise OverlapError(
-            f"{len(shared)} rows are in both Training and PublicTest (first: {shared[:3].tolist()}). A score on "
-            "training rows says nothing: correct the split of the data set."
-        )
-    return training, validation
+def _has_constant_features(recipe: recipes.Recipe) -> bool:
+    """Return whether the frozen part makes the same of a face in every epoch, so that it can be computed once."""
+    constant = recipe.augmentation is None and recipe.frozen_batch_norm == "inference"
+    return constant and recipe.regime in models.CACHE_POINT
+
+
+def _is_enough(history: list[dict], recipe: recipes.Recipe) -> bool:
+    """Return whether the recipe's accuracy while learning is reached."""
+    goal = recipe.stop_at_training_accuracy
+    return goal is not None and bool(history) and history[-1]["accuracy"] >= goal
+
+
+class _PixelInputs:
+    """What the trained part sees of faces: their pixels."""
+
+    def __call__(self, faces: FaceDataset) -> np.ndarray:
+        return faces.pixels
+
+
+class _CachedInputs:
+    """What the trained part sees of faces: what the frozen part makes of them, computed once."""
+
+    def __init__(self, frozen_part: keras.Model, recipe: recipes.Recipe):
+        self.frozen_part, self.recipe, self.known = frozen_part, recipe, {}
+
+    def __call__(self, faces: FaceDataset) -> np.ndarray:
+        if faces.fingerprint not in self.known:
+            self.known[faces.fingerprint] = frozen_features(self.frozen_part, faces, self.recipe)
+        return self.known[faces.fingerprint]
 
 
 def _compile(model: keras.Model, recipe: recipes.Recipe, *, steps_per_epoch: int) -> None:
@@ -168,19 +182,24 @@ def _schedule(recipe: recipes.Recipe, steps_per_epoch: int):
     )
 
 
-def _run_epoch(model, inputs: dict, labels: dict, session: "_Session", *, epoch: int) -> dict:
+def _run_epoch(model, prepared, parts: protocols.Parts, session: "_Session", *, epoch: int) -> dict:
     """Train one epoch, estimate the batch-norm statistics anew, look at PublicTest; return the history's line."""
+    inputs = prepared(parts.training)
     recipe, began = session.recipe, time.perf_counter()
     _reseed_dropout(model, session.seed, epoch)
-    batches = FaceBatches(inputs["train"], labels["train"], recipe=recipe, seed=session.seed, epoch=epoch)
+    batches = FaceBatches(inputs, parts.training.emotion, recipe=recipe, seed=session.seed, epoch=epoch)
     bar = session.progress_bar(len(batches), epoch)
     logs = _train_on_all(model, batches, bar)
     if recipe.batch_norm_batches:
         session.forward = session.forward or compiled_forward(model)
         settings = {"n_batches": recipe.batch_norm_batches, "seed": session.seed, "forward": session.forward}
-        reestimate_batch_norm(model, inputs["train"], **settings)
-    validation = _loss_and_accuracy(predict_logits(model, inputs["validation"]), labels["validation"])
-    bar.set_postfix(PublicTest=f"{validation[1]:.1%}")
+        reestimate_batch_norm(model, inputs, **settings)
+    validation = _loss_and_accuracy(predict_logits(model, prepared(parts.validation)), parts.validation.emotion)
+    bar.set_postfix(validation=f"{validation[1]:.1%}")
+    watched = {
+        column: _loss_and_accuracy(predict_logits(model, prepared(faces)), faces.emotion)[1]
+        for column, faces in parts.watched.items()
+    }
     return {
         "epoch": epoch + 1,
         "loss": logs["cross_entropy"],
@@ -188,6 +207,7 @@ def _run_epoch(model, inputs: dict, labels: dict, session: "_Session", *, epoch:
         "objective": logs["loss"],
         "val_loss": validation[0],
         "val_accuracy": validation[1],
+        **watched,
         "learning_rate": float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)),
         "seconds": time.perf_counter() - began,
     }
@@ -326,6 +346,8 @@ class _Session:
         self.recipe, self.seed = recipe, seed
         self.name = f"{recipe.name}-s{seed}"
         self.model = models.build_model(recipe, seed=seed)
+        if recipe.continues:
+            self.model.set_weights(models.load_network(_network_of(f"{recipe.continues}-s{seed}")).get_weights())
         backend = keras.backend.backend()
         self.key = {"recipe": recipe.key(), "seed": seed, "data": dataset.fingerprint, "backend": backend}
         digest = hashlib.sha256(json.dumps(self.key, sort_keys=True).encode()).hexdigest()[:12]
@@ -368,6 +390,18 @@ class _Session:
         return history
 
 
+def _network_of(name: str) -> Path:
+    """Return the file of a trained network that another recipe starts from."""
+    path = runs.weights_path(name)
+    if not path.is_file():
+        recipe, seed = runs.split_name(name)
+        raise MissingFileError(
+            f"The network of {name}, from which this recipe goes on, is not on this machine: {paths.displayed(path)} "
+            f"does not exist. Train it first: python -m emotion_detection train {recipe} --seed {seed} --retrain"
+        )
+    return path
+
+
 def _state(model: keras.Model) -> list:
     """Return all variables that the next step depends on: weights, statistics, optimiser."""
     return [*model.weights, *model.optimizer.variables]
@@ -379,6 +413,7 @@ def _finish(session: _Session, history: list[dict], predictions: dict, dataset, 
     info = {
         "run": session.name,
         "recipe": session.recipe.settings() | {"display_name": session.recipe.display_name},
+        "protocol": protocols.describe(session.recipe.settings()),
         "seed": session.seed,
         "data": {
             "name": dataset.name,
@@ -398,7 +433,10 @@ def _finish(session: _Session, history: list[dict], predictions: dict, dataset, 
         "finished": _now(),
         "features_s": session.features_s,
         "wall_time_s": round(float(table["seconds"].sum()) + session.features_s, 1),
-        "metrics": {"PublicTest": {"accuracy": history[-1]["val_accuracy"], "loss": history[-1]["val_loss"]}},
+        "metrics": {
+            name: dict(zip(("loss", "accuracy"), _loss_and_accuracy(each.logits, each.label), strict=True))
+            for name, each in predictions.items()
+        },
     }
     run = runs.Run(session.name, info, table, predictions)
     if record:

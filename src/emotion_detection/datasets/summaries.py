@@ -33,21 +33,31 @@ def record(dataset: FaceDataset | None = None) -> Path:
         dataset: the faces; None loads FER2013.
 
     Returns:
-        The folder that holds `counts.json`, `averages.npz`, `quality.json`, `twins.npz` and, where the votes are at
-        hand, `ferplus.json`.
+        The folder that holds `counts.json`, `averages.npz`, `quality.json`, `twins.npz`, `clusters.npz` and, where the
+        votes are at hand, `ferplus.json`.
     """
     if dataset is None:
         dataset, verification = fer2013.load_verified(fer2013.find_source())
     else:
         verification = fingerprint.verify(dataset)
     found = quality.twins(dataset)
+    pairs, identical = quality.near_pairs(dataset.pixels), quality.identical_ids(dataset)
+    _write_arrays("clusters.npz", pairs=dataset.row[pairs], identical=_by_row(identical, dataset.row))
     _write_arrays("averages.npz", averages=class_averages(dataset.training))
     _write_arrays("twins.npz", **found)
-    files.write_json(folder() / "quality.json", quality.counts(dataset, found))
+    leaks = {"near_pairs": len(pairs), "random_split": quality.random_split_leaks(pairs, identical)}
+    files.write_json(folder() / "quality.json", quality.counts(dataset, found) | leaks)
     if ferplus.find() is not None:
         files.write_json(folder() / "ferplus.json", _agreement(dataset, ferplus.load_ferplus()))
     files.write_json(folder() / "counts.json", _counts(dataset, verification))
     return folder()
+
+
+def _by_row(values: np.ndarray, row: np.ndarray) -> np.ndarray:
+    """Return values indexed by row number; -1 for rows that are not there."""
+    ordered = np.full(int(row.max()) + 1, -1, values.dtype)
+    ordered[row] = values
+    return ordered
 
 
 def class_averages(dataset: FaceDataset) -> np.ndarray:
@@ -83,8 +93,21 @@ def _agreement(dataset: FaceDataset, votes: ferplus.FerPlus) -> dict:
             "agree": int(table["agree"].sum()),
             "emotions": {emotion: {"n": int(line.n), "agree": int(line.agree)} for emotion, line in table.iterrows()},
             "confusion": _confusion(part.emotion, strict).tolist(),
+            "mean_votes": _mean_votes(part.emotion, votes.votes[part.row]).round(4).tolist(),
+            "top_share": _top_shares(votes.votes[part.row]),
         }
     return values
+
+
+def _mean_votes(emotion: np.ndarray, votes: np.ndarray) -> np.ndarray:
+    """Return float array (7, 10): per FER2013 label (row), the share of votes for each FER+ class, unknown, not a face."""
+    shares = votes / np.maximum(votes.sum(axis=1, keepdims=True), 1)
+    return np.stack([shares[emotion == label].mean(axis=0) for label in range(len(EMOTIONS))])
+
+
+def _top_shares(votes: np.ndarray) -> dict[str, int]:
+    """Count faces by the number of votes, of ten, for their most-voted class: how much the voters agree."""
+    return {str(most): int(n) for most, n in enumerate(np.bincount(votes.max(axis=1), minlength=11))}
 
 
 def _confusion(emotion: np.ndarray, strict: np.ndarray) -> np.ndarray:
@@ -123,6 +146,11 @@ def load_twins() -> dict[str, np.ndarray]:
     if missing:
         raise _damaged(folder() / "twins.npz", f"it lacks {', '.join(missing)}")
     return arrays
+
+
+def load_clusters() -> dict[str, np.ndarray]:
+    """Return `pairs`, int32 (m, 2) of rows, and `identical`, int32 by row, as `quality.has_twin_among` takes them."""
+    return _read_arrays("clusters.npz")
 
 
 def load_agreement() -> dict:

@@ -1,0 +1,119 @@
+"""Where the published 96.9 % comes from: what was published, and tables that set our recorded runs beside it."""
+
+import numpy as np
+import pandas as pd
+
+from emotion_detection import evaluation, protocols, runs
+from emotion_detection.emotions import DISPLAY_NAMES, EMOTIONS
+from emotion_detection.reports import percent
+
+SOURCE = "j-truong/Emotion-Detection, emotion_detection.ipynb, commit bd8f776 (2020)"
+
+PUBLISHED_CONFUSION = np.array(
+    [
+        [3890, 2, 42, 23, 18, 1, 37],
+        [2, 430, 5, 0, 8, 1, 1],
+        [49, 2, 3944, 13, 49, 14, 27],
+        [4, 0, 17, 7085, 21, 2, 9],
+        [57, 0, 65, 22, 4627, 0, 82],
+        [29, 1, 70, 38, 9, 3030, 25],
+        [21, 0, 24, 51, 45, 0, 4817],
+    ]
+)
+"""The confusion matrix in the published notebook: rows are labels, columns answers, in FER2013's order."""
+
+PUBLISHED_CURVES = {
+    "TL top": {"learning": 0.317, "validation": 0.273},
+    "TL 100": {"learning": 0.637, "validation": 0.292},
+}
+"""Accuracy at the end of two published regimes, while learning and in inference mode on the same images."""
+
+PUBLISHED_AUGMENTED = {"learning": 0.8028, "validation": 0.4801}
+"""The published fourth run, with augmented rare emotions: last epoch."""
+
+
+def published() -> dict:
+    """Return what the published confusion matrix says: n, accuracy, F1 per emotion (0–1)."""
+    right, counts = np.diagonal(PUBLISHED_CONFUSION), PUBLISHED_CONFUSION
+    f1 = 2 * right / (counts.sum(axis=0) + counts.sum(axis=1))
+    return {"n": int(counts.sum()), "accuracy": right.sum() / counts.sum(), "f1": pd.Series(f1, index=EMOTIONS)}
+
+
+def f1_beside_published(replay: runs.Run) -> pd.DataFrame:
+    """Return F1 per emotion: as published, our replay on its training rows, and on rows that it never saw."""
+    columns = {
+        "Published": published()["f1"],
+        "Replay, rows learned from": evaluation.per_class(replay.predictions["Training"])["f1"],
+        "Replay, rows never seen": evaluation.per_class(replay.predictions["Unseen"])["f1"],
+    }
+    table = pd.DataFrame(columns).map(lambda value: f"{value:.3f}")
+    table.insert(0, "Emotion", [DISPLAY_NAMES[name] for name in table.index])
+    return table
+
+
+def gaps(found: list[runs.Run]) -> pd.DataFrame:
+    """Return, per run, accuracy while learning and in inference mode on the same rows, after the last epoch.
+
+    Returns:
+        Columns: run, momentum, frozen_batch_norm, learning, inference (0–1), gap (points).
+    """
+    lines = []
+    for run in found:
+        last, recipe = run.history.iloc[-1], run.info["recipe"]
+        lines.append(
+            {
+                "run": evaluation.display_name(run),
+                "momentum": recipe["batch_norm_momentum"],
+                "frozen_batch_norm": recipe["frozen_batch_norm"].replace("_", " "),
+                "learning": last["accuracy"],
+                "inference": last["val_accuracy"],
+                "gap": 100 * (last["accuracy"] - last["val_accuracy"]),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def epoch_choice(run: runs.Run) -> dict:
+    """Return what choosing the epoch on PrivateTest buys.
+
+    Returns:
+        Epochs and PrivateTest accuracies (0–1) of the best epoch by PrivateTest, the best by PublicTest, and the last;
+        `points`: what the first is ahead of the second.
+    """
+    history = run.history
+    by_private = history["private_accuracy_for_audit"].idxmax()
+    chosen = {"private": by_private, "public": history["val_accuracy"].idxmax(), "last": history.index[-1]}
+    found = {
+        name: {"epoch": int(history["epoch"][at]), "accuracy": float(history["private_accuracy_for_audit"][at])}
+        for name, at in chosen.items()
+    }
+    return found | {"points": 100 * (found["private"]["accuracy"] - found["public"]["accuracy"])}
+
+
+def private_rows(run: runs.Run, *, first: int = 32298) -> runs.Predictions:
+    """Return the predictions on official PrivateTest rows that a pooled run never saw."""
+    unseen = run.predictions["Unseen"]
+    return evaluation.select(unseen, unseen.row >= first)
+
+
+def scores_table(found: dict[str, tuple[runs.Run, str]]) -> pd.DataFrame:
+    """Return one line per claim: what it is, protocol, accuracy with its interval, n, de-duplicated accuracy.
+
+    Args:
+        found: what the line is called → run and part of its record.
+    """
+    lines = []
+    for name, (run, part) in found.items():
+        values = evaluation.scores(run, split=part)
+        low, high = values["accuracy_ci"]
+        lines.append(
+            {
+                "What": name,
+                "Rows": part,
+                "Protocol": protocols.describe(run.info["recipe"]),
+                "Accuracy (95 % interval)": f"{percent(values['accuracy'])} ({100 * low:.1f}–{100 * high:.1f})",
+                "n": f"{values['n']:,}",
+                "De-duplicated": percent(values["accuracy_deduplicated"]),
+            }
+        )
+    return pd.DataFrame(lines)

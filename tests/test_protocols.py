@@ -1,0 +1,79 @@
+"""Which rows a recipe learns from: the official split, or what was published, under unmistakable names."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from emotion_detection import augmentation, protocols, recipes
+from emotion_detection.datasets import load_sample
+from emotion_detection.emotions import EMOTIONS
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return load_sample(350, seed=0)
+
+
+def test_our_recipes_keep_the_official_split(faces):
+    for recipe in (recipes.TL_TOP, recipes.TL_100, recipes.TL_WHOLE, recipes.HONEST_TOP, recipes.HONEST_100):
+        parts = protocols.parts(recipe, faces, seed=0)
+        assert set(parts.training.usage) == {"Training"}
+        assert set(parts.validation.usage) == {"PublicTest"}
+        assert list(parts.scored) == ["PublicTest"]
+        assert not parts.watched
+        assert protocols.describe(recipe.settings()) == "official split"
+
+
+def test_only_recipes_that_say_so_by_name_see_other_rows():
+    fields = ("val_is_train_as_published", "pool_all_splits_as_published", "augment_before_split_as_published")
+    odd = {name for name, recipe in recipes.RECIPES.items() if any(getattr(recipe, field) for field in fields)}
+    assert odd == {name for name in recipes.RECIPES if name.startswith(("published_", "gap_", "augmented_before"))}
+
+
+def test_the_published_protocol_validates_on_pooled_rows_that_it_learned_from(faces):
+    parts = protocols.parts(recipes.PUBLISHED_WHOLE, faces, seed=0)
+    assert parts.validation is parts.training
+    assert set(parts.training.usage) == {"Training", "PublicTest", "PrivateTest"}
+    learned, unseen = parts.scored["Training"].row, parts.scored["Unseen"].row
+    assert len(learned) == int(0.8 * len(faces))
+    assert np.array_equal(np.sort(np.concatenate([learned, unseen])), np.sort(faces.row))
+
+
+def test_the_regimes_of_one_replay_share_their_rows(faces):
+    first, second = (protocols.parts(each, faces, seed=3) for each in (recipes.PUBLISHED_TOP, recipes.PUBLISHED_100))
+    assert np.array_equal(first.training.row, second.training.row)
+    assert not np.array_equal(first.training.row, protocols.parts(recipes.PUBLISHED_TOP, faces, seed=4).training.row)
+
+
+def test_augmenting_before_splitting_puts_copies_of_learned_faces_into_validation(faces):
+    parts = protocols.parts(recipes.AUGMENTED_BEFORE_SPLIT, faces, seed=0)
+    rare = parts.validation.emotion == EMOTIONS.index("disgust")
+    assert np.isin(parts.validation.row[rare], parts.training.row).mean() > 0.8
+    assert set(parts.scored) == {"Unseen", "PublicTest"}
+
+
+def test_private_test_is_watched_only_where_the_recipe_says_so(faces):
+    parts = protocols.parts(recipes.HONEST_WHOLE, faces, seed=0)
+    assert set(parts.watched["private_accuracy_for_audit"].usage) == {"PrivateTest"}
+    watching = [name for name, recipe in recipes.RECIPES.items() if recipe.watch_private_test_for_audit]
+    assert watching == ["honest_whole"]
+
+
+def test_copies_of_rare_emotions_keep_label_and_row(faces):
+    copies = augmentation.with_copies_of_rare(faces, augmentation.PUBLISHED_COPIES)
+    before, after = (np.bincount(each.emotion, minlength=7) for each in (faces, copies))
+    factors = dict(zip(EMOTIONS, after / before, strict=True))
+    assert factors == dict.fromkeys(EMOTIONS, 1.0) | {"disgust": 6.0, "surprise": 2.0}
+    disgust = faces[faces.emotion == EMOTIONS.index("disgust")]
+    added = copies[len(faces) :]
+    first = added.pixels[: len(disgust)].astype(int)
+    assert np.array_equal(first, np.minimum(disgust.pixels.astype(int) + 76, 255))
+    turned = added[3 * len(disgust) : 4 * len(disgust)]
+    assert np.array_equal(turned.row, disgust.row)
+    assert np.array_equal(turned.pixels[0], np.rot90(disgust.pixels[0]))
+
+
+def test_a_recipe_says_its_protocol_in_words():
+    assert protocols.describe(recipes.PUBLISHED_TOP.settings()) == "all splits pooled, validated on its training rows"
+    assert protocols.describe(dataclasses.asdict(recipes.HONEST_WHOLE)) == "PrivateTest watched"
