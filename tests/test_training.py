@@ -148,6 +148,60 @@ def test_the_history_holds_means_over_all_training_faces(isolated, faces):
     assert run.history.loc[0, "objective"] == pytest.approx(expected[0], abs=1e-4)
 
 
+def test_a_recipe_goes_on_from_the_network_that_it_names(isolated, faces):
+    first = training.train(small("top", epochs=1), faces)
+    still = {"epochs": 1, "learning_rate": 0.0, "schedule": "constant", "continues": "tl_top", "name": "again"}
+    again = training.train(small("top", **still), faces, record=False)
+    received, expected = (run.predictions["PublicTest"].logits for run in (again, first))
+    assert received == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_recipe_whose_beginning_is_not_on_this_machine_says_what_to_train(isolated, faces):
+    with pytest.raises(MissingFileError, match="train tl_top --seed 0 --retrain"):
+        training.train(small("top", continues="tl_top"), faces, record=False)
+
+
+def test_training_ends_when_the_accuracy_asked_for_is_reached(isolated, faces):
+    assert len(training.train(small("top", stop_at_training_accuracy=0.01), faces, record=False).history) == 1
+
+
+def test_the_audit_may_watch_private_test_in_a_column_that_says_so(isolated, faces):
+    recipe = small("top", epochs=1, watch_private_test_for_audit=True)
+    run = training.train(recipe, faces, record=False)
+    model = models.build_model(recipe, seed=0)
+    assert 0 <= run.history["private_accuracy_for_audit"].item() <= 1
+    assert "PrivateTest" not in run.predictions
+    assert not any("private" in name for name in training.train(small("top", epochs=1), faces, record=False).history)
+    assert model.count_params() == run.info["parameters"]["all"]
+
+
+def test_a_pooled_run_records_rows_learned_from_and_never_seen_but_no_official_score(isolated, faces):
+    changes = {"val_is_train_as_published": True, "pool_all_splits_as_published": True}
+    run = training.train(small("top", epochs=1, **changes), faces)
+    loaded = runs.load_run("tl_top")
+    assert set(loaded.predictions) == {"Training", "Unseen"}
+    assert loaded.history["val_accuracy"].item() == pytest.approx(
+        loaded.info["metrics"]["Training"]["accuracy"], abs=1e-5
+    )
+    assert loaded.predictions["Unseen"].logits == pytest.approx(run.predictions["Unseen"].logits, abs=1e-2)
+    with pytest.raises(DataError, match="learned from rows of PrivateTest"):
+        final.finalise("tl_top", faces)
+
+
+def test_frozen_batch_norms_can_be_made_to_use_batch_statistics_with_gamma_and_beta_held(faces):
+    recipe = small("top", frozen_batch_norm="batch_statistics", batch_norm_momentum=0.9)
+    model = models.build_model(recipe, seed=0)
+    training._compile(model, recipe, steps_per_epoch=1)
+    layer = model.get_layer("bn_Conv1")
+    names = ("gamma", "beta", "moving_mean")
+    before = {name: keras.ops.convert_to_numpy(getattr(layer, name)).copy() for name in names}
+    model.train_on_batch(faces.pixels[:32, ..., None], np.eye(7, dtype=np.float32)[faces.emotion[:32]])
+    after = {name: keras.ops.convert_to_numpy(getattr(layer, name)) for name in names}
+    changed = {name: not np.array_equal(before[name], after[name]) for name in names}
+    assert changed == {"gamma": False, "beta": False, "moving_mean": True}
+    assert len(model.trainable_variables) == 2
+
+
 def test_batches_depend_on_seed_and_epoch_alone(faces):
     recipe = small("whole")
 

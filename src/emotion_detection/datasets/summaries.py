@@ -100,7 +100,7 @@ def _agreement(dataset: FaceDataset, votes: ferplus.FerPlus) -> dict:
 
 
 def _mean_votes(emotion: np.ndarray, votes: np.ndarray) -> np.ndarray:
-    """Return float array (7, 10): per FER2013 label (row), the share of votes for each FER+ class, unknown, not a face."""
+    """Return float array (7, 10): per FER2013 label, the share of votes for each FER+ class, unknown, not a face."""
     shares = votes / np.maximum(votes.sum(axis=1, keepdims=True), 1)
     return np.stack([shares[emotion == label].mean(axis=0) for label in range(len(EMOTIONS))])
 
