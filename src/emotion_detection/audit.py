@@ -117,3 +117,65 @@ def scores_table(found: dict[str, tuple[runs.Run, str]]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(lines)
+
+
+def leaks() -> pd.DataFrame:
+    """Return the share (0–1) of held-out faces with a twin among those learned from, from recorded counts.
+
+    Returns:
+        Index: the two official test splits and a random 80/20 split (mean of the recorded seeds); columns: identical,
+        near (correlation above 0.95, identical included).
+    """
+    from emotion_detection.datasets import summaries
+
+    quality = summaries.load_quality()
+    table = {(line["split"], line["twin"]): line["share"] for line in quality["leaks"]}
+    rows = {split: [table[split, "identical"], table[split, "near"]] for split in ("PublicTest", "PrivateTest")}
+    random = pd.DataFrame(quality["random_split"])
+    rows["random 80/20 split"] = random[["identical", "near"]].mean().tolist()
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["pixel-identical", "near"])
+
+
+def leak_worth(found: list[runs.Run], twins: dict[str, np.ndarray]) -> dict[str, pd.DataFrame]:
+    """Return each run's PrivateTest accuracy on faces with an identical twin in Training, on all, and without them.
+
+    Returns:
+        "shares", "low", "high" (95 % interval), each a DataFrame of floats 0–1, a row per run.
+    """
+    tables = {key: {} for key in ("shares", "low", "high")}
+    for run in found:
+        everything = run.predictions["PrivateTest"]
+        parts = {
+            "with a twin in Training": evaluation.select(
+                everything, np.isin(everything.row, twins["PrivateTest_identical"])
+            ),
+            "all": everything,
+            "without": evaluation.without_twins(everything, twins),
+        }
+        name = evaluation.display_name(run)
+        intervals = {part: evaluation.bootstrap(each).accuracy for part, each in parts.items() if len(each)}
+        tables["shares"][name] = {part: evaluation.accuracy(each) for part, each in parts.items() if len(each)}
+        tables["low"][name] = {part: interval[0] for part, interval in intervals.items()}
+        tables["high"][name] = {part: interval[1] for part, interval in intervals.items()}
+    return {key: pd.DataFrame.from_dict(table, orient="index") for key, table in tables.items()}
+
+
+def mean_votes(split: str = "Training") -> pd.DataFrame:
+    """Return, per FER2013 label (row), the recorded mean share of FER+ votes per class (column), 0–1."""
+    from emotion_detection.datasets import ferplus, summaries
+
+    columns = [DISPLAY_NAMES.get(name, name) for name in (*ferplus.CLASSES, "unknown", "not a face")]
+    values = summaries.load_agreement()[split]["mean_votes"]
+    return pd.DataFrame(values, index=[DISPLAY_NAMES[name] for name in EMOTIONS], columns=columns)
+
+
+def agreement() -> pd.DataFrame:
+    """Return, per emotion, the recorded share of faces whose FER2013 label is FER+'s strict majority, per split."""
+    from emotion_detection.datasets import summaries
+
+    recorded = summaries.load_agreement()
+    table = {
+        split: {DISPLAY_NAMES[name]: line["agree"] / line["n"] for name, line in recorded[split]["emotions"].items()}
+        for split in ("Training", "PublicTest", "PrivateTest")
+    }
+    return pd.DataFrame(table)

@@ -62,7 +62,7 @@ SPLIT_COLORS = dict(zip(("Training", "PublicTest", "PrivateTest"), SERIES_COLORS
 NAMES = [DISPLAY_NAMES[emotion] for emotion in EMOTIONS]
 
 
-def _styled(function):
+def styled(function):
     """Run a plot function in the project's look, whatever the reader's own settings are."""
 
     @functools.wraps(function)
@@ -73,7 +73,7 @@ def _styled(function):
     return wrapper
 
 
-@_styled
+@styled
 def count_plot(counts: pd.DataFrame, axes: matplotlib.axes.Axes, *, title: str = "Faces per emotion") -> dict:
     """Plot the number of faces per emotion, a bar per split, each with its value.
 
@@ -99,7 +99,7 @@ def count_plot(counts: pd.DataFrame, axes: matplotlib.axes.Axes, *, title: str =
     return {"counts": counts, "n": counts.sum()}
 
 
-@_styled
+@styled
 def average_faces(
     averages: np.ndarray, figure: matplotlib.figure.Figure, *, counts: pd.Series | None = None, split: str = "Training"
 ) -> dict:
@@ -127,7 +127,7 @@ def average_faces(
     return {"split": split, "mean_gray": means, "gray_shown": [low, high], "n": counts}
 
 
-@_styled
+@styled
 def learning_curves(
     histories: dict[str, pd.DataFrame], figure: matplotlib.figure.Figure, *, counts: dict[str, int] | None = None
 ) -> dict:
@@ -166,7 +166,7 @@ def _curves(axes: matplotlib.axes.Axes, history: pd.DataFrame, score: str) -> No
     axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(6, integer=True, min_n_ticks=1))
 
 
-@_styled
+@styled
 def f1_bars(tables: dict[str, pd.DataFrame], axes: matplotlib.axes.Axes, *, split: str) -> dict:
     """Plot F1 per emotion with 95 % intervals, one bar per run; a single run has the emotions' colours.
 
@@ -208,7 +208,7 @@ def _series_color(index: int) -> str:
     return SERIES_COLORS[index % len(SERIES_COLORS)]
 
 
-@_styled
+@styled
 def confusion_matrices(
     counts: np.ndarray, figure: matplotlib.figure.Figure, *, title: str, split: str, labels: str = "FER2013"
 ) -> dict:
@@ -251,7 +251,7 @@ def _matrix(axes: matplotlib.axes.Axes, values: np.ndarray, *, text, highest: fl
     axes.spines[:].set_visible(False)
 
 
-@_styled
+@styled
 def reliability_diagram(tables: dict[str, pd.DataFrame], figure: matplotlib.figure.Figure, *, split: str) -> dict:
     """Plot accuracy against confidence, a column per table; below, how many faces each bin holds.
 
@@ -291,7 +291,7 @@ def _reliability_bars(axes: matplotlib.axes.Axes, table: pd.DataFrame) -> None:
     axes.set(xlim=(0, 1), ylim=(0, 1))
 
 
-@_styled
+@styled
 def cost_plot(costs: pd.DataFrame, figure: matplotlib.figure.Figure, *, hardware: str = "") -> dict:
     """Plot training time per epoch and in total, a bar per run.
 
@@ -313,7 +313,7 @@ def cost_plot(costs: pd.DataFrame, figure: matplotlib.figure.Figure, *, hardware
     return {"hardware": hardware, "costs": costs}
 
 
-@_styled
+@styled
 def face_grid(dataset: FaceDataset, figure: matplotlib.figure.Figure, *, per_emotion: int = 7, seed: int = 0) -> dict:
     """Show randomly chosen faces, a row per emotion.
 
@@ -343,7 +343,7 @@ def face_grid(dataset: FaceDataset, figure: matplotlib.figure.Figure, *, per_emo
     return {"name": dataset.name, "rows": dict(zip(EMOTIONS, rows, strict=True))}
 
 
-@_styled
+@styled
 def first_answer(
     frame_bgr: np.ndarray, crop: np.ndarray, probabilities: np.ndarray, figure: matplotlib.figure.Figure, *, box
 ) -> dict:
