@@ -40,15 +40,13 @@ def published() -> dict:
 
 
 def f1_beside_published(replay: runs.Run) -> pd.DataFrame:
-    """Return F1 per emotion: as published, our replay on its training rows, and on rows that it never saw."""
+    """Return F1 per emotion (0–1): as published, our replay on its training rows, and on rows that it never saw."""
     columns = {
-        "Published": published()["f1"],
-        "Replay, rows learned from": evaluation.per_class(replay.predictions["Training"])["f1"],
-        "Replay, rows never seen": evaluation.per_class(replay.predictions["Unseen"])["f1"],
+        "published": published()["f1"],
+        "replay, rows learned from": evaluation.per_class(replay.predictions["Training"])["f1"],
+        "replay, rows never seen": evaluation.per_class(replay.predictions["Unseen"])["f1"],
     }
-    table = pd.DataFrame(columns).map(lambda value: f"{value:.3f}")
-    table.insert(0, "Emotion", [DISPLAY_NAMES[name] for name in table.index])
-    return table
+    return pd.DataFrame(columns).rename(index=DISPLAY_NAMES)
 
 
 def gaps(found: list[runs.Run]) -> pd.DataFrame:
@@ -179,3 +177,190 @@ def agreement() -> pd.DataFrame:
         for split in ("Training", "PublicTest", "PrivateTest")
     }
     return pd.DataFrame(table)
+
+
+def overall_agreement(split: str) -> float:
+    """Return the recorded share (0–1) of a split's strict-majority faces whose FER2013 label is that majority."""
+    from emotion_detection.datasets import summaries
+
+    recorded = summaries.load_agreement()[split]
+    return recorded["agree"] / sum(line["n"] for line in recorded["emotions"].values())
+
+
+def label_confusion(split: str) -> pd.DataFrame:
+    """Return recorded counts of faces per FER2013 label (row) and FER+ strict majority (column), as text."""
+    from emotion_detection.datasets import ferplus, summaries
+
+    columns = [DISPLAY_NAMES.get(name, name.capitalize()) for name in ferplus.CLASSES]
+    table = pd.DataFrame(summaries.load_agreement()[split]["confusion"], columns=columns).map("{:,}".format)
+    table.insert(0, "FER2013", [DISPLAY_NAMES[name] for name in EMOTIONS])
+    return table
+
+
+def duplicates_table() -> pd.DataFrame:
+    """Return the recorded counts of identical groups, their rows, near pairs and constant pictures, as text."""
+    from emotion_detection.datasets import summaries
+
+    quality = summaries.load_quality()
+    names = {
+        "identical_groups": "groups of pixel-identical pictures",
+        "groups_across_splits": "… in more than one split",
+        "groups_with_conflicting_labels": "… with different labels",
+    }
+    lines = [
+        {"What": name, "Groups": f"{quality[key]['groups']:,}", "Faces": f"{quality[key]['rows']:,}"}
+        for key, name in names.items()
+    ]
+    near = f"pairs that correlate above {quality['near_correlation']}"
+    lines.append({"What": near, "Groups": f"{quality['near_pairs']:,}", "Faces": "–"})
+    lines.append({"What": "pictures of one grey value", "Groups": "–", "Faces": f"{quality['constant_pictures']:,}"})
+    return pd.DataFrame(lines)
+
+
+GAP_RUNS = ("published_top", "gap_top_batch", "published_100", "gap_100_momentum", "gap_100_batch", "gap_100_both")
+
+
+def number_of_faces() -> int:
+    """Return how many faces FER2013 has, from the recorded counts."""
+    from emotion_detection.datasets import summaries
+
+    return int(summaries.load_counts().to_numpy().sum())
+
+
+def protocols_table(found: list[runs.Run]) -> pd.DataFrame:
+    """Return one line per run: recipe, protocol, input size, scaling, epochs, minutes."""
+    lines = [
+        {
+            "Run": run.name,
+            "Protocol": protocols.describe(run.info["recipe"]),
+            "Input": f"{run.info['recipe']['input_px']} px",
+            "Pixels": {"unit": "0 to 1", "symmetric": "−1 to 1"}[run.info["recipe"]["scaling"]],
+            "Epochs": len(run.history),
+            "Minutes": f"{run.info['wall_time_s'] / 60:.1f}",
+        }
+        for run in found
+    ]
+    return pd.DataFrame(lines)
+
+
+def gap_shares(gap: pd.DataFrame) -> pd.DataFrame:
+    """Return the two accuracies of `gaps` as shares, ready to plot; names are broken into lines."""
+    table = gap.set_index(gap["run"].str.replace(", ", ",\n").str.replace(" and ", "\nand "))
+    return table[["learning", "inference"]].rename(
+        columns={"learning": "while learning", "inference": "inference mode"}
+    )
+
+
+def gap_table(gap: pd.DataFrame) -> pd.DataFrame:
+    """Return `gaps` as text for a notebook, with the published figures of the two regimes first."""
+    lines = [
+        {
+            "Run": f"{name} as published (printed there)",
+            "Momentum": "0.999",
+            "Frozen batch norms": "?",
+            "While learning": percent(values["learning"]),
+            "Inference mode": percent(values["validation"]),
+            "Gap": f"{100 * (values['learning'] - values['validation']):+.1f} points",
+        }
+        for name, values in PUBLISHED_CURVES.items()
+    ]
+    for line in gap.itertuples():
+        lines.append(
+            {
+                "Run": line.run,
+                "Momentum": f"{line.momentum:g}",
+                "Frozen batch norms": line.frozen_batch_norm,
+                "While learning": percent(line.learning),
+                "Inference mode": percent(line.inference),
+                "Gap": f"{line.gap:+.1f} points",
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def gap_verdict(gap: pd.DataFrame) -> str:
+    """Return in words which switch opens or closes the gap of TL 100, from the numbers."""
+    by_run = dict(zip(gap["run"], gap["gap"], strict=True))
+    names = {name: evaluation.display_name(runs.load_run(name)) for name in GAP_RUNS}
+    plain = by_run[names["published_100"]]
+    changes = {
+        "a momentum of 0.9": by_run[names["gap_100_momentum"]] - plain,
+        "batch statistics in the frozen layers": by_run[names["gap_100_batch"]] - plain,
+        "both": by_run[names["gap_100_both"]] - plain,
+    }
+    told = "; ".join(f"{name} changes it by {change:+.1f} points" for name, change in changes.items())
+    wanted = PUBLISHED_CURVES["TL 100"]
+    published_gap = 100 * (wanted["learning"] - wanted["validation"])
+    nearest = max(by_run[names[name]] for name in GAP_RUNS if name != "published_top" and "top" not in name)
+    explained = "reaches" if nearest >= published_gap - 5 else "does not reach"
+    return (
+        f"Replayed in Keras 3, TL 100 has a gap of **{plain:.1f} points** (published: {published_gap:.1f}); {told}. "
+        f"The widest gap among the four, {nearest:.1f} points, {explained} the published one."
+    )
+
+
+def mistakes_table(found: dict[str, runs.Run]) -> pd.DataFrame:
+    """Return what each remaining mistake is worth on TL 100: the figure it gives, the figure without it, points."""
+    augmented = found["augmented_before_split"].predictions
+    public = {
+        name: evaluation.accuracy(run.predictions["PublicTest"]) for name, run in found.items() if _has_public(run)
+    }
+    claims = {
+        "augmenting before splitting (its own validation against PublicTest)": (
+            evaluation.accuracy(augmented["Unseen"]),
+            evaluation.accuracy(augmented["PublicTest"]),
+        ),
+        "pixels 0 to 1 instead of −1 to 1, at 96 px": (public["tl_100_unit"], public["tl_100"]),
+        "pixels 0 to 1 instead of −1 to 1, at 48 px": (public["tl_100_48_unit"], public["tl_100_48"]),
+        "48 px instead of 96 px": (public["tl_100_48"], public["tl_100"]),
+    }
+    lines = [
+        {
+            "Mistake": name,
+            "With it": percent(wrong),
+            "Without": percent(right),
+            "Difference": f"{100 * (wrong - right):+.1f} points",
+        }
+        for name, (wrong, right) in claims.items()
+    ]
+    return pd.DataFrame(lines)
+
+
+def _has_public(run: runs.Run) -> bool:
+    return "PublicTest" in run.predictions
+
+
+def closing_table(found: dict[str, runs.Run]) -> pd.DataFrame:
+    """Return claim, protocol, our replay and the honest figure, a line each."""
+    replay, honest, augmented = (found[name] for name in ("published_whole", "honest_whole", "augmented_before_split"))
+    chosen = epoch_choice(honest)
+    accuracy = evaluation.accuracy
+    official = evaluation.of_split(honest)
+    lines = [
+        (
+            f'"validation accuracy {100 * published()["accuracy"]:.1f} %"',
+            "all splits pooled, validated on the training rows",
+            percent(accuracy(replay.predictions["Training"])),
+            f"{percent(accuracy(replay.predictions['Unseen']))} on rows never seen; "
+            f"{percent(accuracy(official))} on {official.split}, official split",
+        ),
+        (
+            f'"F1 {published()["f1"].min():.2f} to {published()["f1"].max():.2f}"',
+            "the same",
+            f"macro-F1 {evaluation.macro_f1(replay.predictions['Training']):.2f}",
+            f"macro-F1 {evaluation.macro_f1(replay.predictions['Unseen']):.2f} on rows never seen",
+        ),
+        (
+            "best epoch by PrivateTest",
+            "PrivateTest watched",
+            percent(chosen["private"]["accuracy"]),
+            f"{percent(chosen['public']['accuracy'])}, epoch chosen on PublicTest",
+        ),
+        (
+            "validated on copies of training faces",
+            "augmented before splitting",
+            percent(accuracy(augmented.predictions["Unseen"])),
+            f"{percent(accuracy(augmented.predictions['PublicTest']))} on PublicTest",
+        ),
+    ]
+    return pd.DataFrame(lines, columns=["Claim", "Protocol", "Our replay", "Honest figure"])
