@@ -186,6 +186,18 @@ def test_clear_difference_is_significant_and_its_interval_excludes_zero():
     assert found.p_value < 1e-6
 
 
+def test_f1_differences_are_those_of_the_two_tables_and_intervals_are_paired():
+    first, second = random_predictions(seed=1, right=0.7), random_predictions(seed=1, right=0.5)
+    table = evaluation.compare_f1(first, second)
+    expected = evaluation.per_class(first)["f1"] - evaluation.per_class(second)["f1"]
+    np.testing.assert_allclose(table.loc[list(EMOTIONS), "difference"], expected)
+    assert table.loc["macro", "difference"] == pytest.approx(expected.mean())
+    assert (table["low"] < table["difference"]).all() and (table["difference"] < table["high"]).all()
+    assert table.loc["macro", "low"] > 0
+    same = evaluation.compare_f1(first, first)
+    assert (same == 0).all().all()
+
+
 def test_comparison_of_different_faces_is_an_error():
     other = predictions_of(SMALL.label, SMALL.predicted, row=[0, 1, 2, 3, 4, 99])
     with pytest.raises(DataError, match="5 in common"):

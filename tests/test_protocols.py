@@ -74,6 +74,27 @@ def test_copies_of_rare_emotions_keep_label_and_row(faces):
     assert np.array_equal(turned.pixels[0], np.rot90(disgust.pixels[0]))
 
 
+@pytest.mark.parametrize("kind", list(augmentation.COPIES))
+def test_every_kind_of_copies_adds_as_many(faces, kind):
+    copies = augmentation.with_copies_of_rare(faces, augmentation.COPIES[kind])
+    per_emotion = np.bincount(faces.emotion, minlength=7)
+    assert len(copies) == len(faces) + 5 * per_emotion[1] + per_emotion[5]
+    assert copies.pixels.dtype == np.uint8
+
+
+def test_sensible_copies_leave_the_middle_of_a_face_where_it_is(faces):
+    tilted = augmentation._tilted(faces.pixels[:4], 10)
+    assert np.abs(tilted[:, 23:25, 23:25].astype(int) - faces.pixels[:4, 23:25, 23:25]).mean() < 12
+    assert not np.array_equal(tilted, faces.pixels[:4])
+
+
+def test_copies_join_training_only_and_an_epoch_stays_as_long(faces):
+    recipe = recipes.get_recipe("tl_100_48_published")
+    parts = protocols.parts(recipe, faces, seed=0)
+    assert parts.faces_per_epoch == len(faces.training) < len(parts.training)
+    assert np.array_equal(parts.validation.row, faces.public_test.row)
+
+
 def test_a_recipe_says_its_protocol_in_words():
     assert protocols.describe(recipes.PUBLISHED_TOP.settings()) == "all splits pooled, validated on its training rows"
     assert protocols.describe(dataclasses.asdict(recipes.HONEST_WHOLE)) == "PrivateTest watched"

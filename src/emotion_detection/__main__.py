@@ -72,12 +72,13 @@ def train(
             f"{name} is recorded already (see `runs`). To train it again: train {recipe} --seed {seed} --retrain"
         )
         return
-    from emotion_detection import training
+    from emotion_detection import crossval
     from emotion_detection.datasets import load_fer2013
 
-    run = training.train(chosen, load_fer2013(), seed=seed)
-    accuracy = run.info["metrics"]["PublicTest"]["accuracy"]
-    typer.echo(f"{run.name}: PublicTest accuracy {accuracy:.1%}. Report PrivateTest once: evaluate {run.name} --final")
+    run = crossval.train(chosen, load_fer2013(), seed=seed)
+    scores = ", ".join(f"{part} {values['accuracy']:.1%}" for part, values in run.info["metrics"].items())
+    final = f" Report PrivateTest once: evaluate {run.name} --final" if "PublicTest" in run.predictions else ""
+    typer.echo(f"{run.name}: accuracy on {scores}.{final}")
 
 
 @app.command()

@@ -62,10 +62,26 @@ PUBLISHED_COPIES = {
 }
 """Emotion → the changed copies that the older repository adds of each of its faces."""
 
-_COPIES = {
+SENSIBLE_COPIES = {
+    "disgust": ("mirrored", "tilted_left", "tilted_right", "brighter_01", "darker_01"),
+    "surprise": ("mirrored",),
+}
+"""As many copies, by changes that leave a face a face: mirrored, tilted by 10°, a little brighter or darker."""
+
+REPEATED_COPIES = {"disgust": ("unchanged",) * 5, "surprise": ("unchanged",)}
+"""As many copies, unchanged: plain oversampling."""
+
+COPIES = {"published": PUBLISHED_COPIES, "sensible": SENSIBLE_COPIES, "repeated": REPEATED_COPIES}
+
+_CHANGES = {
+    "unchanged": lambda faces: faces,
+    "mirrored": lambda faces: faces[:, :, ::-1],
+    "brighter_01": lambda faces: _brighter(faces, 0.1),
     "brighter_03": lambda faces: _brighter(faces, 0.3),
     "brighter_07": lambda faces: _brighter(faces, 0.7),
-    "mirrored": lambda faces: faces[:, :, ::-1],
+    "darker_01": lambda faces: _brighter(faces, -0.1),
+    "tilted_left": lambda faces: _tilted(faces, 10),
+    "tilted_right": lambda faces: _tilted(faces, -10),
     "turned_90": lambda faces: np.rot90(faces, 1, axes=(1, 2)),
     "turned_270": lambda faces: np.rot90(faces, 3, axes=(1, 2)),
 }
@@ -78,18 +94,25 @@ def with_copies_of_rare(dataset: FaceDataset, copies: dict[str, tuple[str, ...]]
 
     Args:
         dataset: any faces.
-        copies: emotion → names of changes: brighter_03, brighter_07 (by a share of the full range), mirrored,
-            turned_90, turned_270.
+        copies: emotion → names of changes, such as one of `COPIES`.
     """
     parts = {field: [getattr(dataset, field)] for field in ("pixels", "emotion", "usage", "row")}
     for emotion, changes in copies.items():
         chosen = dataset.emotion == EMOTIONS.index(emotion)
         for change in changes:
-            parts["pixels"].append(np.ascontiguousarray(_COPIES[change](dataset.pixels[chosen])))
+            parts["pixels"].append(np.ascontiguousarray(_CHANGES[change](dataset.pixels[chosen])))
             for field in ("emotion", "usage", "row"):
                 parts[field].append(getattr(dataset, field)[chosen])
     return dataclasses.replace(dataset, **{field: np.concatenate(arrays) for field, arrays in parts.items()})
 
 
+def _tilted(faces: np.ndarray, angle_deg: float) -> np.ndarray:
+    """Turn faces, uint8 (n, h, w), counter-clockwise about their centre; the edge is repeated."""
+    height, width = faces.shape[1:]
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle_deg, 1.0)
+    return np.stack([cv2.warpAffine(face, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE) for face in faces])
+
+
 def _brighter(faces: np.ndarray, share: float) -> np.ndarray:
-    return np.minimum(faces.astype(np.uint16) + round(255 * share), 255).astype(np.uint8)
+    """Add a share of the full range to uint8 faces, clipped."""
+    return np.clip(faces.astype(np.int16) + round(255 * share), 0, 255).astype(np.uint8)

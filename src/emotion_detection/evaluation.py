@@ -25,7 +25,7 @@ SEED = 0
 LEVEL = 0.95
 CALIBRATION_BINS = 15
 CONTEMPT = 7
-DEFAULT_PARTS = ("PrivateTest", "PublicTest", "Unseen")
+DEFAULT_PARTS = ("PrivateTest", "PublicTest", "Unseen", "Folds")
 NO_MAJORITY = -1
 DECIMALS = 6
 """Scores are rounded to so many decimals, which hides differences between machines in the last bits."""
@@ -237,6 +237,33 @@ def compare(first: Predictions, second: Predictions, *, resamples: int = RESAMPL
         difference=float(differences.mean()),
         difference_ci=_paired_interval(differences, first.label, resamples, seed),
         p_value=_mcnemar(only_first, only_second),
+    )
+
+
+def compare_f1(
+    first: Predictions, second: Predictions, *, resamples: int = RESAMPLES, seed: int = SEED
+) -> pd.DataFrame:
+    """Compare the F1 of two sets of predictions on the same rows, in any order.
+
+    Each resample draws faces of each class together with both answers to them, so the intervals are paired.
+
+    Returns:
+        A row per emotion, then "macro": `difference` (first minus second, −1–1), `low`, `high` (95 % interval).
+
+    Raises:
+        DataError: the rows or their labels differ.
+    """
+    first, second = _aligned(first, second)
+    pairs = len(EMOTIONS) * first.predicted + second.predicted
+    counts = metrics.confusion_matrix(first.label, pairs, labels=np.arange(len(EMOTIONS) ** 2))[: len(EMOTIONS)]
+    drawn = np.concatenate([counts[None], resampled_confusions(counts, resamples=resamples, seed=seed)])
+    both = drawn.reshape(-1, len(EMOTIONS), len(EMOTIONS), len(EMOTIONS))  # resample, label, first's answer, second's
+    differences = _f1_of(both.sum(axis=3)) - _f1_of(both.sum(axis=2))
+    differences = np.concatenate([differences, differences.mean(axis=1, keepdims=True)], axis=1)
+    intervals = [_interval(differences[1:, column]) for column in range(len(EMOTIONS) + 1)]
+    return pd.DataFrame(
+        {"difference": differences[0], "low": [low for low, _ in intervals], "high": [high for _, high in intervals]},
+        index=pd.Index([*EMOTIONS, "macro"], name="emotion"),
     )
 
 

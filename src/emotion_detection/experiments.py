@@ -45,10 +45,10 @@ def obtain(name: str, *, fast: bool = False, retrain: bool = False, final: bool 
     recipe_name, seed = runs.split_name(name)
     recipe = recipes.get_recipe(recipe_name)
     if retrain or not runs.is_recorded(name):
-        from emotion_detection import training
+        from emotion_detection import crossval
 
         dataset = fast_sample() if fast else _fer2013_for(name)
-        training.train(recipes.fast_version(recipe) if fast else recipe, dataset, seed=seed)
+        crossval.train(recipes.fast_version(recipe) if fast else recipe, dataset, seed=seed)
     run = runs.load_run(name)
     return finalise(name, fast=fast) if final and not run.is_final else run
 

@@ -25,12 +25,15 @@ class Parts:
         validation: watched after every epoch.
         scored: name in the record → faces that are predicted when training ends.
         watched: name of a column of the history → more faces whose accuracy is taken after every epoch.
+        faces_per_epoch: how many of `training`, drawn anew, make an epoch; None: all. With copies added, an epoch stays
+            as long as without them, so that all arms of a comparison have the same budget.
     """
 
     training: FaceDataset
     validation: FaceDataset
     scored: dict[str, FaceDataset]
     watched: dict[str, FaceDataset] = dataclasses.field(default_factory=dict)
+    faces_per_epoch: int | None = None
 
 
 def parts(recipe: Recipe, dataset: FaceDataset, *, seed: int) -> Parts:
@@ -50,6 +53,9 @@ def parts(recipe: Recipe, dataset: FaceDataset, *, seed: int) -> Parts:
     else:
         public = dataset.public_test
         found = Parts(dataset.training, public, {"PublicTest": public})
+    if recipe.copies:
+        enlarged = augmentation.with_copies_of_rare(found.training, augmentation.COPIES[recipe.copies])
+        found = dataclasses.replace(found, training=enlarged, faces_per_epoch=len(found.training))
     if recipe.val_is_train_as_published:
         found = dataclasses.replace(found, validation=found.training)
     if recipe.watch_private_test_for_audit:
@@ -98,4 +104,6 @@ def describe(recipe: dict) -> str:
         words.append("validated on its training rows")
     if recipe.get("watch_private_test_for_audit"):
         words.append("PrivateTest watched")
+    if recipe.get("folds"):
+        words.append(f"{recipe['folds']} folds of Training")
     return ", ".join(words) or "official split"

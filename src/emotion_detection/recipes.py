@@ -66,6 +66,9 @@ class Recipe:
         batch_norm_momentum: of the moving statistics of trained batch norms (Keras' MobileNetV2 has 0.999).
         frozen_batch_norm: "inference" (moving statistics, as Keras 3 does) or "batch_statistics" (gamma and beta held,
             statistics of each training batch).
+        copies: None, or which copies of rare emotions join Training: a key of `augmentation.COPIES`.
+        class_weights: weigh each face's loss by the inverse frequency of its class.
+        folds: cross-validate inside Training in so many folds; 0 trains on all of it.
         val_is_train_as_published: validate on the training rows, as the published 96.9 % did. Only for the audit.
         pool_all_splits_as_published: shuffle the official splits together first. Only for the audit.
         augment_before_split_as_published: add copies of rare emotions, then split. Only for the audit.
@@ -95,6 +98,9 @@ class Recipe:
     stop_at_training_accuracy: float | None = None
     batch_norm_momentum: float = 0.999
     frozen_batch_norm: str = "inference"
+    copies: str | None = None
+    class_weights: bool = False
+    folds: int = 0
     val_is_train_as_published: bool = False
     pool_all_splits_as_published: bool = False
     augment_before_split_as_published: bool = False
@@ -226,6 +232,25 @@ TL_100_UNIT = dataclasses.replace(
     TL_100, name="tl_100_unit", display_name="TL 100, scaled to [0, 1]", scaling="unit", expected=None
 )
 
+RARE_ARMS = {
+    "plain": ("nothing", {}),
+    "published": ("copies as published", {"copies": "published"}),
+    "sensible": ("sensible copies", {"copies": "sensible"}),
+    "repeated": ("oversampled", {"copies": "repeated"}),
+    "weights": ("class weights", {"class_weights": True}),
+}
+"""Ways to help Disgust and Surprise: name → words for figures, and what changes in TL 100 at 48 px."""
+
+RARE_FOLDS = tuple(
+    dataclasses.replace(TL_100_48, name=f"rare_{arm}", display_name=words, folds=5, **changes)
+    for arm, (words, changes) in RARE_ARMS.items()
+)
+RARE_OFFICIAL = tuple(
+    dataclasses.replace(TL_100_48, name=f"tl_100_48_{arm}", display_name=f"TL 100, 48 px, {words}", **changes)
+    for arm, (words, changes) in RARE_ARMS.items()
+    if changes
+)
+
 AUDIT = (
     PUBLISHED_TOP,
     PUBLISHED_100,
@@ -244,7 +269,7 @@ AUDIT = (
 )
 """The runs of the audit, in an order in which each finds what it starts from."""
 
-RECIPES = {recipe.name: recipe for recipe in (TL_TOP, TL_100, TL_WHOLE, *AUDIT)}
+RECIPES = {recipe.name: recipe for recipe in (TL_TOP, TL_100, TL_WHOLE, *AUDIT, *RARE_FOLDS, *RARE_OFFICIAL)}
 REGIMES = ("tl_top", "tl_100", "tl_whole")
 """The three regimes of transfer learning, in the order in which figures show them."""
 

@@ -22,9 +22,9 @@ from emotion_detection import files, paths
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
 
 SHIPPED_SEED = 0
-RECORDED_PARTS = ("PublicTest", "PrivateTest", "Training", "Unseen")
+RECORDED_PARTS = ("PublicTest", "PrivateTest", "Training", "Unseen", "Folds")
 """What predictions may be about: the official test splits; in the audit also the rows that a network learned from, and
-those that it never saw (their logits are kept in half precision)."""
+those that it never saw, and all of Training predicted in folds (their logits are kept in half precision)."""
 
 RUN_NAME = re.compile(r"(?P<recipe>[a-z0-9_]+?)(?:-s(?P<seed>\d+))?")
 REQUIRED = ("run", "recipe", "seed", "data", "metrics", "wall_time_s")

@@ -40,19 +40,23 @@ class FaceBatches:
         recipe: gives batch size, augmentation and input size.
         seed: the run's seed.
         epoch: number of the epoch, from 0.
+        faces: how many of them make an epoch; None: all.
     """
 
-    def __init__(self, inputs: np.ndarray, labels: np.ndarray, *, recipe: recipes.Recipe, seed: int, epoch: int):
+    def __init__(
+        self, inputs: np.ndarray, labels: np.ndarray, *, recipe: recipes.Recipe, seed: int, epoch: int, faces=None
+    ):
         self.inputs, self.recipe, self.seed, self.epoch = inputs, recipe, seed, epoch
         self.targets = np.eye(7, dtype=np.float32)[labels]
-        self.order = np.random.default_rng([seed, epoch]).permutation(len(labels))
+        self.order = np.random.default_rng([seed, epoch]).permutation(len(labels))[:faces]
+        self.weights = _class_weights(labels)[labels] if recipe.class_weights else None
 
     def __len__(self) -> int:
         return -(-len(self.order) // self.recipe.batch_size)
 
     def __getitem__(self, index: int):
         rows = self.order[index * self.recipe.batch_size : (index + 1) * self.recipe.batch_size]
-        return self._inputs(rows, index), self.targets[rows]
+        return self._inputs(rows, index), self.targets[rows], None if self.weights is None else self.weights[rows]
 
     def _inputs(self, rows: np.ndarray, index: int) -> np.ndarray:
         if self.inputs.dtype != np.uint8:
@@ -63,6 +67,12 @@ class FaceBatches:
         return augmentation.augment(self.inputs[rows], self.recipe.augmentation, size_px=self.recipe.input_px, rng=rng)[
             ..., None
         ]
+
+
+def _class_weights(labels: np.ndarray) -> np.ndarray:
+    """Return float32 (7,): weights inverse to the frequency of each class, 1 on average over the faces."""
+    counts = np.bincount(labels, minlength=7)
+    return (len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))).astype(np.float32)
 
 
 def train(
@@ -102,7 +112,8 @@ def train(
     for faces in (parts.training, parts.validation, *parts.watched.values()):
         prepared(faces)
     session.features_s = round(time.perf_counter() - began, 1)
-    _compile(trained_part, recipe, steps_per_epoch=-(-len(parts.training) // recipe.batch_size))
+    faces_per_epoch = parts.faces_per_epoch or len(parts.training)
+    _compile(trained_part, recipe, steps_per_epoch=-(-faces_per_epoch // recipe.batch_size))
     history = session.restore(trained_part)
     while len(history) < recipe.epochs and not _is_enough(history, recipe):
         if stop_after is not None and len(history) >= stop_after:
@@ -187,7 +198,8 @@ def _run_epoch(model, prepared, parts: protocols.Parts, session: "_Session", *, 
     inputs = prepared(parts.training)
     recipe, began = session.recipe, time.perf_counter()
     _reseed_dropout(model, session.seed, epoch)
-    batches = FaceBatches(inputs, parts.training.emotion, recipe=recipe, seed=session.seed, epoch=epoch)
+    settings = {"recipe": recipe, "seed": session.seed, "epoch": epoch, "faces": parts.faces_per_epoch}
+    batches = FaceBatches(inputs, parts.training.emotion, **settings)
     bar = session.progress_bar(len(batches), epoch)
     logs = _train_on_all(model, batches, bar)
     if recipe.batch_norm_batches:
@@ -217,8 +229,8 @@ def _train_on_all(model: keras.Model, batches: FaceBatches, bar: tqdm) -> dict[s
     """Train on each batch once; return the metrics' means over the faces (Keras resets its own at every batch)."""
     sums, faces = collections.Counter(), 0
     for index in range(len(batches)):
-        inputs, targets = batches[index]
-        logs = model.train_on_batch(inputs, targets, return_dict=True)
+        inputs, targets, weights = batches[index]
+        logs = model.train_on_batch(inputs, targets, sample_weight=weights, return_dict=True)
         sums.update({name: float(value) * len(targets) for name, value in logs.items()})
         faces += len(targets)
         bar.update()
