@@ -53,5 +53,5 @@ lint: $(READY)  ## check style with ruff
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
 clean:  ## delete caches and output (not .venv, data/raw/, recorded runs or the weights of runs trained here)
-	rm -rf data/cache/fer2013 data/cache/features data/cache/checkpoints output .pytest_cache .ruff_cache .benchmarks
+	rm -rf data/cache/fer2013 data/cache/features data/cache/checkpoints output .pytest_cache .ruff_cache
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

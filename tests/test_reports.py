@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from emotion_detection import evaluation, figures, paths, recipes, reports, runs
+from emotion_detection import cards, evaluation, figures, paths, recipes, reports, runs
 from emotion_detection.datasets import summaries
 from emotion_detection.errors import DataError
 
@@ -21,6 +21,16 @@ def document(name: str) -> str:
 def test_readme_and_model_card_hold_the_recorded_figures():
     for path, text in reports.rendered().items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name} is out of date: run `make notebooks`"
+
+
+def test_the_shipped_network_is_the_recorded_one():
+    assert cards.is_shipped(runs.load_run("tl_whole"))
+
+
+def test_a_card_is_not_written_for_a_network_that_is_not_shipped(monkeypatch):
+    monkeypatch.setattr(cards, "read_card", lambda: {"run": "tl_whole-s0", "finished": "earlier"})
+    with pytest.raises(DataError, match="ship tl_whole-s0"):
+        reports.model_card()
 
 
 def test_a_readme_without_markers_is_an_error_that_says_what_to_do():

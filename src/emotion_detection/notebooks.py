@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nbformat
 
-from emotion_detection import files, paths
+from emotion_detection import evaluation, files, paths, runs
 from emotion_detection.errors import DataError
 
 KERNEL = "emotion-detection"
@@ -92,14 +92,19 @@ def run_all(*, save: bool = False, fast: bool = False, retrain: bool = False) ->
 
 
 def _forget_earlier_runs() -> None:
-    """Delete the records of an earlier FAST run, which would be read instead of trained.
+    """Delete the records of an earlier FAST run, which would be read instead of trained; nothing else.
 
     Raises:
-        DataError: the output would go to the project's own `data/results/`.
+        DataError: the output would go where recorded runs of FER2013 are.
     """
-    if paths.output_dir() is None:
-        raise DataError("FAST results would go to data/results/. Set EMOTION_OUTPUT_DIR to a folder of your own.")
-    shutil.rmtree(paths.results_dir(), ignore_errors=True)
+    for name in runs.recorded():
+        run = runs.load_run(name)
+        if paths.output_dir() is None or not evaluation.is_sample(run):
+            raise DataError(
+                f"FAST results would go to {paths.displayed(paths.results_dir())}, which holds the recorded run "
+                f"{name}. Set EMOTION_OUTPUT_DIR to a folder of its own, such as output/fast."
+            )
+        shutil.rmtree(runs.run_dir(name))
 
 
 def main() -> None:

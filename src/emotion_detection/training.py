@@ -418,5 +418,14 @@ def hardware() -> dict:
         "system": f"{platform.system()} {platform.machine()}",
         "cores": psutil.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9),
-        "devices": [str(device) for device in keras.distribution.list_devices()],
+        "devices": _devices(),
     }
+
+
+def _devices() -> list[str]:
+    """Return the names of the devices that Keras sees; on torch, whose backend lists none, those that torch names."""
+    if keras.backend.backend() != "torch":
+        return [str(device) for device in keras.distribution.list_devices()]
+    import torch
+
+    return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())] or ["cpu:0"]
