@@ -38,10 +38,10 @@ notebooks: $(READY)  ## run all notebooks and save them executed; rewrite the ta
 	@$(BIN)/python -m emotion_detection report
 
 test: $(READY)  ## run the tests (those that need FER2013 run when it is found)
-	@$(BIN)/python -m pytest -m "not browser"
+	@$(BIN)/python -m pytest -m "not browser and not slow"
 
-test-browser: $(READY)  ## run the tests that drive Chromium
-	@$(BIN)/python -m pytest -m browser
+test-browser: $(READY)  ## run the tests that drive Chromium, and those that take minutes
+	@$(BIN)/python -m pytest -m "browser or slow"
 
 bench: $(READY)  ## measure speed: ratios against what one would use instead
 	@for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

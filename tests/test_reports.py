@@ -46,6 +46,14 @@ def test_prose_on_the_data_set_holds_the_recorded_counts():
     text = document("data/README.md")
     assert f"{100 * private:.1f} % of PrivateTest and {100 * public:.1f} % of PublicTest" in text
     assert f"{quality['groups_with_conflicting_labels']['groups']} groups of identical pictures" in text
+    groups = quality["groups_with_conflicting_labels"]
+    assert f"{groups['groups']} groups of identical pictures ({groups['rows']} faces)" in text
+    assert f"{quality['constant_pictures']} pictures are constant" in text
+    rest = quality["without_unverified_rows"]
+    shares, groups = rest["share_with_identical_twin"], rest["groups_with_conflicting_labels"]
+    percents = f"{100 * shares['PrivateTest']:.1f} %, {100 * shares['PublicTest']:.1f} %"
+    assert f"{percents}, {groups['groups']} groups ({groups['rows']} faces)" in text
+    assert rest["constant_pictures"] == 0 and "no constant picture" in text
     majority = ferplus["PrivateTest"]
     assert (
         f"{majority['n_strict']:,} faces of PrivateTest have a strict majority and {majority['n_plurality']:,}" in text

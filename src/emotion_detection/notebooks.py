@@ -1,6 +1,7 @@
 """Run the numbered notebooks in order (`make figures`), or save them executed (`make notebooks`)."""
 
 import argparse
+import hashlib
 import os
 import shutil
 import sys
@@ -49,6 +50,7 @@ def cleaned(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         {
             "kernelspec": {"display_name": "Emotion Detection", "language": "python", "name": KERNEL},
             "language_info": {"name": "python"},
+            "emotion_detection": {"executed_source": source_digest(notebook)},
         }
     )
     for cell in notebook.cells:
@@ -60,6 +62,12 @@ def cleaned(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             cell.outputs = []
         cell.outputs = [output for output in cell.outputs if not _is_noise(output)]
     return notebook
+
+
+def source_digest(notebook: nbformat.NotebookNode) -> str:
+    """Return a digest of all code, kept in the notebook's metadata: it tells whether outputs are those of this code."""
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    return hashlib.sha256("\n\n".join(code).encode()).hexdigest()[:16]
 
 
 def _is_noise(output) -> bool:

@@ -89,7 +89,7 @@ def train(
 
     Raises:
         OverlapError: a PublicTest row is also a Training row.
-        DataError: a split has no faces.
+        DataError: a split has no faces, or a folder that the run needs cannot be written.
     """
     training, validation = _splits(recipe, dataset)
     session = _Session(recipe, dataset, seed)
@@ -325,6 +325,8 @@ class _Session:
     def __init__(self, recipe: recipes.Recipe, dataset: FaceDataset, seed: int):
         self.recipe, self.seed = recipe, seed
         self.name = f"{recipe.name}-s{seed}"
+        for folder in (paths.run_cache_dir() / "checkpoints", paths.run_cache_dir() / "weights", paths.results_dir()):
+            files.require_writable(folder)
         self.model = models.build_model(recipe, seed=seed)
         backend = keras.backend.backend()
         self.key = {"recipe": recipe.key(), "seed": seed, "data": dataset.fingerprint, "backend": backend}
