@@ -38,10 +38,10 @@ notebooks: $(READY)  ## run all notebooks and save them executed; rewrite the ta
 	@$(BIN)/python -m emotion_detection report
 
 test: $(READY)  ## run the tests (those that need FER2013 run when it is found)
-	@$(BIN)/python -m pytest -m "not browser"
+	@$(BIN)/python -m pytest -m "not browser and not slow"
 
-test-browser: $(READY)  ## run the tests that drive Chromium
-	@$(BIN)/python -m pytest -m browser
+test-browser: $(READY)  ## run the tests that drive Chromium, and those that take minutes
+	@$(BIN)/python -m pytest -m "browser or slow"
 
 bench: $(READY)  ## measure speed: ratios against what one would use instead
 	@for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
@@ -53,5 +53,5 @@ lint: $(READY)  ## check style with ruff
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
 clean:  ## delete caches and output (not .venv, data/raw/, recorded runs or the weights of runs trained here)
-	rm -rf data/cache/fer2013 data/cache/features data/cache/checkpoints output .pytest_cache .ruff_cache .benchmarks
+	rm -rf data/cache/fer2013 data/cache/features data/cache/checkpoints output .pytest_cache .ruff_cache
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

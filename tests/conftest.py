@@ -3,6 +3,8 @@
 import pytest
 
 from emotion_detection import paths
+from emotion_detection.datasets import load_fer2013
+from emotion_detection.errors import MissingFileError
 
 
 @pytest.fixture
@@ -13,14 +15,14 @@ def isolated(tmp_path, monkeypatch):
     monkeypatch.delenv("EMOTION_DATA_DIR", raising=False)
     monkeypatch.delenv("EMOTION_OUTPUT_DIR", raising=False)
     (tmp_path / "data" / "raw").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.fixture(scope="session")
 def fer2013():
     """The real FER2013, or a skip that says how to provide it."""
-    if paths.find_file("fer2013.csv", "fer2013.csv.xz", "icml_face_data.csv") is None:
+    try:
+        return load_fer2013()
+    except MissingFileError:
         pytest.skip("FER2013 not found: set EMOTION_DATA_DIR or put it into data/raw/ (see data/README.md)")
-    from emotion_detection.datasets import load_fer2013
-
-    return load_fer2013()

@@ -46,11 +46,15 @@ def recorded(isolated):
         "seed": 0,
         "data": {"name": "drawn sample", "fingerprint": "0" * 64},
         "metrics": {},
+        "parameters": {"all": 10, "trained": 7},
+        "hardware": {"system": "Linux", "cores": 2, "devices": ["cpu:0"]},
         "temperature": 1.3,
         "final": {"at": "2026-01-01T00:00:00+00:00"},
         "wall_time_s": 90.0,
     }
-    history = pd.DataFrame({"epoch": [1], "loss": [1.5], "accuracy": [0.4]})
+    history = pd.DataFrame(
+        {"epoch": [1], "loss": [1.5], "accuracy": [0.4], "val_loss": [1.6], "val_accuracy": [0.3], "seconds": [90.0]}
+    )
     found = {split: predictions(split) for split in ("PublicTest", "PrivateTest")}
     runs.write_run("tl_top", info, history, found)
     return isolated
@@ -105,7 +109,7 @@ def test_training_what_is_recorded_says_so_and_trains_nothing(recorded, call):
 
 
 def test_a_picture_without_a_face_is_named_and_exits_1(isolated, call, monkeypatch):
-    PIL.Image.new("RGB", (64, 64), "white").save("blank.png")
+    PIL.Image.new("RGB", (64, 64), "white").save(isolated / "blank.png")
     monkeypatch.setattr("emotion_detection.faces.find_yunet", lambda: None)
     nobody = types.SimpleNamespace(predict_proba=lambda crops: np.empty((0, 7), np.float32))
     monkeypatch.setattr("emotion_detection.classifier.EmotionClassifier.load", lambda *arguments: nobody)
@@ -142,7 +146,8 @@ def test_a_record_damaged_by_hand_is_named(recorded, call, file, content):
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("temperature", "abc"), ("temperature", 0), ("data", 3), ("ferplus", {"PublicTest": {}})]
+    ("key", "value"),
+    [("temperature", "abc"), ("temperature", 0), ("data", {}), ("final", {}), ("ferplus", {"PublicTest": {}})],
 )
 def test_a_record_with_a_value_of_another_kind_is_named(recorded, call, key, value):
     path = runs.run_dir("tl_top") / "run.json"
@@ -150,6 +155,27 @@ def test_a_record_with_a_value_of_another_kind_is_named(recorded, call, key, val
     code, _, err = call("evaluate", "tl_top")
     assert code == 1
     assert f"{key} is" in err
+
+
+def test_a_record_without_the_time_of_its_final_prediction_is_named(recorded, call):
+    path = runs.run_dir("tl_top") / "run.json"
+    info = json.loads(path.read_text())
+    del info["final"]
+    path.write_text(json.dumps(info))
+    code, _, err = call("evaluate", "tl_top", "--final")
+    assert code == 1
+    assert "lacks final" in err
+
+
+def test_an_interrupted_training_says_how_to_go_on(isolated, call, monkeypatch):
+    def interrupted(*arguments, **keywords):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("emotion_detection.crossval.train", interrupted)
+    monkeypatch.setattr("emotion_detection.datasets.load_fer2013", lambda: None)
+    code, _, err = call("train", "tl_top", "--seed", "3")
+    assert code == 130
+    assert "`train tl_top --seed 3` goes on" in err
 
 
 def test_a_record_with_a_label_outside_the_classes_is_named(recorded, call):

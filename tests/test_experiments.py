@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from emotion_detection import evaluation, experiments, notebooks, paths, runs
 from emotion_detection.datasets import ferplus, load_sample, readers
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
+
+RECORDED = paths.results_dir() / "tl_top-s0"
 
 
 @pytest.fixture
@@ -40,12 +43,26 @@ def test_fast_mode_sends_its_output_to_a_folder_of_its_own(isolated, monkeypatch
     assert paths.results_dir() == isolated / "output" / "fast" / "results"
 
 
-def test_fast_mode_never_deletes_recorded_runs(isolated):
-    record = isolated / "data" / "results" / "tl_top-s0"
-    record.mkdir(parents=True)
-    with pytest.raises(DataError, match="EMOTION_OUTPUT_DIR"):
-        notebooks.run_all(fast=True)
-    assert record.is_dir()
+def test_fast_mode_never_deletes_recorded_runs(isolated, monkeypatch):
+    shutil.copytree(RECORDED, isolated / "data" / "results" / "tl_top-s0")
+    for folder in (None, isolated / "data"):
+        if folder:
+            monkeypatch.setenv("EMOTION_OUTPUT_DIR", str(folder))
+        with pytest.raises(DataError, match="holds the recorded run tl_top-s0"):
+            notebooks.run_all(fast=True)
+    assert runs.is_recorded("tl_top")
+
+
+def test_relative_folders_are_found_from_notebooks_too(isolated, monkeypatch):
+    (isolated / "notebooks").mkdir()
+    (isolated / "sets").mkdir()
+    monkeypatch.setenv("EMOTION_DATA_DIR", "sets")
+    monkeypatch.setenv("EMOTION_OUTPUT_DIR", "out")
+    found = paths.search_folders(), paths.results_dir()
+    monkeypatch.chdir(isolated / "notebooks")
+    assert (paths.search_folders(), paths.results_dir()) == found
+    assert found[0][0] == isolated / "sets"
+    assert found[1] == isolated / "out" / "results"
 
 
 def test_ferplus_is_not_joined_to_a_copy_without_official_rows(positions, monkeypatch):

@@ -1,7 +1,10 @@
 """Face detectors, and the crop that is framed as FER2013's faces are."""
 
+import functools
 import hashlib
+import http.server
 import logging
+import threading
 from pathlib import Path
 
 import cv2
@@ -194,9 +197,18 @@ def test_a_failed_download_is_one_sentence_and_leaves_nothing(isolated, monkeypa
 
 
 def test_a_download_with_another_checksum_is_thrown_away(isolated, monkeypatch):
-    monkeypatch.setattr("pooch.retrieve", lambda *_, **__: (_ for _ in ()).throw(ValueError("hash differs\nmore")))
-    assert "hash differs" in faces.fetch_yunet()
+    (isolated / "served").mkdir()
+    (isolated / "served" / "other.bin").write_bytes(b"not the detector")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=isolated / "served")
+    monkeypatch.setattr(http.server.SimpleHTTPRequestHandler, "log_message", lambda *_: None)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(faces, "YUNET_URL", f"http://127.0.0.1:{server.server_address[1]}/other.bin")
+        sentence = faces.fetch_yunet()
+        server.shutdown()
+    assert "not downloaded" in sentence and "hash" in sentence
     assert faces.find_yunet() is None
+    assert not list(isolated.rglob("*.onnx"))
 
 
 def test_what_is_there_is_not_downloaded_again(isolated, monkeypatch):

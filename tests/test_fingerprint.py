@@ -214,10 +214,34 @@ def test_the_real_set_is_exact_but_for_173_rows(fer2013):
 
 @pytest.mark.fer2013
 @pytest.mark.parametrize(
-    ("change", "value", "verdict"),
-    [(jpeg, 75, "incomplete"), (jpeg, 100, "incomplete"), (blurred, 0.7, "altered"), (clipped, 10, "altered")],
+    ("change", "value"),
+    [
+        *((blurred, sigma) for sigma in (0.5, 0.7, 1.0)),
+        *((clipped, margin) for margin in (5, 10, 20)),
+        *((resized, side) for side in (32, 64, 224)),
+    ],
 )
-def test_a_part_of_the_real_set_is_judged_alike(fer2013, change, value, verdict):
+def test_altered_faces_of_the_real_set_are_told(fer2013, change, value):
     verification = fingerprint.verify(each(fer2013[::30], change, value))
-    assert verification.verdict == verdict, verification.sentences
-    assert (verification.jpeg_quality is not None) == (change is jpeg)
+    assert verification.verdict == "altered", verification.sentences
+
+
+@pytest.mark.fer2013
+@pytest.mark.parametrize("quality", [75, 80, 85, 90, 95, 100])
+def test_jpeg_quality_of_the_real_set_is_told(fer2013, quality):
+    verification = fingerprint.verify(each(fer2013[::30], jpeg, quality))
+    assert verification.verdict == "incomplete", verification.sentences  # a thirtieth of the faces, all of them JPEG
+    assert verification.jpeg_quality is not None
+
+
+@pytest.mark.fer2013
+def test_a_whole_jpeg_copy_of_the_real_set_is_named_so(fer2013):
+    assert fingerprint.verify(each(fer2013, jpeg, 90)).verdict == "jpeg copy"
+
+
+@pytest.mark.fer2013
+@pytest.mark.parametrize("copies", [1, 2, 4])
+def test_multiplied_disgust_of_the_real_test_set_is_told(fer2013, copies):
+    disgust = np.flatnonzero((fer2013.emotion == 1) & (fer2013.usage == "PrivateTest"))
+    more = np.sort(np.concatenate([np.arange(len(fer2013)), np.repeat(disgust, copies)]))
+    assert fingerprint.verify(fer2013[more]).verdict == "altered"

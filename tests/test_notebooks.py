@@ -62,7 +62,9 @@ def test_a_notebook_only_imports_calls_and_shows(committed):
 
 
 def test_a_notebook_is_committed_executed_in_order_without_errors(committed):
-    _, notebook = committed
+    path, notebook = committed
+    executed = notebook.metadata.emotion_detection.executed_source
+    assert executed == notebooks.source_digest(notebook), f"{path.name} was changed since: run `make notebooks`"
     cells = [cell for cell in code_cells(notebook) if cell.source.strip()]
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     outputs = [output for cell in cells for output in cell.outputs]
@@ -73,7 +75,7 @@ def test_a_notebook_is_committed_executed_in_order_without_errors(committed):
 def test_a_notebook_holds_no_face_no_widget_no_machine_path_and_is_small(committed):
     path, notebook = committed
     assert path.stat().st_size < MEGABYTE
-    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+    assert set(notebook.metadata) == {"kernelspec", "language_info", "emotion_detection"}
     assert notebook.metadata.kernelspec.name == notebooks.KERNEL
     for cell in code_cells(notebook):
         assert set(cell.metadata) <= {"tags"}
@@ -115,6 +117,13 @@ def _check_fast_values(values: dict) -> None:
     curves = values["03_learning_curves"]
     assert [key for key in curves if key != "source"] == ["TL top", "TL 100", "TL whole"]
     assert all(len(curve["epoch"]) == 1 for key, curve in curves.items() if key != "source")
+    assert curves["TL whole"]["epoch"] == [1]
+    assert set(values["03_training_cost"]["costs"]["total_s"]) == {"TL top", "TL 100", "TL whole"}
+    assert min(values["03_training_cost"]["costs"]["total_s"].values()) > 0
+    assert sum(values["00_first_answer"]["probabilities"].values()) == pytest.approx(1, abs=0.01)
+    means = values["01_average_faces"]["mean_gray"]
+    assert len(means) == 7 and all(0 < mean < 255 for mean in means.values())
+    assert values["05_reliability"]["n"] == 42
     f1 = values["05_f1_by_emotion"]
     assert f1["source"].startswith("drawn sample")
     matrix = values["05_confusion_matrix"]["counts"]

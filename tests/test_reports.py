@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from emotion_detection import evaluation, figures, paths, protocols, recipes, reports, runs
+from emotion_detection import cards, evaluation, figures, paths, protocols, recipes, reports, runs
 from emotion_detection.datasets import summaries
 from emotion_detection.errors import DataError
 
@@ -23,6 +23,16 @@ def test_readme_and_model_card_hold_the_recorded_figures():
         assert path.read_text(encoding="utf-8") == text, f"{path.name} is out of date: run `make notebooks`"
 
 
+def test_the_shipped_network_is_the_recorded_one():
+    assert cards.is_shipped(runs.load_run("tl_whole"))
+
+
+def test_a_card_is_not_written_for_a_network_that_is_not_shipped(monkeypatch):
+    monkeypatch.setattr(cards, "read_card", lambda: {"run": "tl_whole-s0", "finished": "earlier"})
+    with pytest.raises(DataError, match="ship tl_whole-s0"):
+        reports.model_card()
+
+
 def test_a_readme_without_markers_is_an_error_that_says_what_to_do():
     with pytest.raises(DataError, match="results:begin"):
         reports.update_readme("# Title\n")
@@ -36,6 +46,14 @@ def test_prose_on_the_data_set_holds_the_recorded_counts():
     text = document("data/README.md")
     assert f"{100 * private:.1f} % of PrivateTest and {100 * public:.1f} % of PublicTest" in text
     assert f"{quality['groups_with_conflicting_labels']['groups']} groups of identical pictures" in text
+    groups = quality["groups_with_conflicting_labels"]
+    assert f"{groups['groups']} groups of identical pictures ({groups['rows']} faces)" in text
+    assert f"{quality['constant_pictures']} pictures are constant" in text
+    rest = quality["without_unverified_rows"]
+    shares, groups = rest["share_with_identical_twin"], rest["groups_with_conflicting_labels"]
+    percents = f"{100 * shares['PrivateTest']:.1f} %, {100 * shares['PublicTest']:.1f} %"
+    assert f"{percents}, {groups['groups']} groups ({groups['rows']} faces)" in text
+    assert rest["constant_pictures"] == 0 and "no constant picture" in text
     majority = ferplus["PrivateTest"]
     assert (
         f"{majority['n_strict']:,} faces of PrivateTest have a strict majority and {majority['n_plurality']:,}" in text

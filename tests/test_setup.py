@@ -71,6 +71,21 @@ def test_looking_at_recorded_runs_needs_no_tensorflow():
     assert done.returncode == 0, done.stderr
 
 
+def test_nothing_but_what_is_meant_to_be_there_lies_at_the_top():
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    folders = ["notebooks", "src", "data", "figures", "tests", ".ci"]
+    documents = [
+        "README.md",
+        "LICENSE",
+        "CITATION.cff",
+        "Makefile",
+        "environment.yml",
+        "pyproject.toml",
+        "requirements.lock",
+    ]
+    assert {name.split("/")[0] for name in listed.split()} == {*folders, *documents, ".gitignore", ".gitattributes"}
+
+
 def test_no_file_names_a_place_on_the_machine_it_was_written_on():
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
         "\n"

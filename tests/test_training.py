@@ -1,6 +1,10 @@
 """Training: exact resume, no overlap, cached features that change nothing, honest records."""
 
 import dataclasses
+import os
+import subprocess
+import sys
+import time
 
 import keras
 import numpy as np
@@ -26,7 +30,7 @@ def history_of(run: runs.Run) -> np.ndarray:
     return run.history.drop(columns="seconds").to_numpy()
 
 
-@pytest.mark.parametrize("regime", ["top", "100"])
+@pytest.mark.parametrize("regime", ["top", "100", pytest.param("whole", marks=pytest.mark.slow)])
 def test_an_interrupted_run_ends_with_the_history_of_an_uninterrupted_one(isolated, faces, regime):
     recipe = small(regime, epochs=2)
     whole = training.train(recipe, faces, seed=1, record=False)
@@ -37,6 +41,60 @@ def test_an_interrupted_run_ends_with_the_history_of_an_uninterrupted_one(isolat
     resumed = training.train(recipe, faces, seed=1)
     assert np.array_equal(history_of(whole), history_of(resumed))
     assert np.array_equal(whole.predictions["PublicTest"].logits, resumed.predictions["PublicTest"].logits)
+
+
+KILLED = """
+from emotion_detection import recipes, training
+from emotion_detection.datasets import load_sample
+import dataclasses
+recipe = dataclasses.replace(recipes.fast_version(recipes.TL_TOP), epochs=400, batch_norm_batches=1)
+training.train(recipe, load_sample(140, seed=0), seed=1)
+"""
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_goes_on_from_its_last_epoch(isolated, faces, monkeypatch):
+    """Another process is killed outright, wherever it is, once it has written a checkpoint."""
+    monkeypatch.setenv("EMOTION_OUTPUT_DIR", str(isolated / "out"))
+    folder = isolated / "out" / "cache" / "checkpoints"
+    with subprocess.Popen([sys.executable, "-c", KILLED], env=os.environ, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 120
+        while not list(folder.glob("tl_top*.npz")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        process.kill()
+    recipe = dataclasses.replace(small("top"), epochs=400)
+    model = models.build_model(recipe, seed=1)
+    _, trained = models.split_at(model, "features")
+    training._compile(trained, recipe, steps_per_epoch=1)
+    session = training._Session(recipe, faces, 1)
+    finished = len(session.restore(trained))
+    assert 0 < finished < 400
+    with pytest.raises(KeyboardInterrupt):
+        training.train(recipe, faces, seed=1, stop_after=finished + 3)
+    resumed = session.restore(trained)
+    session.path.unlink()
+    with pytest.raises(KeyboardInterrupt):
+        training.train(recipe, faces, seed=1, stop_after=finished + 3)
+    whole = session.restore(trained)
+    assert [line["val_loss"] for line in resumed] == [line["val_loss"] for line in whole]
+    assert [line["loss"] for line in resumed] == [line["loss"] for line in whole]
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_training(isolated, faces, monkeypatch):
+    def refused(*arguments, **keywords):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(files.tempfile, "TemporaryFile", refused)
+    with pytest.raises(DataError, match=r"checkpoints cannot be written \(Permission denied\).*EMOTION_OUTPUT_DIR"):
+        training.train(small("top"), faces)
+
+
+def test_a_split_without_faces_is_not_finalised(isolated, faces):
+    part = faces[faces.usage != "PrivateTest"]
+    training.train(small("top", epochs=1), part)
+    with pytest.raises(DataError, match="PrivateTest has 0 faces"):
+        final.finalise("tl_top", part)
 
 
 def test_cached_frozen_features_give_the_result_of_the_full_network(isolated, faces):

@@ -33,11 +33,12 @@ def data_check(path: Annotated[Path | None, typer.Argument(help="A file or folde
 @data_app.command("fetch")
 def data_fetch(
     source: Annotated[str, typer.Option(help="challenge (lossless) or msambare (a JPEG copy)")] = "challenge",
+    force: Annotated[bool, typer.Option("--force", help="Download again what is already there.")] = False,
 ):
     """Download FER2013 from Kaggle into data/raw/ (needs a Kaggle account)."""
     from emotion_detection.datasets import fetch
 
-    typer.echo(f"FER2013 is in {fetch.fetch(source)}")
+    typer.echo(f"FER2013 is in {fetch.fetch(source, force=force)} (an earlier download is kept; --force replaces it)")
 
 
 @data_app.command("summarise")
@@ -75,7 +76,13 @@ def train(
     from emotion_detection import crossval
     from emotion_detection.datasets import load_fer2013
 
-    run = crossval.train(chosen, load_fer2013(), seed=seed)
+    try:
+        run = crossval.train(chosen, load_fer2013(), seed=seed)
+    except KeyboardInterrupt:  # typer would end without a word
+        typer.echo(
+            f"\nInterrupted. Finished epochs are kept: `train {recipe} --seed {seed}` goes on from there.", err=True
+        )
+        raise typer.Exit(130) from None
     scores = ", ".join(f"{part} {values['accuracy']:.1%}" for part, values in run.info["metrics"].items())
     final = f" Report PrivateTest once: evaluate {run.name} --final" if "PublicTest" in run.predictions else ""
     typer.echo(f"{run.name}: accuracy on {scores}.{final}")
@@ -126,12 +133,12 @@ def _recomputed(run: runs.Run, usage: str) -> runs.Run:
     if dataset.fingerprint != run.info["data"]["fingerprint"]:
         typer.echo("Warning: this copy of FER2013 is not the one that the run was trained on.", err=True)
     predictions = final.recompute(run, dataset, split=usage)
-    info = dict(run.info)
+    data = {"name": dataset.name, "fingerprint": dataset.fingerprint, "notes": list(dataset.notes)}
+    info = run.info | {"data": data, "ferplus": {}}
     labels = experiments.ferplus_labels(dataset)
     if labels is not None:
-        info["ferplus"] = info.get("ferplus", {}) | {
-            usage: evaluation.ferplus_strict(predictions, labels[predictions.row]) | {"source": "recomputed"}
-        }
+        strict = evaluation.ferplus_strict(predictions, labels[predictions.row])
+        info["ferplus"] = {usage: strict | {"source": "recomputed"}}
     return dataclasses.replace(run, info=info, predictions={**run.predictions, usage: predictions})
 
 
@@ -191,9 +198,6 @@ def main() -> None:
         place = f"{error.filename} " if error.filename else ""
         typer.echo(f"Error: {place}cannot be read or written ({error.strerror or error}). Check the path.", err=True)
         sys.exit(1)
-    except KeyboardInterrupt:
-        typer.echo("Interrupted. What was finished is kept; the same command goes on from there.", err=True)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

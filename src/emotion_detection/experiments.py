@@ -1,10 +1,13 @@
 """Ask for a run by name: recorded runs are read, missing ones are trained. What the notebooks call."""
 
+import logging
 import os
 
 from emotion_detection import paths, recipes, runs
 from emotion_detection.datasets import FaceDataset, ferplus, load_fer2013, load_sample, readers
-from emotion_detection.errors import MissingFileError
+from emotion_detection.errors import MissingFileError, ProjectError
+
+log = logging.getLogger(__name__)
 
 FAST_FACES = 420
 FAST_BANNER = (
@@ -25,7 +28,10 @@ def begin(*, fast: bool = False, retrain: bool = False):
         os.environ.setdefault("EMOTION_OUTPUT_DIR", str(paths.project_root() / "output" / "fast"))
         return Markdown(FAST_BANNER)
     if retrain:
-        return Markdown("**RETRAIN: the runs below are trained again on this machine.** This takes hours.")
+        return Markdown(
+            "**RETRAIN: what this notebook makes is made again from FER2013**, runs where it trains them (hours), "
+            "summaries where it counts; what another notebook makes is read."
+        )
     return Markdown("Numbers come from the recorded runs in `data/results/`.")
 
 
@@ -73,7 +79,8 @@ def fer2013_or_sample() -> FaceDataset:
     """Return FER2013 where it is found, else the drawn sample; its `name` says which."""
     try:
         return load_fer2013()
-    except MissingFileError:
+    except ProjectError as error:  # not there, damaged or altered
+        log.warning("The drawn sample is shown instead of FER2013: %s", error)
         return load_sample()
 
 

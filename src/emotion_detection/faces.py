@@ -248,7 +248,8 @@ def fetch_yunet() -> str:
     try:
         path = pooch.retrieve(YUNET_URL, f"sha256:{YUNET_SHA256}", fname=YUNET_FILE, path=paths.user_cache_dir())
     except Exception as error:  # a missing network shows in many ways; set-up goes on without YuNet
-        return f"Face detector YuNet: not downloaded ({type(error).__name__}), so OpenCV's Haar cascade finds faces."
+        reason = f"{type(error).__name__}: {str(error).splitlines()[0][:60]}" if str(error) else type(error).__name__
+        return f"Face detector YuNet not downloaded ({reason}…): OpenCV's Haar cascade finds faces instead."
     return f"Face detector YuNet: {path}"
 
 

@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from emotion_detection.errors import DataError
+
 
 @contextlib.contextmanager
 def written_beside(path: Path) -> Iterator[Path]:
@@ -26,6 +28,23 @@ def written_beside(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def require_writable(folder: Path) -> None:
+    """Make a folder and make sure that a file can be written into it.
+
+    Raises:
+        DataError: it cannot; better known before hours of work than after.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise DataError(
+            f"{folder} cannot be written ({error.strerror or error}). Make it writable, or set EMOTION_OUTPUT_DIR to "
+            "another folder."
+        ) from error
 
 
 def write_text(path: Path, text: str) -> None:

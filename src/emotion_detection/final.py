@@ -83,6 +83,11 @@ def require_network(run: runs.Run) -> None:
 
 def _predict(run: runs.Run, dataset: FaceDataset, split: str, logits_of) -> runs.Predictions:
     faces = dataset.split(split)
+    if not len(faces) or (faces.emotion < 0).any():
+        raise DataError(
+            f"{split} has {len(faces)} faces, {np.count_nonzero(faces.emotion < 0)} of them without a label, so it "
+            "cannot be scored. Use a copy of FER2013 that keeps the official split (see data/README.md)."
+        )
     return runs.Predictions(split, np.asarray(faces.row), np.asarray(faces.emotion), logits_of(run, faces))
 
 

@@ -1,6 +1,7 @@
 """Run the numbered notebooks in order (`make figures`), or save them executed (`make notebooks`)."""
 
 import argparse
+import hashlib
 import os
 import shutil
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import nbformat
 
-from emotion_detection import files, paths
+from emotion_detection import evaluation, files, paths, runs
 from emotion_detection.errors import DataError
 
 KERNEL = "emotion-detection"
@@ -49,6 +50,7 @@ def cleaned(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         {
             "kernelspec": {"display_name": "Emotion Detection", "language": "python", "name": KERNEL},
             "language_info": {"name": "python"},
+            "emotion_detection": {"executed_source": source_digest(notebook)},
         }
     )
     for cell in notebook.cells:
@@ -60,6 +62,12 @@ def cleaned(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             cell.outputs = []
         cell.outputs = [output for output in cell.outputs if not _is_noise(output)]
     return notebook
+
+
+def source_digest(notebook: nbformat.NotebookNode) -> str:
+    """Return a digest of all code, kept in the notebook's metadata: it tells whether outputs are those of this code."""
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    return hashlib.sha256("\n\n".join(code).encode()).hexdigest()[:16]
 
 
 def _is_noise(output) -> bool:
@@ -92,14 +100,19 @@ def run_all(*, save: bool = False, fast: bool = False, retrain: bool = False) ->
 
 
 def _forget_earlier_runs() -> None:
-    """Delete the records of an earlier FAST run, which would be read instead of trained.
+    """Delete the records of an earlier FAST run, which would be read instead of trained; nothing else.
 
     Raises:
-        DataError: the output would go to the project's own `data/results/`.
+        DataError: the output would go where recorded runs of FER2013 are.
     """
-    if paths.output_dir() is None:
-        raise DataError("FAST results would go to data/results/. Set EMOTION_OUTPUT_DIR to a folder of your own.")
-    shutil.rmtree(paths.results_dir(), ignore_errors=True)
+    for name in runs.recorded():
+        run = runs.load_run(name)
+        if paths.output_dir() is None or not evaluation.is_sample(run):
+            raise DataError(
+                f"FAST results would go to {paths.displayed(paths.results_dir())}, which holds the recorded run "
+                f"{name}. Set EMOTION_OUTPUT_DIR to a folder of its own, such as output/fast."
+            )
+        shutil.rmtree(runs.run_dir(name))
 
 
 def main() -> None:

@@ -49,9 +49,12 @@ def sample_dir() -> Path:
 
 
 def output_dir() -> Path | None:
-    """Return `EMOTION_OUTPUT_DIR`, where results of the sample and of FAST mode go, or None if it is not set."""
+    """Return `EMOTION_OUTPUT_DIR`, where results of the sample and of FAST mode go, or None if it is not set.
+
+    A relative path counts from the project's folder, so that notebooks and the command line agree.
+    """
     value = os.environ.get("EMOTION_OUTPUT_DIR")
-    return Path(value).expanduser().resolve() if value else None
+    return (project_root() / Path(value).expanduser()).resolve() if value else None
 
 
 def results_dir() -> Path:
@@ -68,18 +71,24 @@ def search_folders() -> list[Path]:
     """List the existing folders in which data sets and weights are looked for, in order.
 
     These are the folders of `EMOTION_DATA_DIR` (one or several, joined as in PATH), each with its `data/`, `raw/`
-    and `models/`, then the project's `data/raw/`.
+    and `models/`, then the project's `data/raw/`. A relative path counts from the working directory or, where it leads
+    nowhere, from the project's folder: notebooks run in a folder of their own.
     """
-    roots = [Path(part).expanduser() for part in os.environ.get("EMOTION_DATA_DIR", "").split(os.pathsep) if part]
-    folders = [root / sub for root in roots for sub in SEARCHED_SUBFOLDERS]
+    folders = [root / sub for root in _data_roots().values() for sub in SEARCHED_SUBFOLDERS]
     folders.append(raw_dir())
     return [folder.resolve() for folder in folders if folder.is_dir()]
 
 
+def _data_roots() -> dict[str, Path]:
+    """Return each part of `EMOTION_DATA_DIR` as it is written → the folder that it means."""
+    parts = [part for part in os.environ.get("EMOTION_DATA_DIR", "").split(os.pathsep) if part]
+    paths = {part: Path(part).expanduser() for part in parts}
+    return {part: path if path.is_dir() else project_root() / path for part, path in paths.items()}
+
+
 def missing_folders() -> str:
     """Return a remark for messages on folders of `EMOTION_DATA_DIR` that do not exist; empty if all do."""
-    roots = [part for part in os.environ.get("EMOTION_DATA_DIR", "").split(os.pathsep) if part]
-    missing = [part for part in roots if not Path(part).expanduser().is_dir()]
+    missing = [part for part, root in _data_roots().items() if not root.is_dir()]
     return f" (EMOTION_DATA_DIR names {', '.join(missing)}, which does not exist)" if missing else ""
 
 

@@ -162,9 +162,18 @@ def results_table() -> str:
 
 
 def model_card() -> str:
-    """Return the shipped network's model card as Markdown: every figure is read from its record."""
+    """Return the shipped network's model card as Markdown: every figure is read from its record.
+
+    Raises:
+        DataError: the run was trained again since its network was shipped.
+    """
     card = cards.read_card()
     run = runs.load_run(card["run"])
+    if not cards.is_shipped(run):
+        raise DataError(
+            f"The shipped network is of {run.name} as finished {card.get('finished')}, the record says "
+            f"{run.info.get('finished')}. Ship the recorded network: python -m emotion_detection ship {run.name}"
+        )
     scores = evaluation.scores(run)
     recipe = recipes.get_recipe(card["recipe"])
     f1 = pd.DataFrame(
@@ -246,8 +255,8 @@ MobileNetV2 that names one of seven emotions for a 48×48 grey face. Made by `py
 
 {results}
 De-duplicated: without faces that have a pixel-identical twin in Training. Near-twin-free: without those that correlate
-above 0.95 with one. FER+ strict majority: against the label that more than half of ten annotators chose, contempt
-counted as an error. Expected calibration error at the temperature above: {ece}.
+above 0.95 with one. FER+ strict majority: against the label with more than half of the FER+ votes (single votes
+set aside), contempt counted as an error. Expected calibration error at the temperature above: {ece}.
 
 {f1}
 ## Limits

@@ -27,7 +27,7 @@ RECORDED_PARTS = ("PublicTest", "PrivateTest", "Training", "Unseen", "Folds")
 those that it never saw, and all of Training predicted in folds (their logits are kept in half precision)."""
 
 RUN_NAME = re.compile(r"(?P<recipe>[a-z0-9_]+?)(?:-s(?P<seed>\d+))?")
-REQUIRED = ("run", "recipe", "seed", "data", "metrics", "wall_time_s")
+REQUIRED = ("run", "recipe", "seed", "data", "metrics", "parameters", "hardware", "wall_time_s")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,12 +130,15 @@ def load_run(name: str) -> Run:
             f"No run {name!r} is recorded in {paths.displayed(paths.results_dir())}. {nearest(name, recorded())} "
             f"To make it: python -m emotion_detection train {split_name(name)[0]} --seed {split_name(name)[1]}"
         )
-    return Run(
+    run = Run(
         name=folder.name,
         info=_read_info(folder / "run.json"),
         history=_read_history(folder / "history.csv"),
         predictions=_read_predictions(folder / "predictions.npz"),
     )
+    if run.is_final and "final" not in run.info:
+        raise _damaged(folder / "run.json", "it lacks final, but predictions.npz holds PrivateTest")
+    return run
 
 
 def write_run(name: str, info: dict, history: pd.DataFrame, predictions: dict[str, Predictions]) -> Path:
@@ -207,7 +210,10 @@ def _is_ferplus(value) -> bool:
 CHECKS = {
     "recipe": lambda value: isinstance(value, dict),
     "seed": lambda value: isinstance(value, int),
-    "data": lambda value: isinstance(value, dict),
+    "data": lambda value: isinstance(value, dict) and {"name", "fingerprint"} <= set(value),
+    "parameters": lambda value: isinstance(value, dict) and {"all", "trained"} <= set(value),
+    "hardware": lambda value: isinstance(value, dict) and {"cores", "devices", "system"} <= set(value),
+    "final": lambda value: isinstance(value, dict) and "at" in value,
     "metrics": lambda value: isinstance(value, dict),
     "temperature": _is_positive,
     "wall_time_s": _is_positive,
@@ -223,7 +229,7 @@ def _read_history(path: Path) -> pd.DataFrame:
         raise MissingFileError(f"{_damaged(path, 'the file is missing')}") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise _damaged(path, f"it is not a table ({error})") from error
-    missing = sorted({"epoch", "accuracy", "loss"} - set(history.columns))
+    missing = sorted({"epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"} - set(history.columns))
     if missing or history.select_dtypes("number").shape[1] != history.shape[1]:
         raise _damaged(path, f"columns are {list(history.columns)}" + (f", without {missing}" if missing else ""))
     return history

@@ -5,7 +5,7 @@ import importlib.metadata
 import sys
 
 from emotion_detection import cards, paths, runs
-from emotion_detection.errors import MissingFileError
+from emotion_detection.errors import ProjectError
 
 NATIVE_MODULES = {"cv2": "OpenCV", "ai_edge_litert.interpreter": "LiteRT"}
 
@@ -57,7 +57,7 @@ def _has_fer2013() -> bool:
 
     try:
         fer2013.find_source()
-    except MissingFileError:
+    except ProjectError:  # not there, or damaged: `data check` says what is wrong
         return False
     return True
 

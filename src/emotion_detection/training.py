@@ -99,7 +99,7 @@ def train(
 
     Raises:
         OverlapError: a PublicTest row is also a Training row.
-        DataError: a split has no faces.
+        DataError: a split has no faces, or a folder that the run needs cannot be written.
         MissingFileError: the network that the recipe continues is not on this machine.
     """
     parts = protocols.parts(recipe, dataset, seed=seed)
@@ -357,6 +357,8 @@ class _Session:
     def __init__(self, recipe: recipes.Recipe, dataset: FaceDataset, seed: int):
         self.recipe, self.seed = recipe, seed
         self.name = f"{recipe.name}-s{seed}"
+        for folder in (paths.run_cache_dir() / "checkpoints", paths.run_cache_dir() / "weights", paths.results_dir()):
+            files.require_writable(folder)
         self.model = models.build_model(recipe, seed=seed)
         if recipe.continues:
             self.model.set_weights(models.load_network(_network_of(f"{recipe.continues}-s{seed}")).get_weights())
@@ -468,5 +470,14 @@ def hardware() -> dict:
         "system": f"{platform.system()} {platform.machine()}",
         "cores": psutil.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9),
-        "devices": [str(device) for device in keras.distribution.list_devices()],
+        "devices": _devices(),
     }
+
+
+def _devices() -> list[str]:
+    """Return the names of the devices that Keras sees; on torch, whose backend lists none, those that torch names."""
+    if keras.backend.backend() != "torch":
+        return [str(device) for device in keras.distribution.list_devices()]
+    import torch
+
+    return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())] or ["cpu:0"]

@@ -11,7 +11,6 @@ size are written as CSV.
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -43,8 +42,18 @@ def run_step(step: str, path: Path) -> dict:
     else:
         load_fer2013(path=path, allow_altered=True, use_cache=step == "cache")
     seconds = time.perf_counter() - start
-    unit = 1 if sys.platform == "darwin" else 1024
-    return {"seconds": seconds, "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    return {"seconds": seconds, "peak_bytes": peak_bytes()}
+
+
+def peak_bytes() -> int:
+    """Return the highest memory that this process has had."""
+    if sys.platform == "win32":
+        import psutil
+
+        return psutil.Process().memory_info().peak_wset
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def measure(step: str, path: Path) -> dict:

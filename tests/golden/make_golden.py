@@ -83,7 +83,8 @@ def main():
         return
     classifier = EmotionClassifier.load()
     values = {detector.name: probabilities(detector, classifier) for detector in detectors}
-    files.write_json(PROBABILITIES, {"run": classifier.metadata["run"], **values})
+    network = {key: classifier.metadata[key] for key in ("run", "finished")}
+    files.write_json(PROBABILITIES, network | values)
     print(f"wrote {PROBABILITIES.name}")
 
 

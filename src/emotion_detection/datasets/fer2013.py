@@ -64,7 +64,7 @@ def load_fer2013(*, path: Path | None = None, allow_altered: bool = False, use_c
         use_cache: read and write the parsed arrays in `data/cache/`; from there the faces are memory-mapped.
 
     Returns:
-        The faces; `notes` says what this copy lacks.
+        The faces; `notes` says what this copy is, where it is not exact, and what it lacks.
 
     Raises:
         MissingFileError: no copy is found; the message says where it was looked for.
@@ -76,7 +76,12 @@ def load_fer2013(*, path: Path | None = None, allow_altered: bool = False, use_c
             f"{verification.source} is an altered copy of FER2013. {' '.join(verification.sentences)} Get the "
             "original (see data/README.md), or load it all the same with allow_altered=True."
         )
-    return dataset
+    if verification.verdict == "exact":
+        return dataset
+    told = f"{Path(verification.source).name} is not the exact FER2013: {verification.sentences[0]}"
+    if verification.verdict != "altered":  # an altered copy was asked for by name
+        log.warning("%s", told)
+    return dataclasses.replace(dataset, notes=(*dataset.notes, told))
 
 
 def verify(dataset: FaceDataset) -> Verification:

@@ -141,7 +141,7 @@ def _has_credentials() -> bool:
 def _advice(download: Download, received: str) -> str:
     return (
         f"Could not download {download.title}: {received}. Log in at https://www.kaggle.com, accept the terms on "
-        f"{download.page}, create an API token under Settings → API, and save it as ~/.kaggle/kaggle.json (or set "
+        f"{download.page}, create an API token in your account settings, and save it as ~/.kaggle/kaggle.json (or set "
         "KAGGLE_USERNAME and KAGGLE_KEY); then run `python -m emotion_detection data fetch` again. Or download it in "
         f"the browser and put {download.target} into data/raw/ (see data/README.md)."
     )

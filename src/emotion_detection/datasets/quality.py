@@ -202,19 +202,27 @@ def random_split_leaks(
     return lines
 
 
-def counts(dataset: FaceDataset, found: dict[str, np.ndarray]) -> dict:
-    """Return all counts of this module as plain numbers, `found` being what `twins(dataset)` returned."""
+def identical_counts(dataset: FaceDataset) -> dict:
+    """Return the counts that need no correlations: identical groups, constant pictures, shares with identical twins."""
     groups = {
         "identical_groups": identical_groups(dataset),
         "groups_across_splits": groups_across_splits(dataset),
         "groups_with_conflicting_labels": groups_with_conflicting_labels(dataset),
     }
     sizes = {name: {"groups": len(all_), "rows": int(sum(map(len, all_)))} for name, all_ in groups.items()}
+    shares = {
+        split: round(float(has_identical_twin(part.pixels, dataset.training.pixels).mean()), 6) if len(part) else None
+        for split, part in ((split, dataset.split(split)) for split in TEST_SPLITS)
+    }
+    constant = len(constant_pictures(dataset))
+    return {"n": len(dataset), **sizes, "constant_pictures": constant, "share_with_identical_twin": shares}
+
+
+def counts(dataset: FaceDataset, found: dict[str, np.ndarray]) -> dict:
+    """Return all counts of this module as plain numbers, `found` being what `twins(dataset)` returned."""
     leaks = leak_table(dataset, found).to_dict("records")
     return {
-        "n": len(dataset),
-        **sizes,
-        "constant_pictures": len(constant_pictures(dataset)),
+        **identical_counts(dataset),
         "near_correlation": NEAR_CORRELATION,
         "leaks": [{**line, "share": round(line["share"], 6)} for line in leaks],
     }

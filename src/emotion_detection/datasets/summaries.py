@@ -30,14 +30,22 @@ def record(dataset: FaceDataset | None = None) -> Path:
     """Write all summaries of FER2013; about two minutes, most of it for near twins.
 
     Args:
-        dataset: the faces; None loads FER2013.
+        dataset: the faces; None loads FER2013, which must be exact.
 
     Returns:
         The folder that holds `counts.json`, `averages.npz`, `quality.json`, `twins.npz`, `clusters.npz` and, where the
         votes are at hand, `ferplus.json`.
+
+    Raises:
+        DataError: the copy of FER2013 at hand is not exact, so its summaries are not FER2013's.
     """
     if dataset is None:
         dataset, verification = fer2013.load_verified(fer2013.find_source())
+        if verification.verdict != "exact":
+            raise DataError(
+                f"Summaries are recorded from an exact FER2013 only; this is {verification.source}: "
+                f"{verification.sentences[0]} Get the original (see data/README.md)."
+            )
     else:
         verification = fingerprint.verify(dataset)
     found = quality.twins(dataset)
@@ -45,7 +53,12 @@ def record(dataset: FaceDataset | None = None) -> Path:
     _write_arrays("clusters.npz", pairs=dataset.row[pairs], identical=_by_row(identical, dataset.row))
     _write_arrays("averages.npz", averages=class_averages(dataset.training))
     _write_arrays("twins.npz", **found)
-    leaks = {"near_pairs": len(pairs), "random_split": quality.random_split_leaks(pairs, identical)}
+    verified = dataset[~np.isin(dataset.row, fingerprint.facts()["inexact_rows"])]
+    leaks = {
+        "near_pairs": len(pairs),
+        "random_split": quality.random_split_leaks(pairs, identical),
+        "without_unverified_rows": quality.identical_counts(verified),
+    }
     files.write_json(folder() / "quality.json", quality.counts(dataset, found) | leaks)
     if ferplus.find() is not None:
         files.write_json(folder() / "ferplus.json", _agreement(dataset, ferplus.load_ferplus()))
