@@ -100,9 +100,10 @@ def test_the_largest_face_comes_first(detector, portrait):
     assert [box.area for box in boxes] == sorted((box.area for box in boxes), reverse=True)
 
 
-@pytest.mark.parametrize("shape", [(240, 320, 3), (1, 1, 3), (3, 900, 3)])
+@pytest.mark.parametrize("shape", [(240, 320, 3), (1, 1, 3), (3, 900, 3), (900, 3, 3), (31, 31, 3)])
 def test_a_frame_without_a_face_gives_an_empty_list(detector, shape):
-    assert detector.detect(np.full(shape, 128, np.uint8)) == []
+    for _ in range(20):  # what lies in unused memory differs from call to call
+        assert detector.detect(np.full(shape, 128, np.uint8)) == []
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,9 @@ YUNET_URL = (
     "face_detection_yunet_2023mar.onnx"
 )
 YUNET_LONG_SIDE_PX = 320
+YUNET_SMALLEST_PX = 64
+"""Pictures are enlarged to this by repeating their edge: twice the network's coarsest stride."""
+
 HAAR_FILE = "haarcascade_frontalface_default.xml"
 HAAR_LONG_SIDE_PX = 640
 HAAR_SMALLEST_PX = (24, 24)
@@ -142,7 +145,10 @@ class YuNetDetector:
         ratio = min(1.0, YUNET_LONG_SIDE_PX / max(height, width))
         size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
         small = cv2.resize(frame_bgr, size, interpolation=cv2.INTER_AREA) if ratio < 1 else frame_bgr
-        self._network.setInputSize(size)
+        missing = [max(0, YUNET_SMALLEST_PX - side) for side in size]
+        if any(missing):  # on thinner pictures the network reads memory that is not the picture's
+            small = cv2.copyMakeBorder(small, 0, missing[1], 0, missing[0], cv2.BORDER_REPLICATE)
+        self._network.setInputSize(small.shape[1::-1])
         _, rows = self._network.detect(np.ascontiguousarray(small))
         scale = np.array([width / size[0], height / size[1]])
         boxes = [_yunet_box(row, scale) for row in (rows if rows is not None else ())]
