@@ -13,7 +13,7 @@ from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
 from emotion_detection.errors import MissingFileError
 
 VOTERS = 10
-PER_PAGE = 24
+PER_PAGE = 21
 SHOWN_PX = 96
 ANY = "any"
 
@@ -91,7 +91,7 @@ class DisagreementBrowser(ipywidgets.VBox):
         self.faces = ipywidgets.HTML()
         filters = ipywidgets.HBox([self.fer2013, self.ferplus, self.agreement, self.disagreeing])
         filters.layout.flex_flow = "row wrap"
-        super().__init__([filters, ipywidgets.HBox([self.previous, self.page, self.next, self.status]), self.faces])
+        super().__init__([filters, ipywidgets.HBox([self.previous, self.next, self.page, self.status]), self.faces])
         self._filter()
 
     def _make_controls(self) -> None:
@@ -99,7 +99,7 @@ class DisagreementBrowser(ipywidgets.VBox):
         emotions = [(DISPLAY_NAMES[name], name) for name in EMOTIONS]
         wide = {"style": {"description_width": "initial"}}
         self.fer2013 = ipywidgets.Dropdown(options=[(ANY, ANY), *emotions], description="FER2013 label", **wide)
-        more = [("Contempt", "contempt"), ("none", "none")]
+        more = [("Contempt", "contempt"), ("no emotion", "none")]
         self.ferplus = ipywidgets.Dropdown(options=[(ANY, ANY), *emotions, *more], description="FER+ majority", **wide)
         self.agreement = ipywidgets.IntRangeSlider(
             value=(VOTERS // 2 + 1, VOTERS), min=1, max=VOTERS, description="votes for it", **wide
@@ -136,16 +136,14 @@ class DisagreementBrowser(ipywidgets.VBox):
         """Show the page that is chosen."""
         start = (self.page.value - 1) * PER_PAGE
         shown = self.found.iloc[start : start + PER_PAGE]
-        self.status.value = (
-            f"{len(self.found):,} of {len(self._table):,} faces, page {self.page.value} of {self.page.max}"
-        )
+        self.status.value = f"of {self.page.max:,}: {len(self.found):,} faces"
         cells = "".join(self._cell(line) for line in shown.itertuples())
         self.faces.value = f"<div style='display:flex;flex-wrap:wrap;gap:10px'>{cells or 'No face passes.'}</div>"
 
     def _cell(self, line) -> str:
         """Return one face with its two labels as HTML."""
         color = COLORS.get(line.ferplus, "#444444")
-        name = DISPLAY_NAMES.get(line.ferplus, line.ferplus)
+        name = DISPLAY_NAMES.get(line.ferplus, {"none": "no emotion"}.get(line.ferplus, line.ferplus))
         text = f"row {line.row}: FER2013 says {DISPLAY_NAMES[line.fer2013]}, FER+ {name}"
         return (
             f"<figure style='margin:0;width:{SHOWN_PX}px;font-size:11px;line-height:1.25'>"
