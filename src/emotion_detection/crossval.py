@@ -30,7 +30,7 @@ def train(
         training.train(dataclasses.replace(recipe, name=f"{recipe.name}_fold{number}"), part, seed=seed, record=False)
         for number, part in enumerate(folds(dataset.training, recipe.folds, seed=seed))
     ]
-    predictions = _joined([run.predictions["PublicTest"] for run in found])
+    predictions = runs.as_recorded(_joined([run.predictions["PublicTest"] for run in found]))
     history = pd.concat([run.history for run in found]).groupby("epoch", as_index=False).mean()
     info = found[0].info | {
         "run": f"{recipe.name}-s{seed}",

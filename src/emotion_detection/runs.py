@@ -171,9 +171,19 @@ def write_predictions(path: Path, predictions: dict[str, Predictions]) -> None:
     for split, values in predictions.items():
         arrays[f"{split}_row"] = values.row.astype(np.int32)
         arrays[f"{split}_label"] = values.label.astype(np.int8)
-        arrays[f"{split}_logits"] = values.logits.astype(np.float32 if split.endswith("Test") else np.float16)
+        arrays[f"{split}_logits"] = values.logits.astype(_precision(split))
     with files.written_beside(path) as temporary:
         np.savez_compressed(temporary, **arrays)
+
+
+def as_recorded(predictions: Predictions) -> Predictions:
+    """Return predictions with their logits rounded as a record keeps them, so that scores before and after agree."""
+    rounded = predictions.logits.astype(_precision(predictions.split)).astype(np.float32)
+    return dataclasses.replace(predictions, logits=rounded)
+
+
+def _precision(split: str) -> type:
+    return np.float32 if split.endswith("Test") else np.float16
 
 
 def _damaged(path: Path, received: str) -> DataError:

@@ -122,7 +122,9 @@ def train(
         session.checkpoint(trained_part, history)
     session.close()
     predictions = {
-        name: runs.Predictions(name, faces.row, faces.emotion, predict_logits(trained_part, prepared(faces)))
+        name: runs.as_recorded(
+            runs.Predictions(name, faces.row, faces.emotion, predict_logits(trained_part, prepared(faces)))
+        )
         for name, faces in parts.scored.items()
     }
     return _finish(session, history, predictions, dataset, record=record)
