@@ -78,7 +78,7 @@ def test_scores_agree_with_scikit_learn():
 
 def test_f1_of_confusions_agrees_with_f1_of_rows():
     given = random_predictions()
-    from_counts = evaluation._f1_of(evaluation.confusion(given))
+    from_counts = evaluation.f1_of(evaluation.confusion(given))
     np.testing.assert_allclose(from_counts, evaluation.per_class(given)["f1"])
 
 

@@ -34,9 +34,9 @@ PUBLISHED_AUGMENTED = {"learning": 0.8028, "validation": 0.4801}
 
 def published() -> dict:
     """Return what the published confusion matrix says: n, accuracy, F1 per emotion (0–1)."""
-    right, counts = np.diagonal(PUBLISHED_CONFUSION), PUBLISHED_CONFUSION
-    f1 = 2 * right / (counts.sum(axis=0) + counts.sum(axis=1))
-    return {"n": int(counts.sum()), "accuracy": right.sum() / counts.sum(), "f1": pd.Series(f1, index=EMOTIONS)}
+    counts = PUBLISHED_CONFUSION
+    f1 = pd.Series(evaluation.f1_of(counts), index=EMOTIONS)
+    return {"n": int(counts.sum()), "accuracy": float(evaluation.accuracy_of(counts)), "f1": f1}
 
 
 def f1_beside_published(replay: runs.Run) -> pd.DataFrame:
@@ -86,12 +86,6 @@ def epoch_choice(run: runs.Run) -> dict:
         for name, at in chosen.items()
     }
     return found | {"points": 100 * (found["private"]["accuracy"] - found["public"]["accuracy"])}
-
-
-def private_rows(run: runs.Run, *, first: int = 32298) -> runs.Predictions:
-    """Return the predictions on official PrivateTest rows that a pooled run never saw."""
-    unseen = run.predictions["Unseen"]
-    return evaluation.select(unseen, unseen.row >= first)
 
 
 def scores_table(found: dict[str, tuple[runs.Run, str]]) -> pd.DataFrame:
@@ -291,7 +285,7 @@ def gap_verdict(gap: pd.DataFrame) -> str:
     told = "; ".join(f"{name} changes it by {change:+.1f} points" for name, change in changes.items())
     wanted = PUBLISHED_CURVES["TL 100"]
     published_gap = 100 * (wanted["learning"] - wanted["validation"])
-    nearest = max(by_run[names[name]] for name in GAP_RUNS if name != "published_top" and "top" not in name)
+    nearest = max(by_run[names[name]] for name in GAP_RUNS if "top" not in name)
     explained = "reaches" if nearest >= published_gap - 5 else "does not reach"
     return (
         f"Replayed in Keras 3, TL 100 has a gap of **{plain:.1f} points** (published: {published_gap:.1f}); {told}. "
@@ -303,7 +297,9 @@ def mistakes_table(found: dict[str, runs.Run]) -> pd.DataFrame:
     """Return what each remaining mistake is worth on TL 100: the figure it gives, the figure without it, points."""
     augmented = found["augmented_before_split"].predictions
     public = {
-        name: evaluation.accuracy(run.predictions["PublicTest"]) for name, run in found.items() if _has_public(run)
+        name: evaluation.accuracy(run.predictions["PublicTest"])
+        for name, run in found.items()
+        if "PublicTest" in run.predictions
     }
     claims = {
         "augmenting before splitting (its own validation against PublicTest)": (
@@ -324,10 +320,6 @@ def mistakes_table(found: dict[str, runs.Run]) -> pd.DataFrame:
         for name, (wrong, right) in claims.items()
     ]
     return pd.DataFrame(lines)
-
-
-def _has_public(run: runs.Run) -> bool:
-    return "PublicTest" in run.predictions
 
 
 def closing_table(found: dict[str, runs.Run]) -> pd.DataFrame:

@@ -49,7 +49,7 @@ def confusion(predictions: Predictions) -> np.ndarray:
 
 def accuracy(predictions: Predictions) -> float:
     """Return the share of faces whose label has the highest logit, 0–1."""
-    return float(_accuracy_of(confusion(predictions)))
+    return float(accuracy_of(confusion(predictions)))
 
 
 def macro_f1(predictions: Predictions) -> float:
@@ -74,12 +74,12 @@ def per_class(predictions: Predictions) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.Index(EMOTIONS, name="emotion"))
 
 
-def _accuracy_of(counts: np.ndarray) -> np.ndarray:
+def accuracy_of(counts: np.ndarray) -> np.ndarray:
     """Return accuracy of confusion matrices (..., 7, 7)."""
     return np.trace(counts, axis1=-2, axis2=-1) / counts.sum(axis=(-2, -1))
 
 
-def _f1_of(counts: np.ndarray) -> np.ndarray:
+def f1_of(counts: np.ndarray) -> np.ndarray:
     """Return the seven F1 of confusion matrices (..., 7, 7), 0 where a class has neither faces nor answers."""
     right = np.diagonal(counts, axis1=-2, axis2=-1)
     seen = counts.sum(axis=-1) + counts.sum(axis=-2)
@@ -127,9 +127,9 @@ def bootstrap(predictions: Predictions, *, resamples: int = RESAMPLES, seed: int
     """Return 95 % intervals of accuracy, macro-F1, weighted F1 and the F1 of each class."""
     counts = confusion(predictions)
     drawn = resampled_confusions(counts, resamples=resamples, seed=seed)
-    f1, support = _f1_of(drawn), counts.sum(axis=1)
+    f1, support = f1_of(drawn), counts.sum(axis=1)
     return Intervals(
-        accuracy=_interval(_accuracy_of(drawn)),
+        accuracy=_interval(accuracy_of(drawn)),
         macro_f1=_interval(f1.mean(axis=1)),
         weighted_f1=_interval(f1 @ support / support.sum()),
         f1=np.array([_interval(f1[:, index]) for index in CLASS_INDICES]),
@@ -258,7 +258,7 @@ def compare_f1(
     counts = metrics.confusion_matrix(first.label, pairs, labels=np.arange(len(EMOTIONS) ** 2))[: len(EMOTIONS)]
     drawn = np.concatenate([counts[None], resampled_confusions(counts, resamples=resamples, seed=seed)])
     both = drawn.reshape(-1, len(EMOTIONS), len(EMOTIONS), len(EMOTIONS))  # resample, label, first's answer, second's
-    differences = _f1_of(both.sum(axis=3)) - _f1_of(both.sum(axis=2))
+    differences = f1_of(both.sum(axis=3)) - f1_of(both.sum(axis=2))
     differences = np.concatenate([differences, differences.mean(axis=1, keepdims=True)], axis=1)
     intervals = [_interval(differences[1:, column]) for column in range(len(EMOTIONS) + 1)]
     return pd.DataFrame(
