@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 import logging
+import os
 import platform
 import time
 from pathlib import Path
@@ -467,10 +468,11 @@ def _now() -> str:
 
 
 def hardware() -> dict:
-    """Return what a reader needs to judge the times: system, cores, memory, devices that Keras sees."""
+    """Return what a reader needs to judge the times: system, cores of this process, memory, devices that Keras sees."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else psutil.cpu_count()
     return {
         "system": f"{platform.system()} {platform.machine()}",
-        "cores": psutil.cpu_count(),
+        "cores": cores,
         "memory_gb": round(psutil.virtual_memory().total / 1e9),
         "devices": _devices(),
     }
