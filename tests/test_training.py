@@ -249,18 +249,21 @@ def test_a_pooled_run_records_rows_learned_from_and_never_seen_but_no_official_s
         final.finalise("tl_top", faces)
 
 
-def test_frozen_batch_norms_can_be_made_to_use_batch_statistics_with_gamma_and_beta_held(faces):
-    recipe = small("top", frozen_batch_norm="batch_statistics", batch_norm_momentum=0.9)
+@pytest.mark.parametrize(("setting", "follow"), [("batch_statistics", True), ("batch_statistics_averages_kept", False)])
+def test_frozen_batch_norms_can_use_batch_statistics_with_gamma_and_beta_held(faces, setting, follow):
+    recipe = small("top", frozen_batch_norm=setting, batch_norm_momentum=0.9)
     model = models.build_model(recipe, seed=0)
     training._compile(model, recipe, steps_per_epoch=1)
-    layer = model.get_layer("bn_Conv1")
+    layer, batch = model.get_layer("bn_Conv1"), faces.pixels[:32, ..., None]
     names = ("gamma", "beta", "moving_mean")
     before = {name: keras.ops.convert_to_numpy(getattr(layer, name)).copy() for name in names}
-    model.train_on_batch(faces.pixels[:32, ..., None], np.eye(7, dtype=np.float32)[faces.emotion[:32]])
+    model.train_on_batch(batch, np.eye(7, dtype=np.float32)[faces.emotion[:32]])
     after = {name: keras.ops.convert_to_numpy(getattr(layer, name)) for name in names}
     changed = {name: not np.array_equal(before[name], after[name]) for name in names}
-    assert changed == {"gamma": False, "beta": False, "moving_mean": True}
+    assert changed == {"gamma": False, "beta": False, "moving_mean": follow}
     assert len(model.trainable_variables) == 2
+    features = keras.Model(model.input, layer.output)
+    assert not np.allclose(features(batch, training=True), features(batch, training=False), atol=1e-3)
 
 
 def test_batches_depend_on_seed_and_epoch_alone(faces):

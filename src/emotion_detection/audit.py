@@ -31,6 +31,11 @@ PUBLISHED_CURVES = {
 PUBLISHED_AUGMENTED = {"learning": 0.8028, "validation": 0.4801}
 """The published fourth run, with augmented rare emotions: last epoch."""
 
+LEARNED_PERCENT = round(100 * protocols.LEARNED_SHARE)
+PIXELS = {"unit": "0 to 1", "symmetric": "−1 to 1"}
+OPTIMIZERS = {"rmsprop": "RMSprop", "adamw": "AdamW", "sgd": "SGD"}
+HEADS = {"two_dense": "two hidden layers in the head", "linear": "a linear head"}
+
 
 def published() -> dict:
     """Return what the published confusion matrix says: n, accuracy, F1 per emotion (0–1)."""
@@ -47,28 +52,6 @@ def f1_beside_published(replay: runs.Run) -> pd.DataFrame:
         "replay, rows never seen": evaluation.per_class(replay.predictions["Unseen"])["f1"],
     }
     return pd.DataFrame(columns).rename(index=DISPLAY_NAMES)
-
-
-def gaps(found: list[runs.Run]) -> pd.DataFrame:
-    """Return, per run, accuracy while learning and in inference mode on the same rows, after the last epoch.
-
-    Returns:
-        Columns: run, momentum, frozen_batch_norm, learning, inference (0–1), gap (points).
-    """
-    lines = []
-    for run in found:
-        last, recipe = run.history.iloc[-1], run.info["recipe"]
-        lines.append(
-            {
-                "run": evaluation.display_name(run),
-                "momentum": recipe["batch_norm_momentum"],
-                "frozen_batch_norm": recipe["frozen_batch_norm"].replace("_", " "),
-                "learning": last["accuracy"],
-                "inference": last["val_accuracy"],
-                "gap": 100 * (last["accuracy"] - last["val_accuracy"]),
-            }
-        )
-    return pd.DataFrame(lines)
 
 
 def epoch_choice(run: runs.Run) -> dict:
@@ -111,109 +94,6 @@ def scores_table(found: dict[str, tuple[runs.Run, str]]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def leaks() -> pd.DataFrame:
-    """Return the share (0–1) of held-out faces with a twin among those learned from, from recorded counts.
-
-    Returns:
-        Index: the two official test splits and a random 80/20 split (mean of the recorded seeds); columns: identical,
-        near (correlation above 0.95, identical included).
-    """
-    from emotion_detection.datasets import summaries
-
-    quality = summaries.load_quality()
-    table = {(line["split"], line["twin"]): line["share"] for line in quality["leaks"]}
-    rows = {split: [table[split, "identical"], table[split, "near"]] for split in ("PublicTest", "PrivateTest")}
-    random = pd.DataFrame(quality["random_split"])
-    rows["random 80/20 split"] = random[["identical", "near"]].mean().tolist()
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["pixel-identical", "near"])
-
-
-def leak_worth(found: list[runs.Run], twins: dict[str, np.ndarray]) -> dict[str, pd.DataFrame]:
-    """Return each run's PrivateTest accuracy on faces with an identical twin in Training, on all, and without them.
-
-    Returns:
-        "shares", "low", "high" (95 % interval), each a DataFrame of floats 0–1, a row per run.
-    """
-    tables = {key: {} for key in ("shares", "low", "high")}
-    for run in found:
-        everything = run.predictions["PrivateTest"]
-        parts = {
-            "with a twin in Training": evaluation.select(
-                everything, np.isin(everything.row, twins["PrivateTest_identical"])
-            ),
-            "all": everything,
-            "without": evaluation.without_twins(everything, twins),
-        }
-        name = evaluation.display_name(run)
-        intervals = {part: evaluation.bootstrap(each).accuracy for part, each in parts.items() if len(each)}
-        tables["shares"][name] = {part: evaluation.accuracy(each) for part, each in parts.items() if len(each)}
-        tables["low"][name] = {part: interval[0] for part, interval in intervals.items()}
-        tables["high"][name] = {part: interval[1] for part, interval in intervals.items()}
-    return {key: pd.DataFrame.from_dict(table, orient="index") for key, table in tables.items()}
-
-
-def mean_votes(split: str = "Training") -> pd.DataFrame:
-    """Return, per FER2013 label (row), the recorded mean share of FER+ votes per class (column), 0–1."""
-    from emotion_detection.datasets import ferplus, summaries
-
-    columns = [DISPLAY_NAMES.get(name, name) for name in (*ferplus.CLASSES, "unknown", "not a face")]
-    values = summaries.load_agreement()[split]["mean_votes"]
-    return pd.DataFrame(values, index=[DISPLAY_NAMES[name] for name in EMOTIONS], columns=columns)
-
-
-def agreement() -> pd.DataFrame:
-    """Return, per emotion, the recorded share of faces whose FER2013 label is FER+'s strict majority, per split."""
-    from emotion_detection.datasets import summaries
-
-    recorded = summaries.load_agreement()
-    table = {
-        split: {DISPLAY_NAMES[name]: line["agree"] / line["n"] for name, line in recorded[split]["emotions"].items()}
-        for split in ("Training", "PublicTest", "PrivateTest")
-    }
-    return pd.DataFrame(table)
-
-
-def overall_agreement(split: str) -> float:
-    """Return the recorded share (0–1) of a split's strict-majority faces whose FER2013 label is that majority."""
-    from emotion_detection.datasets import summaries
-
-    recorded = summaries.load_agreement()[split]
-    return recorded["agree"] / sum(line["n"] for line in recorded["emotions"].values())
-
-
-def label_confusion(split: str) -> pd.DataFrame:
-    """Return recorded counts of faces per FER2013 label (row) and FER+ strict majority (column), as text."""
-    from emotion_detection.datasets import ferplus, summaries
-
-    columns = [DISPLAY_NAMES.get(name, name.capitalize()) for name in ferplus.CLASSES]
-    table = pd.DataFrame(summaries.load_agreement()[split]["confusion"], columns=columns).map("{:,}".format)
-    table.insert(0, "FER2013", [DISPLAY_NAMES[name] for name in EMOTIONS])
-    return table
-
-
-def duplicates_table() -> pd.DataFrame:
-    """Return the recorded counts of identical groups, their rows, near pairs and constant pictures, as text."""
-    from emotion_detection.datasets import summaries
-
-    quality = summaries.load_quality()
-    names = {
-        "identical_groups": "groups of pixel-identical pictures",
-        "groups_across_splits": "… in more than one split",
-        "groups_with_conflicting_labels": "… with different labels",
-    }
-    lines = [
-        {"What": name, "Groups": f"{quality[key]['groups']:,}", "Faces": f"{quality[key]['rows']:,}"}
-        for key, name in names.items()
-    ]
-    near = f"pairs that correlate above {quality['near_correlation']}"
-    lines.append({"What": near, "Groups": f"{quality['near_pairs']:,}", "Faces": "–"})
-    lines.append({"What": "pictures of one grey value", "Groups": "–", "Faces": f"{quality['constant_pictures']:,}"})
-    return pd.DataFrame(lines)
-
-
-GAP_RUNS = ("published_top", "gap_top_batch", "published_100", "gap_100_momentum", "gap_100_batch", "gap_100_both")
-
-
 def number_of_faces() -> int:
     """Return how many faces FER2013 has, from the recorded counts."""
     from emotion_detection.datasets import summaries
@@ -222,13 +102,13 @@ def number_of_faces() -> int:
 
 
 def protocols_table(found: list[runs.Run]) -> pd.DataFrame:
-    """Return one line per run: recipe, protocol, input size, scaling, epochs, minutes."""
+    """Return one line per run: recipe, protocol, input size, scaling of pixels, epochs, minutes."""
     lines = [
         {
             "Run": run.name,
             "Protocol": protocols.describe(run.info["recipe"]),
             "Input": f"{run.info['recipe']['input_px']} px",
-            "Pixels": {"unit": "0 to 1", "symmetric": "−1 to 1"}[run.info["recipe"]["scaling"]],
+            "Pixels": PIXELS[run.info["recipe"]["scaling"]],
             "Epochs": len(run.history),
             "Minutes": f"{run.info['wall_time_s'] / 60:.1f}",
         }
@@ -237,122 +117,130 @@ def protocols_table(found: list[runs.Run]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def gap_shares(gap: pd.DataFrame) -> pd.DataFrame:
-    """Return the two accuracies of `gaps` as shares, ready to plot; names are broken into lines."""
-    table = gap.set_index(gap["run"].str.replace(", ", ",\n").str.replace(" and ", "\nand "))
-    return table[["learning", "inference"]].rename(
-        columns={"learning": "while learning", "inference": "inference mode"}
-    )
-
-
-def gap_table(gap: pd.DataFrame) -> pd.DataFrame:
-    """Return `gaps` as text for a notebook, with the published figures of the two regimes first."""
-    lines = [
-        {
-            "Run": f"{name} as published (printed there)",
-            "Momentum": "0.999",
-            "Frozen batch norms": "?",
-            "While learning": percent(values["learning"]),
-            "Inference mode": percent(values["validation"]),
-            "Gap": f"{100 * (values['learning'] - values['validation']):+.1f} points",
-        }
-        for name, values in PUBLISHED_CURVES.items()
-    ]
-    for line in gap.itertuples():
-        lines.append(
-            {
-                "Run": line.run,
-                "Momentum": f"{line.momentum:g}",
-                "Frozen batch norms": line.frozen_batch_norm,
-                "While learning": percent(line.learning),
-                "Inference mode": percent(line.inference),
-                "Gap": f"{line.gap:+.1f} points",
-            }
-        )
-    return pd.DataFrame(lines)
-
-
-def gap_verdict(gap: pd.DataFrame) -> str:
-    """Return in words which switch opens or closes the gap of TL 100, from the numbers."""
-    by_run = dict(zip(gap["run"], gap["gap"], strict=True))
-    names = {name: evaluation.display_name(runs.load_run(name)) for name in GAP_RUNS}
-    plain = by_run[names["published_100"]]
-    changes = {
-        "a momentum of 0.9": by_run[names["gap_100_momentum"]] - plain,
-        "batch statistics in the frozen layers": by_run[names["gap_100_batch"]] - plain,
-        "both": by_run[names["gap_100_both"]] - plain,
-    }
-    told = "; ".join(f"{name} changes it by {change:+.1f} points" for name, change in changes.items())
-    wanted = PUBLISHED_CURVES["TL 100"]
-    published_gap = 100 * (wanted["learning"] - wanted["validation"])
-    nearest = max(by_run[names[name]] for name in GAP_RUNS if "top" not in name)
-    explained = "reaches" if nearest >= published_gap - 5 else "does not reach"
+def settings_in_words(run: runs.Run) -> str:
+    """Return the settings of a recorded run in words, those that the published recipe gives."""
+    recipe = run.info["recipe"]
     return (
-        f"Replayed in Keras 3, TL 100 has a gap of **{plain:.1f} points** (published: {published_gap:.1f}); {told}. "
-        f"The widest gap among the four, {nearest:.1f} points, {explained} the published one."
+        f"{recipe['input_px']} px, pixels scaled to {PIXELS[recipe['scaling']]}, {HEADS[recipe['head']]}, "
+        f"{OPTIMIZERS[recipe['optimizer']]} at a learning rate of {recipe['learning_rate']:g}, batches of "
+        f"{recipe['batch_size']}"
     )
 
 
 def mistakes_table(found: dict[str, runs.Run]) -> pd.DataFrame:
-    """Return what each remaining mistake is worth on TL 100: the figure it gives, the figure without it, points."""
-    augmented = found["augmented_before_split"].predictions
-    public = {
-        name: evaluation.accuracy(run.predictions["PublicTest"])
-        for name, run in found.items()
-        if "PublicTest" in run.predictions
-    }
-    claims = {
-        "augmenting before splitting (its own validation against PublicTest)": (
-            evaluation.accuracy(augmented["Unseen"]),
-            evaluation.accuracy(augmented["PublicTest"]),
-        ),
-        "pixels 0 to 1 instead of −1 to 1, at 96 px": (public["tl_100_unit"], public["tl_100"]),
-        "pixels 0 to 1 instead of −1 to 1, at 48 px": (public["tl_100_48_unit"], public["tl_100_48"]),
-        "48 px instead of 96 px": (public["tl_100_48"], public["tl_100"]),
-    }
-    lines = [
-        {
-            "Mistake": name,
-            "With it": percent(wrong),
-            "Without": percent(right),
-            "Difference": f"{100 * (wrong - right):+.1f} points",
-        }
-        for name, (wrong, right) in claims.items()
-    ]
+    """Return what each remaining mistake is worth on TL 100: the figure it gives, the figure without it, points.
+
+    Args:
+        found: recipe → run, of "augmented_before_split", "tl_100", "tl_100_unit", "tl_100_48", "tl_100_48_unit".
+    """
+    augmented = found["augmented_before_split"]
+    lines = [_line_of_augmented(augmented)]
+    for wrong, right in (("tl_100_unit", "tl_100"), ("tl_100_48_unit", "tl_100_48"), ("tl_100_48", "tl_100")):
+        lines.append(_line_of_mistake(found[wrong], found[right]))
     return pd.DataFrame(lines)
 
 
+def _line_of_augmented(run: runs.Run) -> dict[str, str]:
+    own, official = (evaluation.accuracy(run.predictions[part]) for part in ("Unseen", "PublicTest"))
+    return {
+        "Mistake": f"{protocols.describe(run.info['recipe'])} (its own validation against PublicTest)",
+        "With it": percent(own),
+        "Without": percent(official),
+        "Difference (95 % interval)": f"{100 * (own - official):+.1f} points",
+    }
+
+
+def _line_of_mistake(wrong: runs.Run, right: runs.Run) -> dict[str, str]:
+    scaled, sides = ([run.info["recipe"][key] for run in (wrong, right)] for key in ("scaling", "input_px"))
+    if scaled[0] != scaled[1]:
+        words = f"pixels {PIXELS[scaled[0]]} instead of {PIXELS[scaled[1]]}, at {sides[0]} px"
+    else:
+        words = f"{sides[0]} px instead of {sides[1]} px"
+    compared = evaluation.compare(wrong.predictions["PublicTest"], right.predictions["PublicTest"])
+    low, high = (f"{100 * end:+.1f}" for end in compared.difference_ci)
+    return {
+        "Mistake": f"{words} (both on PublicTest)",
+        "With it": percent(evaluation.accuracy(wrong.predictions["PublicTest"])),
+        "Without": percent(evaluation.accuracy(right.predictions["PublicTest"])),
+        "Difference (95 % interval)": f"{100 * compared.difference:+.1f} points ({low} to {high})",
+    }
+
+
+def augmented_verdict(run: runs.Run) -> str:
+    """Return in words what augmenting before splitting does to the figure of the emotion that is copied most."""
+    own, official = (evaluation.per_class(run.predictions[part])["f1"]["disgust"] for part in ("Unseen", "PublicTest"))
+    there = PUBLISHED_AUGMENTED
+    return (
+        f"With copies on both sides of the cut, Disgust looks solved: F1 **{own:.2f}** on the run's own validation, "
+        f"**{official:.2f}** on PublicTest. The published fourth run validates on copies of what it learned from, too; "
+        f"it ends at {percent(there['learning'])} while learning and {percent(there['validation'])} in validation, a "
+        "gap like those above. A difference without an interval is between two sets of faces."
+    )
+
+
 def closing_table(found: dict[str, runs.Run]) -> pd.DataFrame:
-    """Return claim, protocol, our replay and the honest figure, a line each."""
+    """Return claim, protocol, our replay and the honest figure, a line each; protocols are those recorded.
+
+    Args:
+        found: recipe → run, of "published_whole", "honest_whole" (final) and "augmented_before_split".
+    """
     replay, honest, augmented = (found[name] for name in ("published_whole", "honest_whole", "augmented_before_split"))
-    chosen = epoch_choice(honest)
-    accuracy = evaluation.accuracy
-    official = evaluation.of_split(honest)
+    chosen, official = epoch_choice(honest), evaluation.of_split(honest, "PrivateTest")
+    learned, unseen = replay.predictions["Training"], replay.predictions["Unseen"]
+    f1 = published()["f1"]
     lines = [
         (
-            f'"validation accuracy {100 * published()["accuracy"]:.1f} %"',
-            "all splits pooled, validated on the training rows",
-            percent(accuracy(replay.predictions["Training"])),
-            f"{percent(accuracy(replay.predictions['Unseen']))} on rows never seen; "
-            f"{percent(accuracy(official))} on {official.split}, official split",
+            f"accuracy {percent(published()['accuracy'])}",
+            replay,
+            percent(evaluation.accuracy(learned)),
+            f"{percent(evaluation.accuracy(unseen))} on rows never seen; {percent(evaluation.accuracy(official))} on "
+            f"{official.split} after learning from Training alone",
         ),
         (
-            f'"F1 {published()["f1"].min():.2f} to {published()["f1"].max():.2f}"',
-            "the same",
-            f"macro-F1 {evaluation.macro_f1(replay.predictions['Training']):.2f}",
-            f"macro-F1 {evaluation.macro_f1(replay.predictions['Unseen']):.2f} on rows never seen",
+            f"F1 per emotion {f1.min():.2f} to {f1.max():.2f}",
+            replay,
+            _f1_range(learned),
+            f"{_f1_range(unseen)} on rows never seen; {_f1_range(official)} on {official.split}",
         ),
         (
-            "best epoch by PrivateTest",
-            "PrivateTest watched",
+            "the best epoch of a run",
+            honest,
             percent(chosen["private"]["accuracy"]),
-            f"{percent(chosen['public']['accuracy'])}, epoch chosen on PublicTest",
+            f"{percent(chosen['public']['accuracy'])} on PrivateTest, epoch chosen on PublicTest",
         ),
         (
-            "validated on copies of training faces",
-            "augmented before splitting",
-            percent(accuracy(augmented.predictions["Unseen"])),
-            f"{percent(accuracy(augmented.predictions['PublicTest']))} on PublicTest",
+            "validated on what was held out after augmenting",
+            augmented,
+            percent(evaluation.accuracy(augmented.predictions["Unseen"])),
+            f"{percent(evaluation.accuracy(augmented.predictions['PublicTest']))} on PublicTest",
         ),
     ]
-    return pd.DataFrame(lines, columns=["Claim", "Protocol", "Our replay", "Honest figure"])
+    return pd.DataFrame(
+        [(claim, protocols.describe(run.info["recipe"]), ours, honestly) for claim, run, ours, honestly in lines],
+        columns=["Claim", "Protocol", "Our replay", "Honest figure"],
+    )
+
+
+def _f1_range(predictions: runs.Predictions) -> str:
+    f1 = evaluation.per_class(predictions)["f1"]
+    return f"{f1.min():.2f} to {f1.max():.2f}"
+
+
+def paragraph(replay: runs.Run, honest: runs.Run) -> str:
+    """Return the README's paragraph on the published figure, numbers and protocol from the records."""
+    claim, official = published(), evaluation.scores(honest, split="PrivateTest")
+    learned, unseen = (evaluation.scores(replay, split=part) for part in ("Training", "Unseen"))
+    low, high = official["accuracy_ci"]
+    return (
+        f'**About "{percent(claim["accuracy"])}".** The repository that this one follows '
+        "([j-truong/Emotion-Detection](https://github.com/j-truong/Emotion-Detection), 2020) reports it as validation "
+        "accuracy. Its code shuffles the three official splits together and takes the validation rows from the "
+        f"training rows: the {claim['n']:,} faces of its confusion matrix are the first {LEARNED_PERCENT} % of the "
+        "set, those that it learned from. The same recipe under that protocol "
+        f"({protocols.describe(replay.info['recipe'])}) gives {percent(learned['accuracy'])} here, too, and "
+        f"{percent(unseen['accuracy'])} on the {unseen['n']:,} faces that the same network never saw. Trained on the "
+        f"official split, the recipe reaches **{percent(official['accuracy'])}** on PrivateTest "
+        f"({100 * low:.1f}–{100 * high:.1f}; de-duplicated {percent(official['accuracy_deduplicated'])}). The figure "
+        "says how well a network remembers, not that the rest of that work is wrong: "
+        "[notebook 06](notebooks/06_audit_the_published_result.ipynb) replays it step by step."
+    )

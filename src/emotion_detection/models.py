@@ -123,7 +123,8 @@ def _set_batch_norm(model: keras.Model, recipe: recipes.Recipe) -> None:
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization) and not layer.trainable:
             layer.trainable = True  # Keras 3 uses batch statistics only where a layer is trainable
-            layer.momentum = recipe.batch_norm_momentum
+            kept = recipe.frozen_batch_norm == "batch_statistics_averages_kept"
+            layer.momentum = 1.0 if kept else recipe.batch_norm_momentum
             layer.gamma.trainable = layer.beta.trainable = False
 
 

@@ -59,6 +59,35 @@ def grouped_bars(
 
 
 @styled
+def dumbbells(shares: pd.DataFrame, axes: matplotlib.axes.Axes, *, title: str, xlabel: str) -> dict:
+    """Plot two shares per row (0–1) as two marks on a line, their distance in points beside them.
+
+    Args:
+        shares: two columns; a row per line, the first on top.
+        axes: to draw on.
+        title: of the plot.
+        xlabel: what the shares are.
+    """
+    first, second = (shares[column].to_numpy(float) for column in shares.columns)
+    places = np.arange(len(shares))
+    axes.hlines(places, np.minimum(first, second), np.maximum(first, second), color="#9a9a9a", linewidth=2.5, zorder=1)
+    for column, marker, color in zip(shares.columns, "os", SERIES_COLORS, strict=False):
+        axes.plot(shares[column], places, marker, color=color, markersize=8, label=column, linestyle="none")
+    for place, one, other in zip(places, first, second, strict=True):
+        text = f"{100 * (one - other):+.1f} points"
+        axes.annotate(text, (max(one, other), place), (9, 0), textcoords="offset points", va="center", fontsize=8)
+    axes.set_yticks(places, labels=list(shares.index))
+    axes.invert_yaxis()
+    low, high = shares.to_numpy().min(), shares.to_numpy().max()
+    axes.set(xlim=(max(0.0, low - 0.05), min(1.0, high + 0.12)), xlabel=xlabel, title=title)
+    axes.xaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0, decimals=0, symbol=" %"))
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0)
+    axes.legend(loc="upper right", ncols=1)
+    return {"shares": shares.T.to_dict()}
+
+
+@styled
 def share_matrix(shares: pd.DataFrame, axes: matplotlib.axes.Axes, *, title: str, xlabel: str, ylabel: str) -> dict:
     """Show a table of shares (0–1) as a matrix with percent in each cell."""
     values = shares.to_numpy(float)

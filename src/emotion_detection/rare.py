@@ -37,13 +37,14 @@ def differences(found: list[runs.Run], plain: runs.Run) -> dict[str, pd.DataFram
     }
 
 
-def chosen_arm(found: list[runs.Run], plain: runs.Run) -> runs.Run:
-    """Return the arm with the highest mean F1 of the rare emotions, or `plain` where none is better beyond chance.
+def best_arm(found: list[runs.Run]) -> runs.Run:
+    """Return the arm with the highest mean F1 of the rare emotions, predicted in folds."""
+    return max(found, key=lambda run: evaluation.per_class(run.predictions["Folds"])["f1"][list(RARE)].mean())
 
-    Better beyond chance: the 95 % paired interval of that arm's gain in macro-F1 lies above zero.
-    """
-    rare = {run.name: evaluation.per_class(run.predictions["Folds"])["f1"][list(RARE)].mean() for run in found}
-    best = max(found, key=lambda run: rare[run.name])
+
+def chosen_arm(found: list[runs.Run], plain: runs.Run) -> runs.Run:
+    """Return the best arm if its gain in macro-F1 is beyond chance (95 % paired interval above zero), else `plain`."""
+    best = best_arm(found)
     gain = evaluation.compare_f1(best.predictions["Folds"], plain.predictions["Folds"])
     return best if gain.loc["macro", "low"] > 0 else plain
 
@@ -85,3 +86,52 @@ def moved_confusions(arm: runs.Run, plain: runs.Run, *, largest: int = 6) -> pd.
         for label, answer in zip(*np.unravel_index(order, change.shape), strict=True)
     ]
     return pd.DataFrame(lines)
+
+
+def costs(found: list[runs.Run], plain: runs.Run) -> str:
+    """Return in words, per arm, which of the other emotions lose or gain beyond chance."""
+    told = []
+    for name, table in differences(found, plain).items():
+        others = table.drop([*RARE, "macro"])
+        clear = others[(others["low"] > 0) | (others["high"] < 0)]
+        changes = [f"{DISPLAY_NAMES[emotion]} {100 * line:+.1f}" for emotion, line in clear["difference"].items()]
+        told.append(f"**{name}**: {', '.join(changes) + ' points of F1' if changes else 'no other emotion changes'}")
+    return "Beyond chance, among the other five emotions: " + "; ".join(told) + "."
+
+
+def official_recipes(best: runs.Run, plain: runs.Run) -> list[str]:
+    """Return the recipes on the official split that belong to the plain and another arm."""
+    names = [run.info["recipe"]["name"].replace("rare_", "tl_100_48_") for run in (plain, best)]
+    return [name.removesuffix("_plain") for name in names]
+
+
+def official_f1(plain: runs.Run, other: runs.Run) -> pd.DataFrame:
+    """Return F1 per emotion of two runs on PrivateTest and their difference with its paired interval, as text."""
+    first, second = (run.predictions["PrivateTest"] for run in (other, plain))
+    before, after = (evaluation.per_class(each)["f1"] for each in (second, first))
+    difference = 100 * evaluation.compare_f1(first, second)
+    names = [*EMOTIONS, "macro"]
+    lines = [
+        {
+            "Emotion": DISPLAY_NAMES.get(name, "all (macro)"),
+            evaluation.display_name(plain): f"{before.get(name, before.mean()):.3f}",
+            evaluation.display_name(other): f"{after.get(name, after.mean()):.3f}",
+            "Points (95 % interval)": "{difference:+.1f} ({low:+.1f} to {high:+.1f})".format(**difference.loc[name]),
+        }
+        for name in names
+    ]
+    return pd.DataFrame(lines)
+
+
+def findings(chosen: runs.Run, found: list[runs.Run], plain: runs.Run) -> str:
+    """Return in words which arm the folds choose, and what every arm does to macro-F1."""
+    lines = []
+    for name, table in differences(found, plain).items():
+        macro = 100 * table.loc["macro"]
+        verdict = "no difference found" if macro["low"] <= 0 <= macro["high"] else "a difference beyond chance"
+        interval = f"{macro['low']:+.1f} to {macro['high']:+.1f}"
+        lines.append(f"- {name}: macro-F1 {macro['difference']:+.1f} points ({interval}), {verdict}")
+    reason = "no arm with a higher F1 of the rare emotions gains in macro-F1 beyond chance"
+    if chosen is not plain:
+        reason = "the highest F1 of the rare emotions, with a gain in macro-F1 beyond chance"
+    return f"Chosen by the folds: **{evaluation.display_name(chosen)}** ({reason}).\n\n" + "\n".join(lines)

@@ -64,8 +64,9 @@ class Recipe:
         continues: name of the recipe whose trained network (same seed) this one starts from; None: from `weights`.
         stop_at_training_accuracy: end before `epochs` once accuracy while learning is this high, 0–1.
         batch_norm_momentum: of the moving statistics of trained batch norms (Keras' MobileNetV2 has 0.999).
-        frozen_batch_norm: "inference" (moving statistics, as Keras 3 does) or "batch_statistics" (gamma and beta held,
-            statistics of each training batch).
+        frozen_batch_norm: "inference" (moving averages, as Keras 3 does), "batch_statistics" (gamma and beta held,
+            statistics of each training batch, averages follow) or "batch_statistics_averages_kept" (the same, but
+            ImageNet's averages stay for inference, as in some early versions of Keras; see keras-team/keras#9965).
         copies: None, or which copies of rare emotions join Training: a key of `augmentation.COPIES`.
         class_weights: weigh each face's loss by the inverse frequency of its class.
         folds: cross-validate inside Training in so many folds; 0 trains on all of it.
@@ -198,9 +199,16 @@ HONEST_WHOLE = Recipe(
 )
 """The same settings on the official split: what the published figure would have been."""
 
-_SWITCHES = {"momentum": {"batch_norm_momentum": 0.9}, "batch": {"frozen_batch_norm": "batch_statistics"}}
+_SWITCHES = {
+    "momentum": {"batch_norm_momentum": 0.9},
+    "batch": {"frozen_batch_norm": "batch_statistics"},
+    "kept": {"frozen_batch_norm": "batch_statistics_averages_kept"},
+}
 GAP_TOP_BATCH = dataclasses.replace(
     PUBLISHED_TOP, name="gap_top_batch", display_name="TL top, batch statistics", **_SWITCHES["batch"]
+)
+GAP_TOP_KEPT = dataclasses.replace(
+    PUBLISHED_TOP, name="gap_top_kept", display_name="TL top, batch statistics, averages kept", **_SWITCHES["kept"]
 )
 GAP_100_MOMENTUM = dataclasses.replace(
     PUBLISHED_100, name="gap_100_momentum", display_name="TL 100, momentum 0.9", **_SWITCHES["momentum"]
@@ -214,6 +222,9 @@ GAP_100_BOTH = dataclasses.replace(
     display_name="TL 100, momentum 0.9 and batch statistics",
     **_SWITCHES["momentum"],
     **_SWITCHES["batch"],
+)
+GAP_100_KEPT = dataclasses.replace(
+    PUBLISHED_100, name="gap_100_kept", display_name="TL 100, batch statistics, averages kept", **_SWITCHES["kept"]
 )
 
 AUGMENTED_BEFORE_SPLIT = dataclasses.replace(
@@ -259,9 +270,11 @@ AUDIT = (
     HONEST_100,
     HONEST_WHOLE,
     GAP_TOP_BATCH,
+    GAP_TOP_KEPT,
     GAP_100_MOMENTUM,
     GAP_100_BATCH,
     GAP_100_BOTH,
+    GAP_100_KEPT,
     AUGMENTED_BEFORE_SPLIT,
     TL_100_48,
     TL_100_48_UNIT,
