@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from emotion_detection import evaluation, experiments, notebooks, paths, runs
-from emotion_detection.datasets import ferplus, load_sample, readers
+from emotion_detection.datasets import ferplus, load_sample
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
 
 RECORDED = paths.results_dir() / "tl_top-s0"
@@ -17,8 +17,7 @@ RECORDED = paths.results_dir() / "tl_top-s0"
 @pytest.fixture
 def positions():
     """Drawn faces as a folder tree gives them: their row numbers are positions."""
-    note = readers._tree_notes(["Training", "PublicTest", "PrivateTest"], {(48, 48): 3})[0]
-    return dataclasses.replace(load_sample(70), notes=(note,))
+    return dataclasses.replace(load_sample(70), name="FER2013", has_official_rows=False)
 
 
 def test_a_recorded_run_is_read_without_training():
@@ -71,7 +70,7 @@ def test_ferplus_is_not_joined_to_a_copy_without_official_rows(positions, monkey
 
 
 def test_ferplus_is_joined_by_row_where_the_votes_are(monkeypatch):
-    faces = load_sample(70)
+    faces = dataclasses.replace(load_sample(70), name="FER2013", has_official_rows=True)
     monkeypatch.setattr(ferplus, "find", lambda: paths.project_root() / "README.md")
     monkeypatch.setattr(ferplus, "strict_majority_labels", lambda rows: np.asarray(rows, np.int8) % 7)
     assert np.array_equal(experiments.ferplus_labels(faces)[faces.row], faces.row % 7)
@@ -79,7 +78,7 @@ def test_ferplus_is_joined_by_row_where_the_votes_are(monkeypatch):
 
 def test_recorded_twins_are_not_applied_to_a_copy_without_official_rows(positions):
     run = runs.load_run("tl_top")
-    data = {"name": "FER2013", "notes": list(positions.notes)}
+    data = {"name": "FER2013", "notes": [], "has_official_rows": positions.has_official_rows}
     scores = evaluation.scores(dataclasses.replace(run, info=run.info | {"data": data}))
     assert scores["accuracy_deduplicated"] is None
     assert any("no official row numbers" in note for note in scores["notes"])

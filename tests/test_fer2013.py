@@ -142,6 +142,7 @@ def test_a_tree_without_split_names_says_what_is_lost(tmp_path, drawn):
     assert len(loaded.private_test) == 0
     assert any("do not say which" in note and "PrivateTest" in note for note in loaded.notes)
     assert any("row numbers are positions" in note for note in loaded.notes)
+    assert not loaded.has_official_rows
 
 
 def test_a_tree_of_larger_pictures_is_resized_and_says_so(tmp_path, drawn):

@@ -157,13 +157,15 @@ def test_a_lossless_tree_gets_rows_and_splits_back(original):
     order = np.lexsort((original.row, original.emotion, original.usage != "Training"))
     usage = np.where(original.usage[order] == "Training", "Training", "PublicTest").astype("<U11")
     notes = ("Something else.", readers.ASSUMED + "positions")
-    tree = dataclasses.replace(original[order], usage=usage, row=np.arange(700, dtype=np.int32), notes=notes)
+    positions = {"row": np.arange(700, dtype=np.int32), "has_official_rows": False}
+    tree = dataclasses.replace(original[order], usage=usage, notes=notes, **positions)
     found, verification = fingerprint.identify(tree)
     assert verification.verdict == "exact", verification.sentences
     assert found.row.tolist() == list(range(700))
     np.testing.assert_array_equal(found.usage, original.usage)
     known = np.setdiff1d(np.arange(700), INEXACT)
     np.testing.assert_array_equal(found.pixels[known], original.pixels[known])
+    assert found.has_official_rows
     assert found.notes[0] == "Something else."
     assert not any(note.startswith(readers.ASSUMED) for note in found.notes)
 

@@ -133,7 +133,8 @@ def _recomputed(run: runs.Run, usage: str) -> runs.Run:
     if dataset.fingerprint != run.info["data"]["fingerprint"]:
         typer.echo("Warning: this copy of FER2013 is not the one that the run was trained on.", err=True)
     predictions = final.recompute(run, dataset, split=usage)
-    data = {"name": dataset.name, "fingerprint": dataset.fingerprint, "notes": list(dataset.notes)}
+    data = {field: getattr(dataset, field) for field in ("name", "fingerprint", "has_official_rows")}
+    data["notes"] = list(dataset.notes)
     info = run.info | {"data": data, "ferplus": {}}
     labels = experiments.ferplus_labels(dataset)
     if labels is not None:

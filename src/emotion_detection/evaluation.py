@@ -471,7 +471,7 @@ def _twins_of(run: Run, notes: list[str]) -> dict[str, np.ndarray] | None:
         return None
     if run.info["recipe"].get("pool_all_splits_as_published"):
         return _twins_of_unseen(run, notes)
-    if any("row numbers are positions" in note for note in run.info["data"].get("notes", ())):
+    if not run.info["data"].get("has_official_rows", True):
         notes.append("The copy of FER2013 has no official row numbers, so no score without twins.")
         return None
     try:

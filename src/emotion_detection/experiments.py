@@ -4,7 +4,7 @@ import logging
 import os
 
 from emotion_detection import paths, recipes, runs
-from emotion_detection.datasets import FaceDataset, ferplus, load_fer2013, load_sample, readers
+from emotion_detection.datasets import FaceDataset, ferplus, load_fer2013, load_sample
 from emotion_detection.errors import MissingFileError, ProjectError
 
 log = logging.getLogger(__name__)
@@ -89,8 +89,7 @@ def ferplus_labels(dataset: FaceDataset):
 
     None without the votes, or where the faces' row numbers are not FER2013's (a JPEG copy), so that none can be joined.
     """
-    positions = any(note.startswith(readers.ASSUMED + "row numbers") for note in dataset.notes)
-    if positions or ferplus.find() is None:
+    if not dataset.has_official_rows or ferplus.find() is None:
         return None
     return ferplus.strict_majority_labels(range(int(dataset.row.max()) + 1))
 

@@ -16,10 +16,12 @@ import numpy as np
 import pandas as pd
 import psutil
 from scipy import special
+from sklearn.utils import class_weight
 from tqdm.auto import tqdm
 
 from emotion_detection import augmentation, files, models, paths, protocols, recipes, runs
 from emotion_detection.datasets import FaceDataset
+from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import MissingFileError
 
 log = logging.getLogger(__name__)
@@ -72,8 +74,10 @@ class FaceBatches:
 
 def _class_weights(labels: np.ndarray) -> np.ndarray:
     """Return float32 (7,): weights inverse to the frequency of each class, 1 on average over the faces."""
-    counts = np.bincount(labels, minlength=7)
-    return (len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))).astype(np.float32)
+    present = np.unique(labels)
+    weights = np.ones(len(EMOTIONS), np.float32)
+    weights[present] = class_weight.compute_class_weight("balanced", classes=present, y=labels)
+    return weights
 
 
 def train(
@@ -437,6 +441,7 @@ def _finish(session: _Session, history: list[dict], predictions: dict, dataset, 
             "fingerprint": dataset.fingerprint,
             "counts": {split: int(n) for split, n in dataset.counts().sum().items()},
             "notes": list(dataset.notes),
+            "has_official_rows": dataset.has_official_rows,
         },
         "imagenet_weights": models.IMAGENET_CHECKPOINT if session.recipe.weights == "imagenet" else None,
         "parameters": {

@@ -23,9 +23,10 @@ class FaceDataset:
         pixels: uint8 array (n, 48, 48), grey, 0–255.
         emotion: int8 array (n,), index into `EMOTIONS`; -1 where a source has no label.
         usage: str array (n,), "Training", "PublicTest" or "PrivateTest".
-        row: int32 array (n,), position in the source; FER2013's rows keep their official number (0–35886).
+        row: int32 array (n,), FER2013's official row numbers (0–35886), or positions in the source.
         name: what the reader is shown: "FER2013" or "drawn sample".
         notes: sentences on what the source lacks or is unsure of, shown to the reader.
+        has_official_rows: whether `row` holds FER2013's numbers, so that FER+ and the recorded twins can be joined.
     """
 
     pixels: np.ndarray
@@ -34,6 +35,7 @@ class FaceDataset:
     row: np.ndarray
     name: str = "FER2013"
     notes: tuple[str, ...] = ()
+    has_official_rows: bool = True
 
     def __post_init__(self):
         shapes = {

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 CSV_STEMS = ("fer2013.csv", "fer2013/fer2013.csv", "icml_face_data.csv")
 TREE_FOLDERS = ("", "fer2013", "FER2013", "FER-2013", "archive", "images")
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 ARRAYS = ("pixels", "emotion", "usage", "row")
 
 
@@ -219,7 +219,8 @@ def _read_cache(source: Source) -> tuple[FaceDataset, Verification] | None:
     try:
         info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
-        dataset = FaceDataset(**arrays, notes=tuple(info["notes"]))
+        rows_are_official = bool(info["has_official_rows"])
+        dataset = FaceDataset(**arrays, notes=tuple(info["notes"]), has_official_rows=rows_are_official)
         return dataset, Verification.from_dict(info["verification"])
     except (OSError, ValueError, KeyError, TypeError, EOFError):
         return None
@@ -233,7 +234,8 @@ def _write_cache(source: Source, dataset: FaceDataset, verification: Verificatio
         with _folder_beside(folder) as temporary:
             for name in ARRAYS:
                 np.save(temporary / f"{name}.npy", np.ascontiguousarray(getattr(dataset, name)))
-            info = {"notes": list(dataset.notes), "verification": verification.as_dict()}
+            info = {"notes": list(dataset.notes), "has_official_rows": dataset.has_official_rows}
+            info["verification"] = verification.as_dict()
             files.write_json(temporary / "info.json", info)
     except OSError as error:
         log.warning(

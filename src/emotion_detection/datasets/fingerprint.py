@@ -212,8 +212,9 @@ def _place_the_rest(dataset: FaceDataset, rows: np.ndarray) -> None:
 def _placed(dataset: FaceDataset, rows: np.ndarray) -> FaceDataset:
     """Return the faces in the order of their official rows, with official splits."""
     notes = tuple(note for note in dataset.notes if not note.startswith(ASSUMED))
+    dataset = dataclasses.replace(dataset, notes=notes, has_official_rows=True)
     if np.array_equal(rows, dataset.row) and np.array_equal(official_usage(rows), dataset.usage):
-        return dataclasses.replace(dataset, notes=notes)
+        return dataset
     ordered = dataset[np.argsort(rows, kind="stable")]
     note = "Row numbers and splits are the official ones, recognised by the pictures; identical pictures share them."
     rows = np.sort(rows).astype(np.int32)

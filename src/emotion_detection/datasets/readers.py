@@ -288,6 +288,7 @@ def read_tree(folder: Path) -> FaceDataset:
         usage=usage,
         row=np.arange(len(pictures), dtype=np.int32),
         notes=_tree_notes([split for _, _, split in pictures], sizes),
+        has_official_rows=False,
     )
 
 

@@ -155,6 +155,7 @@ def load_sample(n: int = 2100, *, seed: int = 0) -> FaceDataset:
         row=np.arange(n, dtype=np.int32),
         name=NAME,
         notes=("These faces are drawn by code: nothing learned from them says anything about people.",),
+        has_official_rows=False,
     )
 
 
