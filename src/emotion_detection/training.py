@@ -19,7 +19,7 @@ from scipy import special
 from sklearn.utils import class_weight
 from tqdm.auto import tqdm
 
-from emotion_detection import augmentation, files, models, paths, protocols, recipes, runs
+from emotion_detection import augmentation, fast_layers, files, models, paths, protocols, recipes, runs
 from emotion_detection.datasets import FaceDataset
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import MissingFileError
@@ -109,10 +109,11 @@ def train(
     """
     parts = protocols.parts(recipe, dataset, seed=seed)
     session = _Session(recipe, dataset, seed)
-    prepared, trained_part = _PixelInputs(), session.model
+    prepared, network = _PixelInputs(), session.model
     if cache_features and _has_constant_features(recipe):
-        frozen_part, trained_part = models.split_at(session.model, models.CACHE_POINT[recipe.regime])
+        frozen_part, network = models.split_at(session.model, models.CACHE_POINT[recipe.regime])
         prepared = _CachedInputs(frozen_part, recipe)
+    trained_part = fast_layers.arranged(network)
     began = time.perf_counter()
     for faces in (parts.training, parts.validation, *parts.watched.values()):
         prepared(faces)
@@ -126,6 +127,7 @@ def train(
         history.append(_run_epoch(trained_part, prepared, parts, session, epoch=len(history)))
         session.checkpoint(trained_part, history)
     session.close()
+    fast_layers.copy_back(trained_part, network)
     predictions = {
         name: runs.as_recorded(
             runs.Predictions(name, faces.row, faces.emotion, predict_logits(trained_part, prepared(faces)))

@@ -1,0 +1,60 @@
+"""The same network out of layers that TensorFlow trains faster on a CPU: equal weights, equal results.
+
+Two changes, found by profiling a training step of MobileNetV2 on two cores. A 1×1 convolution is a matrix product, and
+the gradient of TensorFlow's matrix product is several times faster than that of its convolution on feature maps as
+small as these. And padding by a layer of its own, before a convolution with stride 2, copies the largest feature maps
+twice for what the convolution's own padding does.
+"""
+
+import keras
+
+
+@keras.saving.register_keras_serializable("emotion_detection")
+class PointwiseConv2D(keras.layers.Conv2D):
+    """A 1×1 convolution with stride 1, computed as a matrix product; weights are those of `Conv2D`."""
+
+    def call(self, inputs):
+        """Return the convolution of float32 (n, height, width, channels)."""
+        kernel = keras.ops.reshape(self.kernel, self.kernel.shape[2:])
+        pixels = keras.ops.reshape(inputs, (-1, kernel.shape[0]))
+        outputs = keras.ops.reshape(keras.ops.matmul(pixels, kernel), (*keras.ops.shape(inputs)[:-1], kernel.shape[1]))
+        if self.use_bias:
+            outputs = outputs + self.bias
+        return outputs if self.activation is None else self.activation(outputs)
+
+
+def arranged(model: keras.Model) -> keras.Model:
+    """Return a copy of MobileNetV2, or of a part of it, that TensorFlow trains faster; other backends get `model`.
+
+    Weights are copied, in the same order, and so is what is frozen; `copy_back` returns them when training is done.
+
+    Args:
+        model: functional, as `models.build_model` or `models.split_at` make it.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return model
+    copy = keras.models.clone_model(model, clone_function=_arranged_layer)
+    copy.set_weights(model.get_weights())
+    for layer, original in zip(copy.layers, model.layers, strict=True):
+        layer.trainable = original.trainable
+        for variable, of_original in zip(layer.weights, original.weights, strict=True):
+            variable.trainable = of_original.trainable
+    return copy
+
+
+def copy_back(copy: keras.Model, model: keras.Model) -> None:
+    """Give `model` the weights of its arranged copy."""
+    if copy is not model:
+        model.set_weights(copy.get_weights())
+
+
+def _arranged_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """Return a new layer that does the same for the one given, without its weights."""
+    config = layer.get_config()
+    if type(layer) is keras.layers.Conv2D and layer.kernel_size == layer.strides == (1, 1):
+        return PointwiseConv2D.from_config(config)
+    if type(layer) is keras.layers.ZeroPadding2D:
+        return keras.layers.Identity(name=layer.name)
+    if type(layer) is keras.layers.DepthwiseConv2D:  # those with stride 2 are padded by the layer before
+        return keras.layers.DepthwiseConv2D.from_config(config | {"padding": "same"})
+    return type(layer).from_config(config)
