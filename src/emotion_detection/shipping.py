@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from emotion_detection import cards, export, files, models, paths, recipes, runs
+from emotion_detection import cards, confidence, export, files, models, paths, recipes, runs
 from emotion_detection.datasets import FaceDataset
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
@@ -61,6 +61,7 @@ def _card(run: runs.Run, network_files: list, difference: float) -> dict:
             "feature_map": "float32 (n, 3, 3, 1280)",
         },
         "temperature": run.info["temperature"],
+        "confidence": confidence.of_run(run),
         "parameters": run.info["parameters"]["all"],
         "litert_largest_difference": round(difference, 5),
         "files": {path.name: {"sha256": files.sha256(path), "bytes": path.stat().st_size} for path in network_files},

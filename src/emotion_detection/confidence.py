@@ -1,0 +1,90 @@
+"""When to say "not sure": how many faces get an answer at a threshold, and how many of those answers are right."""
+
+import numpy as np
+import pandas as pd
+
+from emotion_detection.errors import DataError
+from emotion_detection.runs import Predictions, Run
+
+WANTED_ACCURACY = 0.75
+"""Three answers in four are to be right."""
+
+THRESHOLDS = np.round(np.arange(0.0, 1.0, 0.05), 2)
+"""Thresholds that a model card tells about."""
+
+
+def coverage(predictions: Predictions, *, temperature: float, thresholds: np.ndarray = THRESHOLDS) -> pd.DataFrame:
+    """Return what a minimum confidence does to a set of predictions.
+
+    Args:
+        predictions: of one split.
+        temperature: divides the logits.
+        thresholds: float array of minimum confidences, 0–1.
+
+    Returns:
+        Columns `threshold`; `coverage`: share of faces whose highest probability reaches it; `accuracy`: share of
+        these answers that are right (NaN without any).
+
+    Reference: El-Yaniv and Wiener: On the Foundations of Noise-free Selective Classification. JMLR 11, 2010.
+    """
+    confidence = predictions.probabilities(temperature).max(axis=1)
+    right = predictions.predicted == predictions.label
+    answered = confidence[None] >= np.asarray(thresholds)[:, None]
+    n = answered.sum(axis=1)
+    accuracy = np.divide((answered & right).sum(axis=1), n, out=np.full(len(n), np.nan), where=n > 0)
+    return pd.DataFrame({"threshold": thresholds, "coverage": n / len(predictions), "accuracy": accuracy})
+
+
+def choose_threshold(predictions: Predictions, *, temperature: float, wanted: float = WANTED_ACCURACY) -> float:
+    """Return the smallest threshold (in hundredths) from which on PublicTest answers are right as often as wanted.
+
+    Raises:
+        DataError: the predictions are not those on PublicTest, or no threshold is enough.
+    """
+    if predictions.split != "PublicTest":
+        raise DataError(f"A threshold was to be chosen on {predictions.split}. Choose it on PublicTest.")
+    table = coverage(predictions, temperature=temperature, thresholds=np.round(np.arange(0, 1, 0.01), 2))
+    enough = table[table["accuracy"] >= wanted]
+    if enough.empty:
+        raise DataError(
+            f"No minimum confidence makes {wanted:.0%} of the answers right; at best {table['accuracy'].max():.0%} "
+            "are. Ask for less."
+        )
+    return float(enough["threshold"].iloc[0])
+
+
+def of_run(run: Run) -> dict:
+    """Return what a model card says about a final run: the threshold chosen, and the table of both test splits."""
+    temperature = run.info["temperature"]
+    tables = {
+        split: coverage(run.predictions[split], temperature=temperature) for split in ("PublicTest", "PrivateTest")
+    }
+    return {
+        "threshold": choose_threshold(run.predictions["PublicTest"], temperature=temperature),
+        "wanted_accuracy": WANTED_ACCURACY,
+        "thresholds": THRESHOLDS.tolist(),
+        **{
+            split: {name: [_rounded(value) for value in table[name]] for name in ("coverage", "accuracy")}
+            for split, table in tables.items()
+        },
+    }
+
+
+def told(card: dict, threshold: float) -> str:
+    """Return in words what a threshold does, from a model card: coverage and accuracy on PrivateTest.
+
+    Args:
+        card: with `confidence`, as `of_run` returns it; without it the words say that nothing is known.
+        threshold: minimum confidence, 0–1; between the thresholds of the card values are interpolated.
+    """
+    known = card.get("confidence")
+    if not known:
+        return "How often this network is right at a confidence is not recorded in its model card."
+    table = known["PrivateTest"]
+    filled = pd.Series(table["accuracy"], dtype=float).ffill()
+    share, right = (np.interp(threshold, known["thresholds"], values) for values in (table["coverage"], filled))
+    return f"On PrivateTest {share:.0%} of the faces reach it, and {right:.0%} of those answers are right."
+
+
+def _rounded(value: float) -> float | None:
+    return None if np.isnan(value) else round(float(value), 4)
