@@ -1,37 +1,21 @@
 """What a person sees in JupyterLab: each notebook runs in Chromium from top to bottom and shows its figures."""
 
 import contextlib
-import os
 import shutil
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from pathlib import Path
 
 import nbformat
 import playwright.sync_api
 import pytest
 
+import browsing
 from emotion_detection import notebooks
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = notebooks.notebook_paths()
 THE_FIRST_CELL_RAN = r"""() => /\[1\]/.test(document.querySelector(".jp-CodeCell .jp-InputPrompt").innerText)"""
-VIEWPORT = {"width": 1200, "height": 1600}
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium not found: apt install chromium to run browser tests"),
-]
-
-
-def free_port() -> int:
-    with contextlib.closing(socket.socket()) as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+pytestmark = [pytest.mark.browser, browsing.needs_chromium]
 
 
 @pytest.fixture(scope="module")
@@ -54,46 +38,21 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def lab(folder):
     """A JupyterLab on `folder`; yields its address."""
-    port = free_port()
-    arguments = ["--no-browser", "--allow-root", "--IdentityProvider.token=", f"--ServerApp.port={port}"]
-    environment = os.environ | {
-        "JUPYTER_CONFIG_DIR": str(folder / "config"),
-        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
-        "EMOTION_OUTPUT_DIR": str(folder / "out"),
-    }
-    command = [sys.executable, "-m", "jupyter", "lab", *arguments, f"--ServerApp.root_dir={folder}"]
-    with (
-        (folder / "log").open("w") as log,
-        subprocess.Popen(command, stdout=log, stderr=log, env=environment) as server,
-    ):
-        try:
-            _wait_for(f"http://127.0.0.1:{port}/api/status", folder / "log")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-            server.wait(20)
-
-
-def _wait_for(address: str, log: Path) -> None:
-    for _ in range(120):
-        with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=2):
-            return
-        time.sleep(0.5)
-    pytest.fail(f"JupyterLab did not start:\n{log.read_text()[-2000:]}")
+    with browsing.jupyter(folder, EMOTION_OUTPUT_DIR=str(folder / "out")) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
 def browser():
     with playwright.sync_api.sync_playwright() as driver:
-        flags = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=flags)
+        browser = driver.chromium.launch(executable_path=browsing.CHROMIUM, args=browsing.FLAGS)
         yield browser
         browser.close()
 
 
 @pytest.fixture
 def page(browser):
-    with browser.new_context(viewport=VIEWPORT) as context:
+    with browser.new_context(viewport=browsing.VIEWPORT) as context:
         yield context.new_page()
 
 
@@ -111,7 +70,7 @@ def test_restart_and_run_all_in_jupyterlab_shows_every_figure(lab, page, folder,
     assert shown.count() >= len(pictures)
     assert page.locator(".jp-Notebook h1").first.is_visible()
     assert page.locator(".jp-Dialog").count() == 0
-    _screenshot(page, path.stem)
+    browsing.screenshot(page, path.stem)
 
 
 def _restart_and_run_all(page) -> None:
@@ -139,18 +98,9 @@ def _saved_when_executed(page, path: Path, *, timeout_s: float = 240) -> nbforma
         failed = any(output.output_type == "error" for output in _outputs(notebook))
         if failed or all(cell.execution_count for cell in code):
             return notebook
-    _screenshot(page, f"{path.stem}_unfinished")
+    browsing.screenshot(page, f"{path.stem}_unfinished")
     pytest.fail(f"{path.name} was not executed in {timeout_s} s: {[cell.execution_count for cell in code]}")
 
 
 def _outputs(notebook) -> list:
     return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-
-
-def _screenshot(page, name: str) -> None:
-    """Keep a picture of the whole notebook in the folder that EMOTION_SCREENSHOTS names, to be looked at."""
-    if folder := os.environ.get("EMOTION_SCREENSHOTS"):
-        page.set_viewport_size({"width": 1200, "height": 9000})
-        page.wait_for_timeout(500)
-        page.screenshot(path=Path(folder) / f"{name}.png")
-        page.set_viewport_size(VIEWPORT)

@@ -22,3 +22,7 @@ class UnknownNameError(ProjectError, KeyError):
 
 class OverlapError(ProjectError, ValueError):
     """Rows to validate on are among the rows to train on."""
+
+
+class CameraError(ProjectError, OSError):
+    """A camera, file or stream does not open, or stops giving frames."""

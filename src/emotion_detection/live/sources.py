@@ -1,0 +1,307 @@
+"""Where frames come from, behind one interface: the reader's browser, a camera of the kernel's machine, a file.
+
+A source is opened, read and closed by one thread, the worker's; `close` may be called from any.
+"""
+
+import contextlib
+import dataclasses
+import io
+import os
+import threading
+import time
+import urllib.parse
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+import PIL.Image
+
+from emotion_detection import paths
+from emotion_detection.errors import CameraError, DataError
+from emotion_detection.live import clip
+
+LARGEST_SIDE_PX = 4096
+"""A frame with a longer side is refused before it is decoded."""
+
+OPEN_TIMEOUT_MS = 5000
+CLIP_FRAMES_PER_S = 25.0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture of a source.
+
+    Args:
+        bgr: uint8 array (h, w, 3), BGR, 0–255.
+        time_s: when it was taken or received, by `time.monotonic`.
+        sequence: its number, given by the browser or counted by the source.
+        jpeg: the bytes that it was decoded from; None if it came as pixels.
+    """
+
+    bgr: np.ndarray
+    time_s: float
+    sequence: int
+    jpeg: bytes | None = None
+
+
+class FrameSource(Protocol):
+    """What every source has."""
+
+    name: str
+    in_browser: bool
+
+    def open(self) -> None:
+        """Open the camera, file or stream; raise CameraError if that fails."""
+
+    def read(self, timeout_s: float) -> Frame | None:
+        """Return the next frame, None if there is none yet; raise CameraError when there will be none."""
+
+    def close(self) -> None:
+        """Release it; closing twice does no harm."""
+
+
+def decode_jpeg(data: bytes) -> np.ndarray:
+    """Return a JPEG's pixels: uint8 array (h, w, 3), BGR; a grey one is repeated over the three channels.
+
+    Raises:
+        DataError: the bytes are no JPEG, are damaged, or the picture is larger than 4,096 px.
+    """
+    try:
+        with PIL.Image.open(io.BytesIO(data), formats=["JPEG"]) as header:
+            width, height = header.size
+    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
+        raise DataError(
+            f"A frame of {len(data):,} bytes is no JPEG ({type(error).__name__}). Send frames as JPEG."
+        ) from error
+    if max(width, height) > LARGEST_SIDE_PX:
+        raise DataError(
+            f"A frame has {width:,}×{height:,} px, at most {LARGEST_SIDE_PX:,} per side are read. Send smaller frames."
+        )
+    bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise DataError(f"A frame of {len(data):,} bytes is a damaged JPEG. Send it again.")
+    return bgr
+
+
+@dataclasses.dataclass(frozen=True)
+class _Received:
+    jpeg: bytes
+    sequence: int
+    time_s: float
+
+
+class BrowserCamera:
+    """The camera of the browser in which the cell is looked at; its frames arrive as messages.
+
+    Of frames that arrive while one is looked at only the newest waits: answers are about now. `put` is called by the
+    widget, `read` by the worker.
+    """
+
+    name = "this browser's camera"
+    in_browser = True
+
+    def __init__(self):
+        self._waiting: _Received | None = None
+        self._condition = threading.Condition()
+
+    def open(self) -> None:
+        """Do nothing: the browser asks the reader, and opens the camera."""
+
+    def put(self, jpeg: bytes, *, sequence: int) -> int | None:
+        """Take a frame; return the number of the one that it displaces, which will never be answered, or None."""
+        with self._condition:
+            displaced = self._waiting
+            self._waiting = _Received(bytes(jpeg), sequence, time.monotonic())
+            self._condition.notify()
+        return displaced.sequence if displaced else None
+
+    def read(self, timeout_s: float) -> Frame | None:
+        """Return the newest frame that waits.
+
+        Raises:
+            BadFrameError: it cannot be decoded; its number is in the error.
+        """
+        with self._condition:
+            self._condition.wait_for(lambda: self._waiting is not None, timeout_s)
+            received, self._waiting = self._waiting, None
+        if received is None:
+            return None
+        try:
+            bgr = decode_jpeg(received.jpeg)
+        except DataError as error:
+            raise BadFrameError(str(error), sequence=received.sequence) from error
+        return Frame(bgr, received.time_s, received.sequence, received.jpeg)
+
+    def close(self) -> None:
+        """Forget the frame that waits."""
+        with self._condition:
+            self._waiting = None
+
+
+class BadFrameError(DataError):
+    """One frame cannot be used; the stream goes on."""
+
+    def __init__(self, message: str, *, sequence: int):
+        super().__init__(message)
+        self.sequence = sequence
+
+
+class KernelCamera:
+    """A camera, file or stream that OpenCV opens on the machine where the kernel runs, perhaps in another room.
+
+    Args:
+        device: number of a camera, from 0, the path of a video, or a URL such as rtsp://user:password@host/stream.
+            Name and password stay in this object: they are in no message, status or log.
+
+    Raises:
+        CameraError: on `open`, if there is no such camera or file, or it is busy; on `read`, if it stops giving
+            frames.
+    """
+
+    in_browser = False
+
+    def __init__(self, device: int | str | os.PathLike = 0):
+        self._device = device if isinstance(device, int) else os.fspath(device)
+        self.name = f"the kernel's camera {device}" if isinstance(device, int) else without_credentials(self._device)
+        self._capture: cv2.VideoCapture | None = None
+        self._lock = threading.Lock()
+        self._sequence = 0
+        self._frame_s: float | None = None
+        self._next_s = 0.0
+
+    def open(self) -> None:
+        """Open the device."""
+        self._check()
+        with _quiet_opencv():
+            capture = self._new_capture()
+        if not capture.isOpened():
+            capture.release()
+            raise CameraError(self._not_opened())
+        with self._lock:
+            self._capture = capture
+        frames_per_s = capture.get(cv2.CAP_PROP_FPS)
+        self._frame_s = 1 / frames_per_s if self._is_file and 1 <= frames_per_s <= 240 else None
+        self._next_s = time.monotonic()
+
+    def read(self, timeout_s: float) -> Frame | None:
+        """Return the next frame; those of a file come at the pace at which they were taken."""
+        if self._frame_s is not None:
+            wait_s = self._next_s - time.monotonic()
+            if wait_s > timeout_s:
+                time.sleep(timeout_s)
+                return None
+            time.sleep(max(0.0, wait_s))
+            self._next_s = max(self._next_s + self._frame_s, time.monotonic() - 1.0)
+        with self._lock:
+            if self._capture is None:
+                return None
+            there, bgr = self._capture.read()
+        if not there or bgr is None:
+            raise CameraError(self._ended())
+        self._sequence += 1
+        bgr = bgr if bgr.ndim == 3 else cv2.cvtColor(bgr, cv2.COLOR_GRAY2BGR)
+        return Frame(bgr, time.monotonic(), self._sequence)
+
+    def close(self) -> None:
+        """Release the device, so that it can be opened again at once."""
+        with self._lock:
+            if self._capture is not None:
+                self._capture.release()
+            self._capture = None
+
+    @property
+    def _is_file(self) -> bool:
+        return isinstance(self._device, str) and "://" not in self._device
+
+    def _check(self) -> None:
+        if self._is_file and not Path(self._device).is_file():
+            raise CameraError(f"There is no video {paths.displayed(self._device)}. Pass the path of a file, or a URL.")
+
+    def _new_capture(self) -> cv2.VideoCapture:
+        if isinstance(self._device, int):
+            return cv2.VideoCapture(self._device)
+        timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, OPEN_TIMEOUT_MS]
+        return cv2.VideoCapture(self._device, cv2.CAP_FFMPEG, timeouts)
+
+    def _not_opened(self) -> str:
+        if isinstance(self._device, int):
+            there = Path(f"/dev/video{self._device}").exists()
+            reason = "another program uses it, or it may not be read" if there else "none was found"
+            return (
+                f"{_capitalised(self.name)} does not open: {reason}. Close what uses it, choose another number, or "
+                "take this browser's camera."
+            )
+        return (
+            f"{_capitalised(self.name)} does not open as a video within {OPEN_TIMEOUT_MS / 1000:.0f} s. Check the "
+            "address, name and password, or the file's format."
+        )
+
+    def _ended(self) -> str:
+        if self._is_file:
+            return f"{_capitalised(self.name)} has ended. Start shows it again."
+        return f"{_capitalised(self.name)} gives no more frames: unplugged, or taken by another program. Start again."
+
+
+class FileReplay:
+    """The sample clip, again and again: the public-domain portrait moving and turning. Needs no camera.
+
+    Args:
+        frames_per_s: pace of the clip.
+    """
+
+    name = "the sample clip"
+    in_browser = False
+
+    def __init__(self, *, frames_per_s: float = CLIP_FRAMES_PER_S):
+        self._frame_s = 1 / frames_per_s
+        self._began_s: float | None = None
+        self._sequence = 0
+
+    def open(self) -> None:
+        """Begin the clip."""
+        self._began_s, self._sequence = time.monotonic(), 0
+        clip.portrait_bgr()
+
+    def read(self, timeout_s: float) -> Frame | None:
+        """Return the frame whose time has come; frames that came too early to be looked at are left out."""
+        if self._began_s is None:
+            return None
+        due_s = self._began_s + self._sequence * self._frame_s
+        wait_s = due_s - time.monotonic()
+        if wait_s > timeout_s:
+            time.sleep(timeout_s)
+            return None
+        time.sleep(max(0.0, wait_s))
+        now_s = time.monotonic()
+        self._sequence = max(self._sequence + 1, int((now_s - self._began_s) / self._frame_s) + 1)
+        return Frame(clip.frame_at(now_s - self._began_s), now_s, self._sequence)
+
+    def close(self) -> None:
+        """End the clip."""
+        self._began_s = None
+
+
+def without_credentials(address: str) -> str:
+    """Return a path's file name, or a URL without user, password, query and fragment (any may hold a secret)."""
+    if "://" not in address:
+        return Path(address).name
+    parts = urllib.parse.urlsplit(address)
+    host = parts.netloc.rpartition("@")[2]
+    return urllib.parse.urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def _capitalised(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+@contextlib.contextmanager
+def _quiet_opencv():
+    """Keep OpenCV and FFmpeg from writing to the terminal what they think of an address, password included."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        cv2.utils.logging.setLogLevel(level)

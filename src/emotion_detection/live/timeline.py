@@ -1,0 +1,69 @@
+"""What was seen during a session, as numbers: a row per face and frame, no picture."""
+
+import array
+import threading
+
+import pandas as pd
+
+from emotion_detection.emotions import EMOTIONS
+from emotion_detection.live.worker import LiveResult
+
+COLUMNS = ("time_s", "face", "x", "y", "width", "height", *EMOTIONS, "label", "network")
+"""Columns of the table: seconds since the first frame, identity, box as shares of the frame, probabilities, label."""
+
+LARGEST_ROWS = 1_000_000
+"""Then the oldest half is forgotten: about 13 hours of one face at 20 answers a second, 52 MB."""
+
+_NUMBERS = 2 + 4 + len(EMOTIONS)
+
+
+class Timeline:
+    """Grows by every answer; may be read while it grows."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._began_s: float | None = None
+        self._numbers = array.array("f")
+        self._names: dict[str, int] = {}
+        self._codes = array.array("B")
+
+    def __len__(self) -> int:
+        return len(self._codes) // 2
+
+    def add(self, result: LiveResult) -> None:
+        """Add the faces of one frame, for each network."""
+        width, height = result.size
+        with self._lock:
+            self._began_s = result.time_s if self._began_s is None else self._began_s
+            for network, found in result.by_network.items():
+                for face in found:
+                    box = face.box
+                    place = (box.x / width, box.y / height, box.width / width, box.height / height)
+                    time_s = result.time_s - self._began_s
+                    self._numbers.extend((time_s, face.identity, *place, *face.probabilities.tolist()))
+                    self._codes.extend((self._code(face.label), self._code(network)))
+            if len(self) > LARGEST_ROWS:
+                self._forget(len(self) - LARGEST_ROWS // 2)
+
+    def table(self) -> pd.DataFrame:
+        """Return all rows: a DataFrame with the columns `COLUMNS`; `face` int, boxes 0–1, probabilities 0–1."""
+        with self._lock:
+            numbers, codes, names = self._numbers[:], self._codes[:], list(self._names)
+        columns = {name: numbers[index::_NUMBERS] for index, name in enumerate(COLUMNS[:_NUMBERS])}
+        table = pd.DataFrame({name: pd.Series(values, dtype="float32") for name, values in columns.items()})
+        table["face"] = table["face"].astype(int)
+        for index, name in enumerate(COLUMNS[_NUMBERS:]):
+            table[name] = pd.Series([names[code] for code in codes[index::2]], dtype="str")
+        return table
+
+    def clear(self) -> None:
+        """Forget all rows."""
+        with self._lock:
+            self._began_s = None
+            del self._numbers[:], self._codes[:]
+
+    def _code(self, name: str) -> int:
+        return self._names.setdefault(name, len(self._names))
+
+    def _forget(self, rows: int) -> None:
+        del self._numbers[: rows * _NUMBERS], self._codes[: rows * 2]

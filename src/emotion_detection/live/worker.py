@@ -1,0 +1,195 @@
+"""The worker: one thread that opens a source, looks at its frames and answers each; it owns network and detector."""
+
+import dataclasses
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from emotion_detection import analysis, faces
+from emotion_detection.analysis import FaceEmotion
+from emotion_detection.classifier import EmotionClassifier
+from emotion_detection.errors import ProjectError
+from emotion_detection.live.sources import BadFrameError, Frame, FrameSource
+from emotion_detection.tracking import FaceTracker, TrackedFace
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S = 8.0
+"""When the page has not been heard of for so long, the camera is released."""
+
+READ_TIMEOUT_S = 0.2
+JOIN_TIMEOUT_S = 8.0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LiveResult:
+    """What was found in one frame.
+
+    Args:
+        sequence: number of the frame.
+        time_s: when it was taken or received, by `time.monotonic`.
+        size: width and height of the frame in pixels.
+        faces: the faces, the largest first, as the first network sees them.
+        by_network: name of a network → the same faces as that network sees them.
+        timings_ms: "detect" and "classify", milliseconds of this frame.
+    """
+
+    sequence: int
+    time_s: float
+    size: tuple[int, int]
+    faces: list[TrackedFace]
+    by_network: dict[str, list[TrackedFace]]
+    timings_ms: dict[str, float]
+
+
+class Engine:
+    """From a frame to a `LiveResult`: find the faces once, ask every network about each, keep identities.
+
+    Not for several threads at once.
+
+    Args:
+        classifiers: name → network with `predict_proba`; the first is the one whose labels are shown.
+        detector: from `faces.load_detector`.
+        smoothing_s: time constant of the smoothing.
+        minimum_confidence: below this a label is "not sure".
+    """
+
+    def __init__(
+        self,
+        classifiers: dict[str, EmotionClassifier],
+        detector: faces.Detector,
+        *,
+        smoothing_s: float = 0.5,
+        minimum_confidence: float = 0.0,
+    ):
+        self.classifiers, self.detector = classifiers, detector
+        settings = {"smoothing_s": smoothing_s, "minimum_confidence": minimum_confidence}
+        self._trackers = {name: FaceTracker(**settings) for name in classifiers}
+
+    def set(self, *, smoothing_s: float, minimum_confidence: float) -> None:
+        """Change the settings from the next frame on."""
+        for tracker in self._trackers.values():
+            tracker.smoothing_s, tracker.minimum_confidence = smoothing_s, minimum_confidence
+
+    def answer(self, frame: Frame) -> LiveResult:
+        """Return what is in a frame."""
+        began = time.perf_counter()
+        framing = self.detector.framing
+        boxes = [box for box in self.detector.detect(frame.bgr) if analysis.is_large_enough(box, framing)]
+        detected = time.perf_counter()
+        crops = [faces.crop_face(frame.bgr, box, framing=framing) for box in boxes]
+        found = {}
+        for name, classifier in self.classifiers.items():
+            probabilities = classifier.predict_proba(crops) if crops else np.empty((0, 7), np.float32)
+            seen = [FaceEmotion(box, values) for box, values in zip(boxes, probabilities, strict=True)]
+            found[name] = self._trackers[name].update(seen, time_s=frame.time_s)
+        timings = {"detect": 1e3 * (detected - began), "classify": 1e3 * (time.perf_counter() - detected)}
+        size = frame.bgr.shape[1::-1]
+        return LiveResult(frame.sequence, frame.time_s, size, next(iter(found.values())), found, timings)
+
+
+@dataclasses.dataclass(frozen=True)
+class Opened:
+    """The source is open and the networks are loaded."""
+
+    source: str
+    detector: str
+    networks: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Trouble:
+    """Something went wrong.
+
+    Args:
+        message: for the reader: what, and what to do.
+        sequence: number of the frame that it happened to, or None.
+        ends: whether the stream is over.
+    """
+
+    message: str
+    sequence: int | None = None
+    ends: bool = False
+
+
+class Worker(threading.Thread):
+    """Looks at a source's frames until told to stop; then the source is closed, whatever happened.
+
+    Args:
+        source: to open, read and close.
+        load: makes the engine, in this thread, so that a click on Start does not wait for a network.
+        deliver: takes `Opened`, (`LiveResult`, `Frame`) and `Trouble`, in this thread; returning False stops it.
+        wanted: whether a frame is wanted now; frames read meanwhile are dropped, so that the next is a new one.
+        heard_s: when the page was last heard of, by `time.monotonic`.
+        after: workers that are stopping and may still hold a camera, network or detector: they are waited for.
+    """
+
+    def __init__(
+        self,
+        source: FrameSource,
+        *,
+        load: Callable[[], Engine],
+        deliver: Callable[[object], bool],
+        wanted: Callable[[], bool] = lambda: True,
+        heard_s: Callable[[], float] = time.monotonic,
+        after: Sequence["Worker"] = (),
+    ):
+        super().__init__(name=f"live: {source.name}", daemon=True)
+        self.source, self._load, self._deliver = source, load, deliver
+        self._wanted, self._heard_s, self._after = wanted, heard_s, tuple(after)
+        self._stopping = threading.Event()
+        self.engine: Engine | None = None
+
+    def stop(self, *, wait: bool = True) -> None:
+        """Stop, and wait until the source is closed; from the worker's own thread it does not wait."""
+        self._stopping.set()
+        if wait and self.is_alive() and threading.current_thread() is not self:
+            self.join(JOIN_TIMEOUT_S)
+
+    def run(self) -> None:
+        """Open, answer until stopped, close."""
+        trouble = None
+        for worker in self._after:
+            worker.join(JOIN_TIMEOUT_S)
+        self._after = ()
+        try:
+            self.source.open()
+            self.engine = self._load()
+            networks = tuple(self.engine.classifiers)
+            if self._deliver(Opened(self.source.name, self.engine.detector.name, networks)) is not False:
+                trouble = self._answer_all()
+        except ProjectError as error:
+            trouble = Trouble(str(error), ends=True)
+        except Exception as error:
+            log.exception("The live worker ended")
+            trouble = Trouble(f"The live view ended with {type(error).__name__}: {error}. Start it again.", ends=True)
+        finally:
+            self.source.close()
+        if trouble is not None and not self._stopping.is_set():
+            self._deliver(trouble)
+
+    def _answer_all(self) -> Trouble | None:
+        while not self._stopping.is_set():
+            if time.monotonic() - self._heard_s() > PATIENCE_S:
+                return Trouble(f"The page was not heard of for {PATIENCE_S:.0f} s: the camera is released.", ends=True)
+            try:
+                frame = self.source.read(READ_TIMEOUT_S)
+            except BadFrameError as error:
+                self._deliver(Trouble(str(error), sequence=error.sequence))
+                continue
+            if frame is not None and self._wanted() and self._answer(frame) is False:
+                return None
+        return None
+
+    def _answer(self, frame: Frame) -> bool:
+        """Answer one frame; an exception is shown and the stream goes on."""
+        try:
+            result = self.engine.answer(frame)
+        except Exception as error:
+            log.warning("A frame could not be analysed", exc_info=error)
+            words = str(error) if isinstance(error, ProjectError) else f"{type(error).__name__}: {error}"
+            return self._deliver(Trouble(f"A frame could not be analysed. {words}", sequence=frame.sequence))
+        return self._deliver((result, frame))
