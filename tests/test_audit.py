@@ -81,6 +81,14 @@ def test_settings_in_words_are_those_recorded(replay):
     assert "−1 to 1, a linear head, AdamW" in audit.settings_in_words(run_of("tl_100"))
 
 
+def test_the_ending_is_told_as_it_was():
+    history = {"epoch": [1, 2], "val_accuracy": [0.9, 0.98]}
+    words = audit.ending_in_words(run_of("published_whole", history=history))
+    assert words == "until it is right on 96.9 % of its training rows in inference mode, which takes 2 epochs"
+    words = audit.ending_in_words(run_of("published_whole", history={"epoch": [1], "val_accuracy": [0.9]}))
+    assert words == "for 1 epochs; it is then right on 90.0 % of its training rows in inference mode"
+
+
 def test_each_mistake_is_named_by_what_the_records_differ_in():
     found = {
         "augmented_before_split": run_of("augmented_before_split", Unseen=0.9, PublicTest=0.5),

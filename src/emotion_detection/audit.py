@@ -127,6 +127,15 @@ def settings_in_words(run: runs.Run) -> str:
     )
 
 
+def ending_in_words(run: runs.Run) -> str:
+    """Return in words when a replay of TL whole ended: at the published accuracy, or after the epochs allowed."""
+    goal, reached = run.info["recipe"]["stop_at_training_accuracy"], run.history["val_accuracy"].iloc[-1]
+    n = len(run.history)
+    if reached >= goal:
+        return f"until it is right on {percent(goal)} of its training rows in inference mode, which takes {n} epochs"
+    return f"for {n} epochs; it is then right on {percent(reached)} of its training rows in inference mode"
+
+
 def mistakes_table(found: dict[str, runs.Run]) -> pd.DataFrame:
     """Return what each remaining mistake is worth on TL 100: the figure it gives, the figure without it, points.
 

@@ -15,16 +15,15 @@ from emotion_detection import evaluation, files, paths, runs
 from emotion_detection.errors import DataError
 
 KERNEL = "emotion-detection"
-INTERACTIVE = "live_webcam"
-"""Part of the name of the notebook that needs a person; it is not run here."""
+NOT_KEPT = {"faces", "widget"}
+"""Tags of cells whose output is not committed: faces that are not ours to give away, widgets without a kernel."""
 
 DROPPED_METADATA = ("execution", "papermill", "collapsed", "scrolled")
 
 
 def notebook_paths() -> list[Path]:
-    """Return the numbered notebooks that run without a person, in order."""
-    found = sorted((paths.project_root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-    return [path for path in found if INTERACTIVE not in path.stem]
+    """Return the numbered notebooks, in order."""
+    return sorted((paths.project_root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 
 
 def execute(path: Path, output: Path, *, fast: bool = False, retrain: bool = False) -> None:
@@ -45,7 +44,7 @@ def execute(path: Path, output: Path, *, fast: bool = False, retrain: bool = Fal
 
 
 def cleaned(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Return an executed notebook as it is committed: no timing, no widget state, no output of cells tagged `faces`."""
+    """Return an executed notebook as it is committed: no timing, no widget state, no output of cells in `NOT_KEPT`."""
     notebook.metadata = nbformat.from_dict(
         {
             "kernelspec": {"display_name": "Emotion Detection", "language": "python", "name": KERNEL},
@@ -58,7 +57,7 @@ def cleaned(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
         if cell.cell_type != "code":
             continue
-        if "faces" in tags:
+        if NOT_KEPT & set(tags):
             cell.outputs = []
         cell.outputs = [output for output in cell.outputs if not _is_noise(output)]
     return notebook

@@ -62,7 +62,8 @@ class Recipe:
         augmentation: None lets the frozen part be computed once and cached.
         weights: "imagenet", or None for random weights (tests only).
         continues: name of the recipe whose trained network (same seed) this one starts from; None: from `weights`.
-        stop_at_training_accuracy: end before `epochs` once accuracy while learning is this high, 0–1.
+        stop_at_training_accuracy: end before `epochs` once accuracy on the rows learned from is this high, 0–1: as
+            watched, where these are validated on, else while learning.
         batch_norm_momentum: of the moving statistics of trained batch norms (Keras' MobileNetV2 has 0.999).
         frozen_batch_norm: "inference" (moving averages, as Keras 3 does), "batch_statistics" (gamma and beta held,
             statistics of each training batch, averages follow) or "batch_statistics_averages_kept" (the same, but
@@ -181,7 +182,7 @@ PUBLISHED_WHOLE = Recipe(
     "published_whole",
     "TL whole as published",
     "whole",
-    **(OLD | {"epochs": 40}),
+    **(OLD | {"epochs": 80}),
     **AS_PUBLISHED,
     continues="published_100",
     stop_at_training_accuracy=PUBLISHED_ACCURACY,

@@ -144,9 +144,10 @@ def _has_constant_features(recipe: recipes.Recipe) -> bool:
 
 
 def _is_enough(history: list[dict], recipe: recipes.Recipe) -> bool:
-    """Return whether the recipe's accuracy while learning is reached."""
+    """Return whether the recipe's accuracy on the rows learned from is reached."""
     goal = recipe.stop_at_training_accuracy
-    return goal is not None and bool(history) and history[-1]["accuracy"] >= goal
+    column = "val_accuracy" if recipe.val_is_train_as_published else "accuracy"
+    return goal is not None and bool(history) and history[-1][column] >= goal
 
 
 class _PixelInputs:
