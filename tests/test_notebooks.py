@@ -98,6 +98,14 @@ def test_each_figure_of_a_notebook_is_committed_with_its_numbers(committed):
         assert "source" in json.loads((figures / f"{name}.json").read_text(encoding="utf-8"))
 
 
+def test_after_training_again_all_notebooks_run_once_more_from_the_new_records(monkeypatch):
+    calls = []
+    monkeypatch.setattr(notebooks, "execute", lambda path, _, *, fast, retrain: calls.append((path.stem, retrain)))
+    notebooks.run_all(retrain=True)
+    names = [path.stem for path in notebooks.notebook_paths()]
+    assert calls == [(name, True) for name in names] + [(name, False) for name in names]
+
+
 @pytest.mark.notebook
 def test_all_notebooks_run_on_the_drawn_sample_and_write_beside_nothing_of_ours(tmp_path, monkeypatch):
     monkeypatch.setenv("EMOTION_OUTPUT_DIR", str(tmp_path))

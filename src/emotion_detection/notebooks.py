@@ -76,6 +76,8 @@ def _is_noise(output) -> bool:
 def run_all(*, save: bool = False, fast: bool = False, retrain: bool = False) -> None:
     """Run all notebooks with a line of progress each; with `save`, write them back executed.
 
+    With `retrain` they run a second time, from the new records: a notebook may show a run that a later one trains.
+
     Raises:
         papermill.PapermillExecutionError: a cell failed; the message shows it.
     """
@@ -94,6 +96,10 @@ def run_all(*, save: bool = False, fast: bool = False, retrain: bool = False) ->
                 text = nbformat.writes(cleaned(nbformat.read(output, as_version=4)), version=4) + "\n"
                 files.write_text(path, text)
             sys.stdout.write(f"{time.perf_counter() - started:.0f} s\n")
+    if retrain and not fast:
+        sys.stdout.write("Once more, from the new records:\n")
+        run_all(save=save)
+        return
     where = paths.displayed(paths.figures_dir())
     sys.stdout.write(f"Done in {time.perf_counter() - began:.0f} s; figures are in {where}.\n")
 
