@@ -279,19 +279,29 @@ here). ImageNet weights of MobileNetV2: Apache-2.0. FER+ votes, used to score on
 """
 
 
+def audit_paragraph() -> str:
+    """Return the README's paragraph on the published figure, as Markdown."""
+    from emotion_detection import audit
+
+    text = audit.paragraph(runs.load_run("published_whole"), runs.load_run("honest_whole"))
+    return textwrap.fill(text, width=120, break_long_words=False, break_on_hyphens=False) + "\n"
+
+
 def update_readme(text: str) -> str:
-    """Return README text with the part between the results markers made anew.
+    """Return README text with what stands between its markers made anew.
 
     Raises:
         DataError: the markers are not there.
     """
-    pattern = re.compile(r"(<!-- results:begin[^>]*-->\n).*?(<!-- results:end -->)", re.DOTALL)
-    if not pattern.search(text):
-        raise DataError(
-            "README.md has no '<!-- results:begin -->' … '<!-- results:end -->' markers, so its table cannot be "
-            "written. Put them where the table belongs."
-        )
-    return pattern.sub(lambda match: match[1] + results_table() + match[2], text)
+    for name, made in (("results", results_table()), ("audit", audit_paragraph())):
+        pattern = re.compile(rf"(<!-- {name}:begin[^>]*-->\n).*?(<!-- {name}:end -->)", re.DOTALL)
+        if not pattern.search(text):
+            raise DataError(
+                f"README.md has no '<!-- {name}:begin -->' … '<!-- {name}:end -->' markers, so what stands between "
+                "them cannot be written. Put them where it belongs."
+            )
+        text = pattern.sub(lambda match, made=made: match[1] + made + match[2], text)
+    return text
 
 
 def rendered() -> dict[Path, str]:
