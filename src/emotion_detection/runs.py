@@ -12,6 +12,7 @@ import json
 import re
 import shutil
 import tempfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -166,14 +167,16 @@ def write_run(name: str, info: dict, history: pd.DataFrame, predictions: dict[st
 
 
 def write_predictions(path: Path, predictions: dict[str, Predictions]) -> None:
-    """Write predictions of one or both test splits as one compressed `.npz`."""
+    """Write predictions as one `.npz`, packed with LZMA: the pooled runs of the audit then stay below 500 kB."""
     arrays = {}
     for split, values in predictions.items():
         arrays[f"{split}_row"] = values.row.astype(np.int32)
         arrays[f"{split}_label"] = values.label.astype(np.int8)
         arrays[f"{split}_logits"] = values.logits.astype(_precision(split))
-    with files.written_beside(path) as temporary:
-        np.savez_compressed(temporary, **arrays)
+    with files.written_beside(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_LZMA) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w") as stream:
+                np.lib.format.write_array(stream, array, allow_pickle=False)
 
 
 def as_recorded(predictions: Predictions) -> Predictions:
@@ -251,7 +254,7 @@ def _read_predictions(path: Path) -> dict[str, Predictions]:
             arrays = {key: archive[key] for key in archive.files}
     except FileNotFoundError as error:
         raise MissingFileError(f"{_damaged(path, 'the file is missing')}") from error
-    except Exception as error:  # zipfile, zlib and numpy each raise their own
+    except Exception as error:  # zipfile, lzma, zlib and numpy each raise their own
         raise _damaged(path, f"it cannot be read ({type(error).__name__}: {error})") from error
     predictions = {}
     for split in RECORDED_PARTS:
