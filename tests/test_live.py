@@ -82,7 +82,7 @@ def opened(classifier, detector, monkeypatch):
     yield make
     for view in views:
         view.close()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("live:")]
+    assert not alive()
 
 
 # The path of a frame
@@ -267,7 +267,7 @@ def test_no_trait_ever_holds_a_frame_or_an_answer(opened):
 # Stops for sure
 
 
-def alive(view: LiveView) -> list[threading.Thread]:
+def alive() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name.startswith("live:")]
 
 
@@ -306,9 +306,9 @@ def test_the_camera_is_released_however_it_is_stopped(opened, monkeypatch, way):
         }
         actions[way]()
     ends = time.monotonic() + 5
-    while (Device.users or alive(view)) and time.monotonic() < ends:
+    while (Device.users or alive()) and time.monotonic() < ends:
         time.sleep(0.02)
-    assert Device.users == 0 and not alive(view)
+    assert Device.users == 0 and not alive()
     assert not view.is_running
 
 

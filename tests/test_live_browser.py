@@ -124,6 +124,13 @@ def wait_for_answers(page) -> None:
     )
 
 
+def stream(page, address: str, folder, name: str) -> None:
+    """Open a notebook with a live view and start it."""
+    open_notebook(page, address, folder, name, LIVE)
+    start(page)
+    wait_for_answers(page)
+
+
 def answer_of(page) -> dict:
     """What the first view shows: status line and the label of the first face."""
     return {
@@ -154,9 +161,7 @@ def test_answers_flow_the_box_is_on_the_face_and_stop_turns_the_camera_off(lab, 
 
 
 def test_a_notebook_saved_while_streaming_holds_no_frame(lab, page, folder):
-    open_notebook(page, lab, folder, "saved", LIVE)
-    start(page)
-    wait_for_answers(page)
+    stream(page, lab, folder, "saved")
     page.keyboard.press("Control+s")
     page.wait_for_timeout(3000)
     text = (folder / "saved.ipynb").read_text()
@@ -168,18 +173,14 @@ def test_a_notebook_saved_while_streaming_holds_no_frame(lab, page, folder):
 
 
 def test_clearing_the_output_turns_the_camera_off(lab, page, folder):
-    open_notebook(page, lab, folder, "cleared", LIVE)
-    start(page)
-    wait_for_answers(page)
+    stream(page, lab, folder, "cleared")
     page.click("text=Edit >> nth=0")
     page.click("text=Clear Outputs of All Cells")
     page.wait_for_function(CAMERA_IS_OFF, timeout=OFF_WITHIN_MS)
 
 
 def test_restarting_the_kernel_turns_the_camera_off_and_says_what_to_do(lab, page, folder):
-    open_notebook(page, lab, folder, "restarted", LIVE)
-    start(page)
-    wait_for_answers(page)
+    stream(page, lab, folder, "restarted")
     page.click("text=Kernel >> nth=0")
     page.click("text=Restart Kernel… >> nth=0")
     page.click(".jp-Dialog button.jp-mod-accept")

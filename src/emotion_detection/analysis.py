@@ -72,9 +72,19 @@ def analyse_frame(
     Raises:
         DataError: the frame is of another type or shape.
     """
+    boxes, crops = find_faces(frame_bgr, detector)
+    return classify(boxes, crops, classifier)
+
+
+def find_faces(frame_bgr: np.ndarray, detector: faces.Detector) -> tuple[list[faces.FaceBox], list[np.ndarray]]:
+    """Return the boxes of the faces that are large enough to judge, the largest first, and their 48×48 crops."""
     boxes = [box for box in detector.detect(frame_bgr) if is_large_enough(box, detector.framing)]
-    crops = [faces.crop_face(frame_bgr, box, framing=detector.framing) for box in boxes]
-    probabilities = classifier.predict_proba(crops)
+    return boxes, [faces.crop_face(frame_bgr, box, framing=detector.framing) for box in boxes]
+
+
+def classify(boxes: list[faces.FaceBox], crops: list[np.ndarray], classifier: EmotionClassifier) -> list[FaceEmotion]:
+    """Return what a network sees in the crops of `find_faces`; it is not asked where there is none."""
+    probabilities = classifier.predict_proba(crops) if crops else ()
     return [FaceEmotion(box, values) for box, values in zip(boxes, probabilities, strict=True)]
 
 

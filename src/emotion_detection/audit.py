@@ -80,13 +80,13 @@ def scores_table(found: dict[str, tuple[runs.Run, str]]) -> pd.DataFrame:
     lines = []
     for name, (run, part) in found.items():
         values = evaluation.scores(run, split=part)
-        low, high = values["accuracy_ci"]
+        accuracy = evaluation.with_interval(values["accuracy"], values["accuracy_ci"], percent=True)
         lines.append(
             {
                 "What": name,
                 "Rows": part,
                 "Protocol": protocols.describe(run.info["recipe"]),
-                "Accuracy (95 % interval)": f"{percent(values['accuracy'])} ({100 * low:.1f}–{100 * high:.1f})",
+                "Accuracy (95 % interval)": accuracy,
                 "n": f"{values['n']:,}",
                 "De-duplicated": percent(values["accuracy_deduplicated"]),
             }

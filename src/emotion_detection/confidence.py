@@ -86,5 +86,33 @@ def told(card: dict, threshold: float) -> str:
     return f"On PrivateTest {share:.0%} of the faces reach it, and {right:.0%} of those answers are right."
 
 
+def threshold_of(card: dict) -> float:
+    """Return the minimum confidence that a model card chose; 0 where it says nothing."""
+    return card.get("confidence", {}).get("threshold", 0.0)
+
+
+def card_coverage(card: dict) -> pd.DataFrame:
+    """Return what a model card says about minimum confidences.
+
+    Returns:
+        Columns threshold, split, coverage, accuracy (0–1; NaN where no face reaches the threshold).
+    """
+    known = card["confidence"]
+    tables = [
+        pd.DataFrame({"threshold": known["thresholds"], "split": split, **known[split]}).astype({"accuracy": float})
+        for split in ("PublicTest", "PrivateTest")
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def threshold_in_words(card: dict) -> str:
+    """Return in words which minimum confidence a model card chose, and what it is worth."""
+    known = card["confidence"]
+    return (
+        f"The slider begins at **{known['threshold']:.0%}**, the smallest minimum confidence at which answers on "
+        f"PublicTest are right {known['wanted_accuracy']:.0%} of the time. {told(card, known['threshold'])}"
+    )
+
+
 def _rounded(value: float) -> float | None:
     return None if np.isnan(value) else round(float(value), 4)

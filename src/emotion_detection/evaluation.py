@@ -551,15 +551,16 @@ def _table_row(run: Run, split: str | None) -> dict[str, str]:
         "Recipe": display_name(run),
         "Split": values["split"],
         "n": f"{values['n']:,}",
-        "Accuracy (95 % interval)": _with_interval(values["accuracy"], values["accuracy_ci"], percent=True),
-        "Macro-F1 (95 % interval)": _with_interval(values["macro_f1"], values["macro_f1_ci"], percent=False),
+        "Accuracy (95 % interval)": with_interval(values["accuracy"], values["accuracy_ci"], percent=True),
+        "Macro-F1 (95 % interval)": with_interval(values["macro_f1"], values["macro_f1_ci"], percent=False),
         "De-duplicated (n)": _with_n(values["accuracy_deduplicated"], values["n_deduplicated"]),
         "Near-twin-free (n)": _with_n(values["accuracy_near_twin_free"], values["n_near_twin_free"]),
         "FER+ strict majority (n)": _with_n(ferplus["accuracy"], ferplus["n"]),
     }
 
 
-def _with_interval(value: float, interval: list[float], *, percent: bool) -> str:
+def with_interval(value: float, interval: list[float], *, percent: bool) -> str:
+    """Return a score (0–1) with its interval as text, in percent or with three decimals."""
     low, high = interval
     if percent:
         return f"{100 * value:.1f} % ({100 * low:.1f}–{100 * high:.1f})"

@@ -29,10 +29,8 @@ def timeline(table: pd.DataFrame, figure: matplotlib.figure.Figure) -> dict:
         face → {"time_s", emotion: values}, as plotted.
     """
     table = table[table["network"] == table["network"].iloc[0]]
-    seen = table["face"].value_counts(sort=True)
-    lasting = table.groupby("face")["time_s"].agg(lambda times: times.max() - times.min()) >= SHORTEST_S
-    lasting = [face for face in seen.index if lasting[face]] or list(seen.index)
-    shown = sorted(lasting[:MOST_FACES])
+    lasting = _lasting_faces(table)
+    shown = shown_faces(table)
     panels = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
     values = {}
     for face, axes in zip(shown, panels, strict=True):
@@ -56,6 +54,19 @@ def timeline(table: pd.DataFrame, figure: matplotlib.figure.Figure) -> dict:
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles[::-1], labels[::-1], loc="outside right center")
     return values
+
+
+def shown_faces(table: pd.DataFrame) -> list[int]:
+    """Return the faces that `timeline` gives a panel each: those seen most often, in order of their numbers."""
+    return sorted(_lasting_faces(table)[:MOST_FACES])
+
+
+def _lasting_faces(table: pd.DataFrame) -> list[int]:
+    """Return the faces seen for a moment, those seen most often first; all where none was."""
+    often = list(table["face"].value_counts(sort=True).index)
+    times = table.groupby("face")["time_s"]
+    spans = times.max() - times.min()
+    return [face for face in often if spans[face] >= SHORTEST_S] or often
 
 
 def _with_gaps(rows: pd.DataFrame) -> pd.DataFrame:

@@ -200,33 +200,21 @@ HONEST_WHOLE = Recipe(
 )
 """The same settings on the official split: what the published figure would have been."""
 
-_SWITCHES = {
-    "momentum": {"batch_norm_momentum": 0.9},
-    "batch": {"frozen_batch_norm": "batch_statistics"},
-    "kept": {"frozen_batch_norm": "batch_statistics_averages_kept"},
-}
-GAP_TOP_BATCH = dataclasses.replace(
-    PUBLISHED_TOP, name="gap_top_batch", display_name="TL top, batch statistics", **_SWITCHES["batch"]
+_MOMENTUM = {"batch_norm_momentum": 0.9}
+_BATCH = {"frozen_batch_norm": "batch_statistics"}
+_KEPT = {"frozen_batch_norm": "batch_statistics_averages_kept"}
+GAP = tuple(
+    dataclasses.replace(replay, name=name, display_name=words, **changes)
+    for name, words, replay, changes in (
+        ("gap_top_batch", "TL top, batch statistics", PUBLISHED_TOP, _BATCH),
+        ("gap_top_kept", "TL top, batch statistics, averages kept", PUBLISHED_TOP, _KEPT),
+        ("gap_100_momentum", "TL 100, momentum 0.9", PUBLISHED_100, _MOMENTUM),
+        ("gap_100_batch", "TL 100, batch statistics", PUBLISHED_100, _BATCH),
+        ("gap_100_both", "TL 100, momentum 0.9 and batch statistics", PUBLISHED_100, _MOMENTUM | _BATCH),
+        ("gap_100_kept", "TL 100, batch statistics, averages kept", PUBLISHED_100, _KEPT),
+    )
 )
-GAP_TOP_KEPT = dataclasses.replace(
-    PUBLISHED_TOP, name="gap_top_kept", display_name="TL top, batch statistics, averages kept", **_SWITCHES["kept"]
-)
-GAP_100_MOMENTUM = dataclasses.replace(
-    PUBLISHED_100, name="gap_100_momentum", display_name="TL 100, momentum 0.9", **_SWITCHES["momentum"]
-)
-GAP_100_BATCH = dataclasses.replace(
-    PUBLISHED_100, name="gap_100_batch", display_name="TL 100, batch statistics", **_SWITCHES["batch"]
-)
-GAP_100_BOTH = dataclasses.replace(
-    PUBLISHED_100,
-    name="gap_100_both",
-    display_name="TL 100, momentum 0.9 and batch statistics",
-    **_SWITCHES["momentum"],
-    **_SWITCHES["batch"],
-)
-GAP_100_KEPT = dataclasses.replace(
-    PUBLISHED_100, name="gap_100_kept", display_name="TL 100, batch statistics, averages kept", **_SWITCHES["kept"]
-)
+"""The replays of TL top and TL 100 with batch norm switched."""
 
 AUGMENTED_BEFORE_SPLIT = dataclasses.replace(
     TL_100,
@@ -270,12 +258,7 @@ AUDIT = (
     HONEST_TOP,
     HONEST_100,
     HONEST_WHOLE,
-    GAP_TOP_BATCH,
-    GAP_TOP_KEPT,
-    GAP_100_MOMENTUM,
-    GAP_100_BATCH,
-    GAP_100_BOTH,
-    GAP_100_KEPT,
+    *GAP,
     AUGMENTED_BEFORE_SPLIT,
     TL_100_48,
     TL_100_48_UNIT,

@@ -91,7 +91,7 @@ class LiveView(ipywidgets.VBox):
         self._given_classifier, self._detector, self._on_result = classifier, detector, on_result
         self._card = _card_of(classifier)
         if minimum_confidence is None:
-            minimum_confidence = self._card.get("confidence", {}).get("threshold", 0.0)
+            minimum_confidence = confidence.threshold_of(self._card)
         tracking.FaceTracker(smoothing_s=smoothing_s, minimum_confidence=minimum_confidence)  # checks both
         self._own_source = source
         self._source: sources.FrameSource | None = None
@@ -207,7 +207,7 @@ class LiveView(ipywidgets.VBox):
         if table.empty:
             self._notice("There is no timeline yet: no face was seen.")
             return
-        figure = figures.new_figure(1.2 + 1.9 * min(5, table["face"].nunique()))
+        figure = figures.new_figure(1.2 + 1.9 * len(plots_timeline.shown_faces(table)))
         plots_timeline.timeline(table, figure)
         self._picture.value = figures.png_bytes(figure, dpi=figures.NOTEBOOK_DPI)
         self._picture.layout.display = ""
@@ -272,15 +272,16 @@ class LiveView(ipywidgets.VBox):
         self._unanswered, self._heard_s = set(), time.monotonic()
         self._timeline.clear()
         this = weakref.ref(self)
+        earlier = [worker for worker in self._workers if worker.is_alive()]
         self._worker = Worker(
             self._source,
             load=_engine_loader(self._given_classifier, self._detector, self._settings()),
             deliver=lambda event: _deliver(this, event),
             wanted=lambda: _is_wanted(this),
             heard_s=lambda: _last_heard_s(this),
-            after=[worker for worker in self._workers if worker.is_alive()],
+            after=earlier,
         )
-        self._workers[:] = [*(worker for worker in self._workers if worker.is_alive()), self._worker]
+        self._workers[:] = [*earlier, self._worker]
         self._worker.start()
 
     def _new_source(self, key: str) -> sources.FrameSource:

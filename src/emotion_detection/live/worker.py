@@ -6,10 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from emotion_detection import analysis, faces
-from emotion_detection.analysis import FaceEmotion
 from emotion_detection.classifier import EmotionClassifier
 from emotion_detection.errors import ProjectError
 from emotion_detection.live.sources import BadFrameError, Frame, FrameSource
@@ -34,7 +31,7 @@ class LiveResult:
         size: width and height of the frame in pixels.
         faces: the faces, the largest first, as the first network sees them.
         by_network: name of a network → the same faces as that network sees them.
-        timings_ms: "detect" and "classify", milliseconds of this frame.
+        timings_ms: "detect" (crops included) and "classify", milliseconds of this frame.
     """
 
     sequence: int
@@ -77,15 +74,12 @@ class Engine:
     def answer(self, frame: Frame) -> LiveResult:
         """Return what is in a frame."""
         began = time.perf_counter()
-        framing = self.detector.framing
-        boxes = [box for box in self.detector.detect(frame.bgr) if analysis.is_large_enough(box, framing)]
+        boxes, crops = analysis.find_faces(frame.bgr, self.detector)
         detected = time.perf_counter()
-        crops = [faces.crop_face(frame.bgr, box, framing=framing) for box in boxes]
-        found = {}
-        for name, classifier in self.classifiers.items():
-            probabilities = classifier.predict_proba(crops) if crops else np.empty((0, 7), np.float32)
-            seen = [FaceEmotion(box, values) for box, values in zip(boxes, probabilities, strict=True)]
-            found[name] = self._trackers[name].update(seen, time_s=frame.time_s)
+        found = {
+            name: self._trackers[name].update(analysis.classify(boxes, crops, classifier), time_s=frame.time_s)
+            for name, classifier in self.classifiers.items()
+        }
         timings = {"detect": 1e3 * (detected - began), "classify": 1e3 * (time.perf_counter() - detected)}
         size = frame.bgr.shape[1::-1]
         return LiveResult(frame.sequence, frame.time_s, size, next(iter(found.values())), found, timings)
