@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 flag    = $(if $(filter 1 true yes,$(1)),$(2))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup figures notebooks test test-browser bench lab lint clean
+.PHONY: help setup figures notebooks demo test test-browser bench lab lint clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ figures: $(READY)  ## the main job: run all notebooks in order and redraw figure
 notebooks: $(READY)  ## run all notebooks and save them executed; rewrite the tables of README and model card
 	@$(BIN)/python -m emotion_detection.notebooks --save
 	@$(BIN)/python -m emotion_detection report
+
+demo: $(READY)  ## run the live webcam notebook in JupyterLab and open it in the browser
+	@$(BIN)/python -m emotion_detection live --lab
 
 test: $(READY)  ## run the tests (those that need FER2013 run when it is found)
 	@$(BIN)/python -m pytest -m "not browser and not slow"

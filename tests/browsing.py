@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -11,7 +13,11 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
+import playwright.sync_api
 import pytest
+
+from emotion_detection.live import clip
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_chromium = pytest.mark.skipif(
@@ -29,10 +35,13 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def jupyter(folder: Path, *, application: str = "lab", **variables: str) -> Iterator[str]:
-    """Run JupyterLab ("lab") or Notebook 7 ("notebook") on a folder, with settings of its own; yield its address."""
+def jupyter(folder: Path, *options: str, application: str = "lab", **variables: str) -> Iterator[str]:
+    """Run JupyterLab ("lab") or Notebook 7 ("notebook") on a folder, with settings of its own; yield its address.
+
+    Further options are passed on to the server.
+    """
     port = free_port()
-    arguments = ["--no-browser", "--allow-root", "--IdentityProvider.token=", f"--ServerApp.port={port}"]
+    arguments = ["--no-browser", "--allow-root", "--IdentityProvider.token=", f"--ServerApp.port={port}", *options]
     environment = os.environ | {
         "JUPYTER_CONFIG_DIR": str(folder / "config"),
         "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
@@ -49,6 +58,53 @@ def jupyter(folder: Path, *, application: str = "lab", **variables: str) -> Iter
         finally:
             server.terminate()
             server.wait(20)
+
+
+def run_cell(page, index: int) -> None:
+    """Run a cell and wait until it is done; Lab loses the request if the kernel was not quite ready: it is repeated."""
+    for _ in range(4):
+        page.locator(".jp-Notebook .jp-CodeCell .jp-InputArea-editor").nth(index).click()
+        page.keyboard.press("Shift+Enter")
+        with contextlib.suppress(AssertionError):
+            prompt = page.locator(".jp-Notebook .jp-CodeCell .jp-InputPrompt").nth(index)
+            return playwright.sync_api.expect(prompt).to_have_text(re.compile(r"\[\d+\]"), timeout=20_000)
+    pytest.fail("The cell was run four times and never finished")
+
+
+def write_camera_file(path: Path, *, frames_per_s: int = 15) -> Path:
+    """Write what the fake camera sees: the portrait, still, so that it is known where the face is; raw frames (y4m)."""
+    planes = cv2.cvtColor(clip.frame_at(0.0), cv2.COLOR_BGR2YUV_I420).tobytes()
+    header = f"YUV4MPEG2 W{clip.WIDTH_PX} H{clip.HEIGHT_PX} F{frames_per_s}:1 Ip A1:1 C420jpeg\n".encode()
+    path.write_bytes(header + frames_per_s * (b"FRAME\n" + planes))
+    return path
+
+
+def camera_flags(camera: Path) -> list[str]:
+    """Return the flags that give Chromium a camera that shows a file, and the permission to use it."""
+    fake = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+    return [*fake, f"--use-file-for-fake-video-capture={camera}"]
+
+
+@contextlib.contextmanager
+def served(folder, *options: str):
+    """Run `python -m emotion_detection live`; yield the address that it prints; Ctrl-C must end it and its server."""
+    command = [sys.executable, "-m", "emotion_detection", "live", "--no-browser", *options]
+    environment = os.environ | {"EMOTION_OUTPUT_DIR": str(folder), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment) as run:
+        said = []
+        for line in run.stdout:
+            said.append(line)
+            if line.startswith("Open "):
+                break
+        assert said and said[-1].startswith("Open "), "".join(said)
+        address = said[-1].split()[1]
+        try:
+            yield address
+        finally:
+            run.send_signal(signal.SIGINT)
+            assert run.wait(30) == 0
+    with pytest.raises(OSError):
+        urllib.request.urlopen(address, timeout=2)
 
 
 def wait_for(address: str, log: Path, *, timeout_s: float = 60) -> None:

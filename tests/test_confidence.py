@@ -30,7 +30,7 @@ def test_coverage_and_accuracy_agree_with_an_example_worked_by_hand():
 def test_the_smallest_threshold_that_is_enough_is_chosen():
     assert confidence.choose_threshold(EXAMPLE, temperature=1.0, wanted=0.6) == pytest.approx(0.31)
     assert confidence.choose_threshold(EXAMPLE, temperature=1.0, wanted=0.5) == 0
-    with pytest.raises(DataError, match="at best 0%"):
+    with pytest.raises(DataError, match="at best 0 %"):
         confidence.choose_threshold(predictions([0.9], [False]), temperature=1.0)
 
 
@@ -44,7 +44,7 @@ def test_the_card_tells_what_the_record_says():
     run = runs.load_run(card["run"])
     assert card["confidence"] == confidence.of_run(run)
     answered = run.predictions["PrivateTest"].probabilities(card["temperature"]).max(axis=1) >= 0.5
-    assert confidence.told(card, 0.5).startswith(f"On PrivateTest {answered.mean():.0%} of the faces")
+    assert confidence.told(card, 0.5).startswith(f"On PrivateTest {100 * answered.mean():.0f} % of the faces")
     assert 0.3 < card["confidence"]["threshold"] < 0.7
 
 

@@ -1,10 +1,9 @@
 """The live cell in the real thing: JupyterLab and Notebook 7 on loopback, Chromium with a fake camera."""
 
-import contextlib
 import json
 import re
+import time
 
-import cv2
 import nbformat
 import playwright.sync_api
 import pytest
@@ -31,6 +30,7 @@ if (devices?.getUserMedia) {
 CAMERA_IS_ON = "() => window.tracks.some((track) => track.readyState === 'live')"
 CAMERA_IS_OFF = "() => window.tracks.length > 0 && window.tracks.every((track) => track.readyState === 'ended')"
 OFF_WITHIN_MS = 10_000
+BUSY = "import time\ntime.sleep(12)"
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +54,7 @@ def notebook7(folder):
 
 @pytest.fixture(scope="module")
 def camera_file(tmp_path_factory):
-    """What the fake camera sees: the portrait, still, so that it is known where the face is; raw frames (y4m)."""
-    path = tmp_path_factory.mktemp("camera") / "camera.y4m"
-    planes = cv2.cvtColor(clip.frame_at(0.0), cv2.COLOR_BGR2YUV_I420).tobytes()
-    header = f"YUV4MPEG2 W{clip.WIDTH_PX} H{clip.HEIGHT_PX} F15:1 Ip A1:1 C420jpeg\n".encode()
-    path.write_bytes(header + 15 * (b"FRAME\n" + planes))
-    return path
+    return browsing.write_camera_file(tmp_path_factory.mktemp("camera") / "camera.y4m")
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +69,7 @@ def chromium(driver, *flags: str):
 
 @pytest.fixture(scope="module")
 def with_camera(driver, camera_file):
-    camera = f"--use-file-for-fake-video-capture={camera_file}"
-    browser = chromium(driver, "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream", camera)
+    browser = chromium(driver, *browsing.camera_flags(camera_file))
     yield browser
     browser.close()
 
@@ -98,18 +92,7 @@ def open_notebook(page, address: str, folder, name: str, *cells: str) -> None:
     page.goto(f"{address}/{name}.ipynb?reset")
     page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
     page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=60_000)
-    run_cell(page, 0)
-
-
-def run_cell(page, index: int) -> None:
-    """Run a cell and wait until it is done; Lab loses the request if the kernel was not quite ready: it is repeated."""
-    for _ in range(4):
-        page.locator(".jp-Notebook .jp-CodeCell .jp-InputArea-editor").nth(index).click()
-        page.keyboard.press("Shift+Enter")
-        with contextlib.suppress(AssertionError):
-            prompt = page.locator(".jp-Notebook .jp-CodeCell .jp-InputPrompt").nth(index)
-            return playwright.sync_api.expect(prompt).to_have_text(re.compile(r"\[\d+\]"), timeout=20_000)
-    pytest.fail("The cell was run four times and never finished")
+    browsing.run_cell(page, 0)
 
 
 def start(page) -> None:
@@ -131,6 +114,28 @@ def stream(page, address: str, folder, name: str) -> None:
     wait_for_answers(page)
 
 
+def wait_for_notice(page, words: str, *, timeout_s: float = 30) -> None:
+    page.wait_for_selector(f".emotion-live .notice:has-text('{words}')", timeout=1000 * timeout_s)
+
+
+def take_the_clip(page) -> None:
+    page.click(".emotion-live .notice button:has-text('the sample clip')")
+    wait_for_answers(page)
+    assert "the sample clip" in answer_of(page)["status"]
+
+
+def begin_cell(page, index: int) -> None:
+    """Ask for a cell to be run, and do not wait for it."""
+    page.locator(".jp-Notebook .jp-CodeCell .jp-InputArea-editor").nth(index).click()
+    page.keyboard.press("Shift+Enter")
+
+
+def printed(page, index: int) -> str:
+    """What a cell has printed, as soon as it has."""
+    output = page.locator(".jp-CodeCell").nth(index).locator(".jp-OutputArea-output pre").last
+    return output.inner_text(timeout=30_000)
+
+
 def answer_of(page) -> dict:
     """What the first view shows: status line and the label of the first face."""
     return {
@@ -150,9 +155,8 @@ def test_answers_flow_the_box_is_on_the_face_and_stop_turns_the_camera_off(lab, 
     assert re.match(r"Happy \d+ %", shown["label"])
     assert "this browser's camera" in shown["status"] and "delay" in shown["status"]
     browsing.screenshot(page, "live_lab", height=1200)
-    run_cell(page, 1)
-    output = page.locator(".jp-CodeCell").nth(1).locator(".jp-OutputArea-output pre")
-    x, y, width, height, frame_width, _ = json.loads(output.inner_text(timeout=20_000))
+    browsing.run_cell(page, 1)
+    x, y, width, height, frame_width, _ = json.loads(printed(page, 1))
     scale = clip.WIDTH_PX / frame_width
     box = faces.FaceBox(scale * x, scale * y, scale * width, scale * height)
     assert tracking.overlap(box, clip.face_at(0.0)) > 0.5
@@ -188,14 +192,183 @@ def test_restarting_the_kernel_turns_the_camera_off_and_says_what_to_do(lab, pag
     assert "run this cell again" in page.locator(".emotion-live .notice").first.inner_text()
 
 
+def test_running_the_cell_again_turns_the_first_camera_off(lab, page, folder):
+    stream(page, lab, folder, "again")
+    browsing.run_cell(page, 0)
+    page.wait_for_function(CAMERA_IS_OFF, timeout=OFF_WITHIN_MS)
+
+
+def test_closing_the_view_from_code_turns_the_camera_off(lab, page, folder):
+    open_notebook(page, lab, folder, "closed_view", LIVE, "view.close()")
+    start(page)
+    wait_for_answers(page)
+    browsing.run_cell(page, 1)
+    page.wait_for_function(CAMERA_IS_OFF, timeout=OFF_WITHIN_MS)
+
+
+def test_a_dead_kernel_turns_the_camera_off(lab, page, folder):
+    open_notebook(page, lab, folder, "died", LIVE, "import os\nos._exit(1)")
+    start(page)
+    wait_for_answers(page)
+    begin_cell(page, 1)
+    page.wait_for_function(CAMERA_IS_OFF, timeout=OFF_WITHIN_MS + 2000)
+
+
+def test_a_closed_tab_releases_a_source_of_the_kernel(lab, with_camera, folder):
+    watch = f"""import threading, time
+def look():
+    began = time.monotonic()
+    while view.is_running and time.monotonic() - began < 60:
+        time.sleep(0.1)
+    open({str(folder / "released.txt")!r}, "w").write(str(time.monotonic() - began))
+threading.Thread(target=look).start()"""
+    with with_camera.new_context(viewport=browsing.VIEWPORT) as context:
+        page = context.new_page()
+        clip_view = "from emotion_detection import live\nview = live.LiveView(live.FileReplay())\nview"
+        open_notebook(page, lab, folder, "closed_tab", clip_view, watch)
+        start(page)
+        wait_for_answers(page)
+        browsing.run_cell(page, 1)
+        page.close()
+        closed = time.monotonic()
+    while not (folder / "released.txt").exists() and time.monotonic() < closed + 30:
+        time.sleep(0.1)
+    assert time.monotonic() - closed < OFF_WITHIN_MS / 1000
+    assert float((folder / "released.txt").read_text()) < 20
+
+
+# Bad days
+
+
 def test_a_refusal_ends_in_a_message_with_the_other_sources_as_buttons(lab, driver, folder):
     browser = chromium(driver, "--use-fake-device-for-media-stream", "--deny-permission-prompts")
     page = browser.new_page(viewport=browsing.VIEWPORT)
     open_notebook(page, lab, folder, "refused", LIVE)
     start(page)
-    page.wait_for_selector(".emotion-live .notice:has-text('refused')", timeout=30_000)
+    wait_for_notice(page, "refused")
     browsing.screenshot(page, "live_refused", height=1000)
-    page.click(".emotion-live .notice button:has-text('the sample clip')")
-    wait_for_answers(page)
-    assert "the sample clip" in answer_of(page)["status"]
+    take_the_clip(page)
     browser.close()
+
+
+def test_an_insecure_origin_is_told_and_the_clip_works(driver, folder):
+    with browsing.jupyter(folder, "--ServerApp.allow_remote_access=True") as address:
+        browser = chromium(driver, "--host-resolver-rules=MAP remote.test 127.0.0.1")
+        page = browser.new_page(viewport=browsing.VIEWPORT)
+        open_notebook(page, address.replace("127.0.0.1", "remote.test") + "/lab/tree", folder, "insecure", LIVE)
+        start(page)
+        wait_for_notice(page, "https")
+        take_the_clip(page)
+        browser.close()
+
+
+def test_a_browser_without_a_camera_says_so(lab, driver, folder):
+    browser = chromium(driver, "--use-fake-ui-for-media-stream")
+    page = browser.new_page(viewport=browsing.VIEWPORT)
+    open_notebook(page, lab, folder, "none", LIVE)
+    start(page)
+    wait_for_notice(page, "finds no camera")
+    browser.close()
+
+
+def test_a_camera_that_another_program_uses_is_told(lab, page, folder):
+    page.add_init_script(
+        "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('in use', 'NotReadableError'); };"
+    )
+    open_notebook(page, lab, folder, "in_use", LIVE)
+    start(page)
+    wait_for_notice(page, "another program uses it")
+    take_the_clip(page)
+
+
+def test_a_camera_that_is_pulled_out_is_told(lab, page, folder):
+    stream(page, lab, folder, "pulled")
+    page.evaluate("() => { for (const track of window.tracks) track.dispatchEvent(new Event('ended')); }")
+    wait_for_notice(page, "camera")
+    page.wait_for_function(CAMERA_IS_OFF, timeout=OFF_WITHIN_MS)
+
+
+def test_in_lab_the_stream_goes_on_while_a_cell_is_busy(lab, page, folder):
+    open_notebook(page, lab, folder, "busy", LIVE, BUSY)
+    start(page)
+    wait_for_answers(page)
+    begin_cell(page, 1)
+    page.wait_for_timeout(5000)
+    wait_for_answers(page)
+    assert page.evaluate(CAMERA_IS_ON)
+
+
+def test_notebook_7_streams_and_survives_a_busy_kernel(notebook7, page, folder):
+    open_notebook(page, notebook7, folder, "seven", LIVE, BUSY)
+    start(page)
+    wait_for_answers(page)
+    browsing.screenshot(page, "live_notebook7", height=1200)
+    begin_cell(page, 1)
+    page.wait_for_timeout(14_000)
+    if not page.evaluate(CAMERA_IS_ON):
+        assert "busy with a cell" in page.locator(".emotion-live .notice").first.inner_text()
+        start(page)
+    wait_for_answers(page)
+    start(page)
+    page.wait_for_function(CAMERA_IS_OFF, timeout=OFF_WITHIN_MS)
+
+
+def test_a_view_shown_twice_shows_one_camera_in_both(lab, page, folder):
+    open_notebook(page, lab, folder, "twice", LIVE, "view")
+    browsing.run_cell(page, 1)
+    start(page)
+    wait_for_answers(page)
+    page.wait_for_function("() => document.querySelectorAll('.emotion-live .label').length === 2", timeout=20_000)
+    assert page.evaluate("() => window.tracks.length") == 1
+
+
+def test_two_views_run_at_once(lab, page, folder):
+    open_notebook(page, lab, folder, "two", LIVE, "other = live.LiveView(live.FileReplay())\nother")
+    browsing.run_cell(page, 1)
+    buttons = page.locator("button:has-text('Start / Stop')")
+    buttons.nth(0).click()
+    buttons.nth(1).click()
+    page.wait_for_function(
+        """() => [...document.querySelectorAll(".emotion-live .status")]
+            .filter((status) => /(\\d+) answers a second/.exec(status.innerText)?.[1] > 0).length === 2""",
+        timeout=60_000,
+    )
+
+
+def test_a_tab_in_the_background_goes_on(lab, with_camera, folder):
+    count = "seen = []\nfrom emotion_detection import live\nview = live.LiveView(on_result=seen.append)\nview"
+    later = "import time\nbefore = len(seen)\ntime.sleep(3)\nprint(len(seen) - before)"
+    with with_camera.new_context(viewport=browsing.VIEWPORT) as context:
+        page = context.new_page()
+        open_notebook(page, lab, folder, "background", count, later)
+        start(page)
+        wait_for_answers(page)
+        begin_cell(page, 1)
+        other = context.new_page()
+        other.goto("about:blank")
+        other.bring_to_front()
+        page.wait_for_timeout(10_000)  # longer than the patience of either half
+        page.bring_to_front()
+        assert int(printed(page, 1)) > 3
+        wait_for_answers(page)
+
+
+# Served without typing
+
+
+def test_the_demo_opens_the_live_notebook_already_run(page, tmp_path):
+    with browsing.served(tmp_path, "--lab") as address:
+        page.goto(address)
+        start(page)
+        wait_for_answers(page)
+        browsing.screenshot(page, "live_demo", height=1600)
+
+
+def test_the_cell_is_served_as_a_page(page, tmp_path):
+    pytest.importorskip("voila", reason="Voilà not installed: `make setup` installs it")
+    with browsing.served(tmp_path) as address:
+        page.goto(address)
+        start(page)
+        wait_for_answers(page)
+        assert re.match(r"Happy \d+ %", answer_of(page)["label"])
+        browsing.screenshot(page, "live_page", height=1200)

@@ -16,7 +16,8 @@ needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make not f
 
 def requirements() -> list[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    return project["project"]["dependencies"] + project["dependency-groups"]["dev"]
+    extras = [each for extra in project["project"]["optional-dependencies"].values() for each in extra]
+    return project["project"]["dependencies"] + extras + project["dependency-groups"]["dev"]
 
 
 def test_environment_yml_lists_the_same_packages_as_pyproject():

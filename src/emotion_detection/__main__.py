@@ -186,6 +186,18 @@ def analyse(
         raise typer.Exit(1)
 
 
+@app.command()
+def live(
+    lab: Annotated[bool, typer.Option("--lab", help="Open notebook 11 in JupyterLab, run already.")] = False,
+    browser: Annotated[bool, typer.Option(help="Open the browser; else only the address is printed.")] = True,
+):
+    """Serve the live webcam cell to your browser, as a page of its own or in JupyterLab; Ctrl-C stops it."""
+    from emotion_detection.live import serving
+
+    serve = serving.in_lab if lab else serving.as_page
+    serve(opens_browser=browser, say=typer.echo)
+
+
 def main() -> None:
     """Run the command line: 0 done, 1 a clear error, 2 usage."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # no start-up messages of TensorFlow

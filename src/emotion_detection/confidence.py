@@ -47,8 +47,8 @@ def choose_threshold(predictions: Predictions, *, temperature: float, wanted: fl
     enough = table[table["accuracy"] >= wanted]
     if enough.empty:
         raise DataError(
-            f"No minimum confidence makes {wanted:.0%} of the answers right; at best {table['accuracy'].max():.0%} "
-            "are. Ask for less."
+            f"No minimum confidence makes {100 * wanted:.0f} % of the answers right; at best "
+            f"{100 * table['accuracy'].max():.0f} % are. Ask for less."
         )
     return float(enough["threshold"].iloc[0])
 
@@ -83,7 +83,9 @@ def told(card: dict, threshold: float) -> str:
     table = known["PrivateTest"]
     filled = pd.Series(table["accuracy"], dtype=float).ffill()
     share, right = (np.interp(threshold, known["thresholds"], values) for values in (table["coverage"], filled))
-    return f"On PrivateTest {share:.0%} of the faces reach it, and {right:.0%} of those answers are right."
+    return (
+        f"On PrivateTest {100 * share:.0f} % of the faces reach it, and {100 * right:.0f} % of those answers are right."
+    )
 
 
 def threshold_of(card: dict) -> float:
@@ -109,8 +111,8 @@ def threshold_in_words(card: dict) -> str:
     """Return in words which minimum confidence a model card chose, and what it is worth."""
     known = card["confidence"]
     return (
-        f"The slider begins at **{known['threshold']:.0%}**, the smallest minimum confidence at which answers on "
-        f"PublicTest are right {known['wanted_accuracy']:.0%} of the time. {told(card, known['threshold'])}"
+        f"The slider begins at **{100 * known['threshold']:.0f} %**, the smallest minimum confidence at which answers "
+        f"on PublicTest are right {100 * known['wanted_accuracy']:.0f} % of the time. {told(card, known['threshold'])}"
     )
 
 

@@ -149,7 +149,7 @@ class DisagreementBrowser(ipywidgets.VBox):
             f"<figure style='margin:0;width:{SHOWN_PX}px;font-size:11px;line-height:1.25'>"
             f"<img alt='{text}' title='{text}' width={SHOWN_PX} src='{_data_url(self._dataset.pixels[line.position])}'>"
             f"<figcaption>{DISPLAY_NAMES[line.fer2013]} → <b style='color:{color}'>{name}</b><br>"
-            f"{line.agreement:.0%} of votes</figcaption></figure>"
+            f"{100 * line.agreement:.0f} % of votes</figcaption></figure>"
         )
 
 

@@ -98,7 +98,7 @@ def coverage(table: pd.DataFrame, axes, *, chosen: float, title: str) -> dict:
             values[f"{column}, {split}"] = rows[column].tolist()
     axes.axvline(chosen, color="#555555", linewidth=1.0)
     axes.annotate(
-        f"chosen on PublicTest: {chosen:.0%}", (chosen, 0.05), (5, 0), textcoords="offset points", fontsize=8.5
+        f"chosen on PublicTest: {100 * chosen:.0f} %", (chosen, 0.05), (5, 0), textcoords="offset points", fontsize=8.5
     )
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="minimum confidence", ylabel="share of faces", title=title)
     for axis in (axes.xaxis, axes.yaxis):

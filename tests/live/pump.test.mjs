@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-const { Pump, refusal } = await import(process.env.WIDGET_MODULE);
+const { Pump, facesInWords, refusal } = await import(process.env.WIDGET_MODULE);
 
 test("two frames are under way at most, and an answer makes room for the next", () => {
   const pump = new Pump();
@@ -82,4 +82,11 @@ test("rates are over the last three seconds, the delay is the median", () => {
 test("every refusal says what to do", () => {
   const names = ["insecure", "NotAllowedError", "NotFoundError", "NotReadableError", "ended", "silent", "AbortError"];
   for (const name of names) assert.match(refusal(name), /Start|https/);
+});
+
+test("a minute without a face is told with what may help", () => {
+  assert.equal(facesInWords(1, 0), "1 face");
+  assert.equal(facesInWords(3, 90_000), "3 faces");
+  assert.equal(facesInWords(0, 1000), "no face");
+  assert.match(facesInWords(0, 60_500), /^no face for 60 s: look into the camera/);
 });

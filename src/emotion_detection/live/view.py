@@ -102,7 +102,8 @@ class LiveView(ipywidgets.VBox):
         self._address: str | None = None
         self._workers: list[Worker] = []
         self._make_controls(minimum_confidence, smoothing_s, mirror)
-        super().__init__([self.frame, *self._rows()])
+        first, *others = self._rows()
+        super().__init__([first, self.frame, *others])  # Start stays where it is when the picture appears
         self.frame.on_msg(self._received)
         self.frame.observe(self._running_changed, "running")
         weakref.finalize(self, _stop_all, self._workers)
@@ -139,7 +140,7 @@ class LiveView(ipywidgets.VBox):
         wide = {"style": {"description_width": "initial"}}
         self._button = ipywidgets.ToggleButton(False, description="Start / Stop", icon="play", button_style="primary")
         self._menu = ipywidgets.Dropdown(options=self._choices(), value=chosen, description="camera", **wide)
-        self._mirror = ipywidgets.Checkbox(mirror, description="mirror", indent=False)
+        self._mirror = ipywidgets.Checkbox(mirror, description="mirror", indent=False, layout={"width": "auto"})
         self._confidence = ipywidgets.FloatSlider(
             minimum_confidence, min=0, max=1, step=0.01, description="minimum confidence", readout_format=".0%", **wide
         )

@@ -8,6 +8,7 @@ const TICK_MS = 25;
 const SENT_LONG_SIDE_PX = 320;
 const SENT_QUALITY = 0.7;
 const STALE_MS = 1000; // boxes of an older answer are not drawn
+const HINT_MS = 5000; // without a face for so long, the status says what may help
 const FACE_COLORS = ["#0072B2", "#E69F00", "#CC79A7", "#009E73", "#D55E00", "#56B4E9", "#7B4FA3", "#8C6D31"];
 const CHOICES = [
   ["clip", "the sample clip"],
@@ -122,6 +123,13 @@ export function refusal(name) {
   return told[name] ?? `The camera does not open (${name}). Click Start to try again, or take another source.`;
 }
 
+/** What the status says of the faces of the newest answer; `missingMs`: for how long no answer held one. */
+export function facesInWords(count, missingMs) {
+  if (count) return `${count} ${count === 1 ? "face" : "faces"}`;
+  if (missingMs < HINT_MS) return "no face";
+  return `no face for ${Math.floor(missingMs / 1000)} s: look into the camera, come nearer, or turn on a light`;
+}
+
 /** A timer that a tab in the background does not slow down: it ticks in a worker of its own. */
 function steadyTimer(period, tick) {
   try {
@@ -144,7 +152,7 @@ function createSession(model) {
   const video = Object.assign(document.createElement("video"), { muted: true, playsInline: true });
   const canvas = document.createElement("canvas");
   const now = () => performance.now();
-  const state = { stream: null, picture: null, answer: null, opened: null, notice: "", choices: [] };
+  const state = { stream: null, picture: null, answer: null, opened: null, notice: "", choices: [], faceAt: 0 };
   let stopTimers = [];
 
   const session = { pump, views, state, video, model, send };
@@ -189,7 +197,7 @@ function createSession(model) {
 
   async function start() {
     const token = pump.start(now());
-    Object.assign(state, { notice: "", choices: [], answer: null, opened: null });
+    Object.assign(state, { notice: "", choices: [], answer: null, opened: null, faceAt: now() });
     let lastBeat = -Infinity;
     stopTimers = [steadyTimer(TICK_MS, () => {
       if (!pump.isCurrent(token)) return;
@@ -247,15 +255,20 @@ function createSession(model) {
     if (!picture || !pump.running) return;
     state.picture?.close();
     state.picture = picture;
-    state.answer = { ...message, at: now() };
+    take(message);
     pump.note("answers", now(), message.ms.detect + message.ms.classify);
     redraw();
+  }
+
+  function take(answer) {
+    state.answer = { ...answer, at: now() };
+    if (answer.faces.length) state.faceAt = now();
   }
 
   function receive(message, buffers) {
     pump.heard(now());
     if (message.type === "result") {
-      if (pump.answered(message.seq, now()) !== null) state.answer = { ...message, at: now() };
+      if (pump.answered(message.seq, now()) !== null) take(message);
     } else if (message.type === "frame") {
       showFrame(message, buffers[0]);
     } else if (message.type === "dropped") {
@@ -319,7 +332,7 @@ function createView(session, root) {
   const status = element("div", "status", root);
   status.setAttribute("role", "status");
   const cards = new Map();
-  let alive = true, drawnNotice = null, lastTime = -1;
+  let alive = true, drawnNotice = null, drawn = null;
 
   addressForm.onsubmit = (event) => {
     event.preventDefault();
@@ -341,8 +354,9 @@ function createView(session, root) {
     for (const each of [picture, overlay]) {
       if (each.width !== width || each.height !== height) Object.assign(each, { width, height });
     }
-    if (image !== video || video.currentTime !== lastTime) {
-      lastTime = image === video ? video.currentTime : -1;
+    const newest = image === video ? video.currentTime : image;
+    if (newest !== drawn) {
+      drawn = newest;
       picture.getContext("2d").drawImage(image, 0, 0, width, height);
       pump.shown(performance.now());
     }
@@ -445,7 +459,7 @@ function createView(session, root) {
 
   function drawStatus() {
     if (!pump.running) {
-      status.textContent = "Off. Start opens the camera chosen below; pictures stay in this browser and the kernel's memory.";
+      status.textContent = "Off. Start opens the chosen camera; pictures stay in this browser and the kernel's memory.";
       return;
     }
     if (!state.opened || !source()) {
@@ -454,13 +468,12 @@ function createView(session, root) {
       return;
     }
     const rates = pump.rates(performance.now());
-    const found = state.answer?.faces.length ?? 0;
     status.textContent = [
       `${state.opened.source}: ${rates.shown.toFixed(0)} pictures shown a second`,
       `${rates.answers.toFixed(0)} answers a second`,
       rates.delay === null ? "no answer yet" : `delay ${rates.delay.toFixed(0)} ms`,
       `${Math.round(100 * rates.dropped)} % dropped`,
-      found ? `${found} ${found === 1 ? "face" : "faces"}` : "no face",
+      facesInWords(state.answer?.faces.length ?? 0, performance.now() - state.faceAt),
       `${state.opened.detector}, ${state.opened.networks.join(" and ")}`,
     ].join(" · ");
   }

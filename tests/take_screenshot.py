@@ -1,0 +1,56 @@
+"""Take the picture of the running live cell that the README shows: JupyterLab, the sample clip, a public-domain face.
+
+    python tests/take_screenshot.py
+
+Writes `figures/live_cell.png`. Needs Chromium.
+"""
+
+import io
+import sys
+import tempfile
+from pathlib import Path
+
+import PIL.Image
+import playwright.sync_api
+
+import browsing
+from emotion_detection import files, paths
+
+NAME = "live_cell.png"
+WIDTH_PX, HEIGHT_PX = 1180, 1500
+NO_POPUPS = ".Toastify { display: none }"
+WARM_UP_MS = 8000
+COLORS = 256
+"""A palette is enough for a page and keeps the file small."""
+
+
+def main() -> None:
+    """Start JupyterLab on the live notebook, choose the clip, start it, and keep what the page shows."""
+    if browsing.CHROMIUM is None:
+        sys.exit("Chromium not found: apt install chromium")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        browsing.served(Path(folder), "--lab") as address,
+        playwright.sync_api.sync_playwright() as driver,
+    ):
+        browser = driver.chromium.launch(executable_path=browsing.CHROMIUM, args=browsing.FLAGS)
+        page = browser.new_page(viewport={"width": WIDTH_PX, "height": HEIGHT_PX})
+        page.goto(address)
+        page.locator(".widget-dropdown select").first.select_option(label="the sample clip", timeout=60_000)
+        page.keyboard.press("Control+b")  # the file list makes way
+        page.locator("button:has-text('Start / Stop')").first.click()
+        page.wait_for_selector(".emotion-live .label", timeout=60_000)
+        page.wait_for_timeout(WARM_UP_MS)
+        page.add_style_tag(content=NO_POPUPS)
+        box = page.locator(".jp-CodeCell:has(.emotion-live)").first.bounding_box()
+        picture = page.screenshot(clip=box)
+        browser.close()
+    packed = io.BytesIO()
+    PIL.Image.open(io.BytesIO(picture)).convert("RGB").quantize(COLORS).save(packed, "PNG", optimize=True)
+    with files.written_beside(paths.figures_dir() / NAME) as beside:
+        beside.write_bytes(packed.getvalue())
+    sys.stdout.write(f"{paths.displayed(paths.figures_dir() / NAME)}: {len(packed.getvalue()) // 1000} kB\n")
+
+
+if __name__ == "__main__":
+    main()
