@@ -1,13 +1,15 @@
 """From a picture to emotions: find the faces, classify each, put the answers into a table or onto the picture."""
 
+from __future__ import annotations
+
 import dataclasses
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import pandas as pd
 import tqdm
 from PIL import Image, ImageColor, ImageDraw, ImageFont, ImageOps
 
@@ -15,6 +17,9 @@ from emotion_detection import faces, files, paths, preprocessing
 from emotion_detection.classifier import EmotionClassifier
 from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
+
+if TYPE_CHECKING:  # imported where a table is made: the live cell starts without it
+    import pandas as pd
 
 PICTURE_FORMATS = ("JPEG", "PNG", "WEBP")
 MAXIMUM_PIXELS = 64_000_000
@@ -127,6 +132,8 @@ def analyse_pictures(
         rows += [_row(picture, index, face, detector.name) for index, face in enumerate(found)]
         if not found:
             without_face.append(picture.as_posix())
+    import pandas as pd
+
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     table.attrs["without_face"] = without_face
     return table

@@ -1,11 +1,17 @@
 """The machine-readable half of a shipped network's model card: `data/models/<name>.json`."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from emotion_detection import files, paths, runs
+from emotion_detection import files, paths
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
+
+if TYPE_CHECKING:  # the live cell reads a card in a moment, without pandas
+    from emotion_detection.runs import Run
 
 SHIPPED = "emotion_mobilenetv2"
 """Name of the shipped network; its files are `<name>.keras`, `.tflite`, `.json` and the model card `.md`."""
@@ -29,7 +35,7 @@ def read_card(network: str = SHIPPED) -> dict:
     return _read_card(path)
 
 
-def is_shipped(run: runs.Run) -> bool:
+def is_shipped(run: Run) -> bool:
     """Return whether the shipped network is this run's: the same name, trained at the same time."""
     if not card_path().is_file():
         return False

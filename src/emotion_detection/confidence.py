@@ -1,10 +1,17 @@
 """When to say "not sure": how many faces get an answer at a threshold, and how many of those answers are right."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
 
 from emotion_detection.errors import DataError
-from emotion_detection.runs import Predictions, Run
+
+if TYPE_CHECKING:  # imported where a table is made: the live cell starts without them
+    import pandas as pd
+
+    from emotion_detection.runs import Predictions, Run
 
 WANTED_ACCURACY = 0.75
 """Three answers in four are to be right."""
@@ -32,6 +39,8 @@ def coverage(predictions: Predictions, *, temperature: float, thresholds: np.nda
     answered = confidence[None] >= np.asarray(thresholds)[:, None]
     n = answered.sum(axis=1)
     accuracy = np.divide((answered & right).sum(axis=1), n, out=np.full(len(n), np.nan), where=n > 0)
+    import pandas as pd
+
     return pd.DataFrame({"threshold": thresholds, "coverage": n / len(predictions), "accuracy": accuracy})
 
 
@@ -81,8 +90,9 @@ def told(card: dict, threshold: float) -> str:
     if not known:
         return "How often this network is right at a confidence is not recorded in its model card."
     table = known["PrivateTest"]
-    filled = pd.Series(table["accuracy"], dtype=float).ffill()
-    share, right = (np.interp(threshold, known["thresholds"], values) for values in (table["coverage"], filled))
+    right = [value for value in table["accuracy"] if value is not None]  # none at thresholds that no face reaches
+    share = np.interp(threshold, known["thresholds"], table["coverage"])
+    right = np.interp(threshold, known["thresholds"][: len(right)], right)
     return (
         f"On PrivateTest {100 * share:.0f} % of the faces reach it, and {100 * right:.0f} % of those answers are right."
     )
@@ -99,6 +109,8 @@ def card_coverage(card: dict) -> pd.DataFrame:
     Returns:
         Columns threshold, split, coverage, accuracy (0–1; NaN where no face reaches the threshold).
     """
+    import pandas as pd
+
     known = card["confidence"]
     tables = [
         pd.DataFrame({"threshold": known["thresholds"], "split": split, **known[split]}).astype({"accuracy": float})

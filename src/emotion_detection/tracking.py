@@ -3,7 +3,6 @@
 import dataclasses
 
 import numpy as np
-from scipy import optimize
 
 from emotion_detection.analysis import FaceEmotion
 from emotion_detection.emotions import EMOTIONS
@@ -107,7 +106,7 @@ class FaceTracker:
         if not found or not self._tracks:
             return {}
         overlaps = np.array([[overlap(face.box, track.box) for track in self._tracks] for face in found])
-        pairs = zip(*optimize.linear_sum_assignment(overlaps, maximize=True), strict=True)
+        pairs = _best_pairs(overlaps)
         return {face: self._tracks[track] for face, track in pairs if overlaps[face, track] >= SMALLEST_OVERLAP}
 
     def _new(self, face: FaceEmotion, time_s: float) -> _Track:
@@ -121,6 +120,19 @@ class FaceTracker:
         share = 1.0 if self.smoothing_s == 0 else -np.expm1(-elapsed_s / self.smoothing_s)
         moved = track.probabilities + share * (face.probabilities - track.probabilities)
         track.box, track.probabilities, track.seen_s = face.box, moved.astype(np.float32), time_s
+
+
+def _best_pairs(overlaps: np.ndarray) -> list[tuple[int, int]]:
+    """Return pairs (row, column) with the greatest sum of overlaps, each row and column once.
+
+    SciPy, which solves it, takes longer to import than many sessions take to need it: one face needs no solving.
+    """
+    if 1 in overlaps.shape:
+        row, column = np.unravel_index(overlaps.argmax(), overlaps.shape)
+        return [(int(row), int(column))]
+    from scipy import optimize
+
+    return list(zip(*optimize.linear_sum_assignment(overlaps, maximize=True), strict=True))
 
 
 def overlap(first: FaceBox, second: FaceBox) -> float:

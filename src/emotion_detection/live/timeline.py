@@ -1,12 +1,16 @@
 """What was seen during a session, as numbers: a row per face and frame, no picture."""
 
+from __future__ import annotations
+
 import array
 import threading
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.live.worker import LiveResult
+
+if TYPE_CHECKING:  # imported where a table is made: the live cell starts without it
+    import pandas as pd
 
 COLUMNS = ("time_s", "face", "x", "y", "width", "height", *EMOTIONS, "label", "network")
 """Columns of the table: seconds since the first frame, identity, box as shares of the frame, probabilities, label."""
@@ -47,6 +51,8 @@ class Timeline:
 
     def table(self) -> pd.DataFrame:
         """Return all rows: a DataFrame with the columns `COLUMNS`; `face` int, boxes 0–1, probabilities 0–1."""
+        import pandas as pd
+
         with self._lock:
             numbers, codes, names = self._numbers[:], self._codes[:], list(self._names)
         columns = {name: numbers[index::_NUMBERS] for index, name in enumerate(COLUMNS[:_NUMBERS])}
