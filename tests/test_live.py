@@ -491,7 +491,9 @@ def test_a_beat_is_answered(opened):
 
 def test_the_live_cell_starts_without_tensorflow_pandas_and_scipy():
     code = "import sys; from emotion_detection.live import LiveView; LiveView()"
-    code += "; slow = {'tensorflow', 'keras', 'pandas', 'scipy', 'matplotlib'} & set(sys.modules); assert not slow, slow"
+    code += (
+        "; slow = {'tensorflow', 'keras', 'pandas', 'scipy', 'matplotlib'} & set(sys.modules); assert not slow, slow"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=paths.project_root())
 
 

@@ -31,6 +31,9 @@ YUNET_SMALLEST_PX = 64
 
 HAAR_FILE = "haarcascade_frontalface_default.xml"
 HAAR_LONG_SIDE_PX = 640
+LIVE_LONG_SIDE_PX = 320
+"""For frames of a camera, where faces are large and time is short; YuNet works at this size anyway."""
+
 HAAR_SMALLEST_PX = (24, 24)
 
 
@@ -158,13 +161,13 @@ class YuNetDetector:
 class HaarDetector:
     """The cascade for frontal faces that comes with OpenCV 4; works with no further file.
 
-    It looks at grey pictures and misses many dark or turned faces. On frames whose longer side exceeds 640 px it works
-    on a reduced copy. Not for use by several threads at once.
+    It looks at grey pictures and misses many dark or turned faces. Not for use by several threads at once.
 
     Args:
         score_threshold: smallest score, the weight of the cascade's last stage, of a face that is reported. At 2.0 it
             keeps 290 of 302 FER2013 faces that the cascade finds; what it took for faces in the rest of the sample
             portrait has 1.1 and less.
+        long_side_px: frames with a longer side are reduced to it first; faces below 24 px of it are not found.
 
     Raises:
         MissingFileError: this OpenCV has no Haar cascade (OpenCV 5 has none).
@@ -178,7 +181,7 @@ class HaarDetector:
     # (quartiles 0.965–1.103), offsets −0.003 and 0.000, overlap 0.85: the box is nearly FER2013's own square.
     framing = Framing(scale=1.021, offset_x=-0.003, offset_y=0.0)
 
-    def __init__(self, *, score_threshold: float = 2.0):
+    def __init__(self, *, score_threshold: float = 2.0, long_side_px: int = HAAR_LONG_SIDE_PX):
         path = Path(cv2.data.haarcascades if hasattr(cv2, "CascadeClassifier") else "") / HAAR_FILE
         if not path.is_file():
             raise MissingFileError(
@@ -186,7 +189,7 @@ class HaarDetector:
                 f"or run make setup to get the YuNet detector."
             )
         self._cascade = cv2.CascadeClassifier(str(path))
-        self._score_threshold = score_threshold
+        self._score_threshold, self._long_side_px = score_threshold, long_side_px
 
     def detect(self, frame_bgr: np.ndarray) -> list[FaceBox]:
         """Return the faces in a frame, the largest first.
@@ -199,7 +202,7 @@ class HaarDetector:
         """
         check_frame(frame_bgr)
         gray = cv2.cvtColor(frame_bgr, cv2.COLOR_BGR2GRAY)
-        ratio = min(1.0, HAAR_LONG_SIDE_PX / max(gray.shape))
+        ratio = min(1.0, self._long_side_px / max(gray.shape))
         small = cv2.resize(gray, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA) if ratio < 1 else gray
         rows, _, scores = self._cascade.detectMultiScale3(
             small, scaleFactor=1.1, minNeighbors=4, minSize=HAAR_SMALLEST_PX, outputRejectLevels=True
@@ -215,11 +218,12 @@ class HaarDetector:
 DETECTORS = ("auto", "yunet", "haar")
 
 
-def load_detector(name: str = "auto") -> YuNetDetector | HaarDetector:
+def load_detector(name: str = "auto", *, haar_long_side_px: int = HAAR_LONG_SIDE_PX) -> YuNetDetector | HaarDetector:
     """Return a face detector: YuNet where its file is found, else the Haar cascade; `.name` tells which.
 
     Args:
         name: "auto", "yunet" or "haar".
+        haar_long_side_px: the size at which the cascade works; see `HaarDetector`.
 
     Raises:
         UnknownNameError: the name is another.
@@ -228,7 +232,7 @@ def load_detector(name: str = "auto") -> YuNetDetector | HaarDetector:
     if name not in DETECTORS:
         raise UnknownNameError(f"There is no face detector {name!r}. Use one of {', '.join(DETECTORS)}.")
     use_yunet = name == "yunet" or (name == "auto" and find_yunet() is not None)
-    detector = YuNetDetector() if use_yunet else HaarDetector()
+    detector = YuNetDetector() if use_yunet else HaarDetector(long_side_px=haar_long_side_px)
     logger.info("Face detector: %s", detector.name)
     return detector
 

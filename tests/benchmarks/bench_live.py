@@ -84,7 +84,7 @@ def ways_to_answer() -> dict[str, object]:
         if name == "yunet" and faces.find_yunet() is None:
             print("YuNet's file is not here: its line is left out (`make setup` fetches it)")
             continue
-        engine = Engine({"shipped": classifier}, faces.load_detector(name))
+        engine = Engine({"shipped": classifier}, faces.load_detector(name, haar_long_side_px=faces.LIVE_LONG_SIDE_PX))
         ways[name] = lambda files, engine=engine: ours(engine, files)
     folder = paths.project_root() / "output" / "bench" / "fer"
     reason = peer_fer.install(folder)

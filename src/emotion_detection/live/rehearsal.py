@@ -23,7 +23,7 @@ def rehearse(*, seconds: float = clip.PERIOD_S, frames_per_s: float = 10.0, dete
     name = classifier.metadata["name"]
     engine = Engine(
         {name: classifier},
-        faces.load_detector(detector),
+        faces.load_detector(detector, haar_long_side_px=faces.LIVE_LONG_SIDE_PX),
         minimum_confidence=confidence.threshold_of(classifier.metadata),
     )
     timeline = Timeline()

@@ -370,7 +370,10 @@ def _engine_loader(classifier, detector, settings: dict) -> Callable[[], Engine]
         if networks is None:
             network = classifier if classifier is not None else EmotionClassifier.load()
             networks = {(getattr(network, "metadata", None) or {}).get("name", type(network).__name__): network}
-        return Engine(dict(networks), detector if detector is not None else faces.load_detector(), **settings)
+        if detector is not None:
+            return Engine(dict(networks), detector, **settings)
+        found = faces.load_detector(haar_long_side_px=faces.LIVE_LONG_SIDE_PX)
+        return Engine(dict(networks), found, **settings)
 
     return load
 
