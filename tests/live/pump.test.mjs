@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-const { Pump, facesInWords, refusal } = await import(process.env.WIDGET_MODULE);
+const { Pump, assignColors, facesInWords, refusal } = await import(process.env.WIDGET_MODULE);
 
 test("two frames are under way at most, and an answer makes room for the next", () => {
   const pump = new Pump();
@@ -89,4 +89,27 @@ test("a minute without a face is told with what may help", () => {
   assert.equal(facesInWords(3, 90_000), "3 faces");
   assert.equal(facesInWords(0, 1000), "no face");
   assert.match(facesInWords(0, 60_500), /^no face for 60 s: look into the camera/);
+});
+
+test("a frame that was lost on its way makes room after three seconds, and is counted", () => {
+  const pump = new Pump();
+  pump.start(0);
+  pump.next(0);
+  pump.next(0);
+  assert.equal(pump.next(2900), null);
+  assert.equal(pump.next(3100), 3);
+  assert.equal(pump.rates(3100).dropped, 1);
+});
+
+test("a face keeps its colour, and no two that are seen share one", () => {
+  const colors = assignColors(new Map(), [1, 2]);
+  assert.deepEqual([colors.get(1), colors.get(2)], [0, 1]);
+  assignColors(colors, [2]);
+  assignColors(colors, [2, 9]);
+  assert.deepEqual([colors.get(2), colors.get(9)], [1, 0]);
+  assignColors(colors, [9, 1, 2]);
+  assert.equal(new Set([1, 2, 9].map((id) => colors.get(id))).size, 3);
+  for (let id = 10; id < 500; id += 1) assignColors(colors, [2, id]);
+  assert.equal(colors.get(2), 1);
+  assert.ok(colors.size < 80);
 });

@@ -8,6 +8,7 @@ import importlib.util
 import json
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -92,9 +93,11 @@ def as_page(*, opens_browser: bool = True, say: Callable[[str], object]) -> None
     page = nbformat.v4.new_notebook(cells=[make[kind](text) for kind, text in PAGE_CELLS])
     page.metadata.kernelspec = {"name": notebooks.KERNEL, "display_name": "Emotion Detection", "language": "python"}
     nbformat.write(page, folder / "live.ipynb")
-    arguments = ["voila", str(folder / "live.ipynb"), "--no-browser", "--Voila.ip=127.0.0.1", "--Voila.port_retries=0"]
+    token = secrets.token_urlsafe(24)
+    _write_for_us_alone(folder / "voila.json", json.dumps({"Voila": {"token": token}}))
+    arguments = ["voila", "live.ipynb", "--no-browser", "--Voila.ip=127.0.0.1", "--Voila.port_retries=0"]
     with _server(arguments, port_option="--Voila.port", folder=folder) as address:
-        _open(address, opens_browser=opens_browser, say=say)
+        _open(f"{address}/?token={token}", opens_browser=opens_browser, say=say)
 
 
 def run_in_server(notebook: nbformat.NotebookNode, *, address: str, token: str, name: str) -> None:
@@ -165,6 +168,13 @@ def _run_cell(client, cell) -> None:
         raise ServerError(f"A cell of the live notebook failed with {told}. `make test` may say what is missing.")
 
 
+def _write_for_us_alone(path: Path, text: str) -> None:
+    """Write a file that other users of this machine cannot read; a token on the command line they could."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
 def _check_kernel() -> None:
     from jupyter_client import kernelspec
 
@@ -192,8 +202,12 @@ def _without_outputs(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 @contextlib.contextmanager
 def _server(arguments: list[str], *, port_option: str, folder: Path, **variables: str) -> Iterator[str]:
-    """Start `python -m …` on a free port of 127.0.0.1; yield its address once it listens; stop it at the end."""
+    """Start `python -m …` on a free port of 127.0.0.1; yield its address once it listens; stop it at the end.
+
+    What its notebooks write goes to the folder, not to `figures/`.
+    """
     port = _free_port()
+    variables = {"EMOTION_OUTPUT_DIR": str(folder)} | variables
     command = [sys.executable, "-m", *arguments, f"{port_option}={port}"]
     log = folder / "server.log"
     with (
@@ -203,14 +217,16 @@ def _server(arguments: list[str], *, port_option: str, folder: Path, **variables
             stdout=written,
             stderr=written,
             stdin=subprocess.DEVNULL,
+            cwd=folder,
             env=os.environ | variables,
             start_new_session=True,  # Ctrl-C is ours to hear; Jupyter would ask whether it is meant
         ) as process,
     ):
         try:
-            _wait_until_it_listens(port, process, log)
-            yield f"http://127.0.0.1:{port}"
-            process.wait()
+            with _ended_as_by_ctrl_c():
+                _wait_until_it_listens(port, process, log)
+                yield f"http://127.0.0.1:{port}"
+                process.wait()
         except KeyboardInterrupt:
             pass
         finally:
@@ -218,6 +234,22 @@ def _server(arguments: list[str], *, port_option: str, folder: Path, **variables
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(STOP_TIMEOUT_S)
             process.kill()
+
+
+@contextlib.contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """Let a closed terminal and `kill` end us as Ctrl-C does, so that the server and its cameras end, too."""
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {name: signal.signal(getattr(signal, name), _interrupt) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
+
+
+def _interrupt(_number, _frame) -> None:
+    raise KeyboardInterrupt
 
 
 def _free_port() -> int:

@@ -7,9 +7,9 @@ import contextlib
 import dataclasses
 import io
 import os
+import re
 import threading
 import time
-import urllib.parse
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +25,9 @@ LARGEST_SIDE_PX = 4096
 """A frame with a longer side is refused before it is decoded."""
 
 OPEN_TIMEOUT_MS = 5000
+DEVICE_TIMEOUT_S = 2
+"""How long OpenCV waits for a picture of a Linux camera; its own ten seconds are longer than Stop may take."""
+
 CLIP_FRAMES_PER_S = 25.0
 
 
@@ -151,8 +154,8 @@ class KernelCamera:
     """A camera, file or stream that OpenCV opens on the machine where the kernel runs, perhaps in another room.
 
     Args:
-        device: number of a camera, from 0, the path of a video, or a URL such as rtsp://user:password@host/stream.
-            Name and password stay in this object: they are in no message, status or log.
+        device: number of a camera, from 0, the path of a video or device, or a URL such as
+            rtsp://user:password@host/stream. Of a URL only its kind is ever told: secrets may be in any part of it.
 
     Raises:
         CameraError: on `open`, if there is no such camera or file, or it is busy; on `read`, if it stops giving
@@ -163,7 +166,7 @@ class KernelCamera:
 
     def __init__(self, device: int | str | os.PathLike = 0):
         self._device = device if isinstance(device, int) else os.fspath(device)
-        self.name = f"the kernel's camera {device}" if isinstance(device, int) else without_credentials(self._device)
+        self.name = f"the kernel's camera {device}" if isinstance(device, int) else told_address(self._device)
         self._capture: cv2.VideoCapture | None = None
         self._lock = threading.Lock()
         self._sequence = 0
@@ -215,10 +218,15 @@ class KernelCamera:
         return isinstance(self._device, str) and "://" not in self._device
 
     def _check(self) -> None:
-        if self._is_file and not Path(self._device).is_file():
-            raise CameraError(f"There is no video {paths.displayed(self._device)}. Pass the path of a file, or a URL.")
+        if not self._is_file or (Path(self._device).exists() and not Path(self._device).is_dir()):
+            return
+        received = self.name if "@" in self._device else f"{paths.displayed(self._device)!r}"
+        raise CameraError(
+            f"There is no video {received}. Pass the path of a file, or a URL that begins with rtsp:// or http://."
+        )
 
     def _new_capture(self) -> cv2.VideoCapture:
+        os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(DEVICE_TIMEOUT_S))
         if isinstance(self._device, int):
             return cv2.VideoCapture(self._device)
         timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, OPEN_TIMEOUT_MS]
@@ -282,13 +290,15 @@ class FileReplay:
         self._began_s = None
 
 
-def without_credentials(address: str) -> str:
-    """Return a path's file name, or a URL without user, password, query and fragment (any may hold a secret)."""
-    if "://" not in address:
-        return Path(address).name
-    parts = urllib.parse.urlsplit(address)
-    host = parts.netloc.rpartition("@")[2]
-    return urllib.parse.urlunsplit((parts.scheme, host, parts.path, "", ""))
+def told_address(address: str) -> str:
+    """Return how a path or URL may be called in messages: a file's name, a stream's kind, nothing that may be a secret.
+
+    Cameras have their password before an @, in the path or in the query, and people type addresses wrongly.
+    """
+    kind, separator, _ = address.partition("://")
+    if separator:
+        return f"the {kind.lower()} stream" if re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]{0,9}", kind) else "the stream"
+    return "that file" if "@" in address else Path(address).name
 
 
 def _capitalised(text: str) -> str:

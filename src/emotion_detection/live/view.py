@@ -25,6 +25,9 @@ FOLDER = Path(__file__).parent
 IN_FLIGHT = 2
 """Frames under way at once between browser and kernel: a second doubles the rate, a third adds delay only."""
 
+LOST_S = 3.0
+"""A frame that was not acknowledged for so long was lost on its way, and another is sent."""
+
 KERNEL_CAMERAS = 4
 SENT_JPEG_QUALITY = 75
 SENT_LONG_SIDE_PX = 640
@@ -36,13 +39,16 @@ BROWSER, CLIP, ADDRESS, OWN = "browser", "clip", "address", "own"
 class FrameView(anywidget.AnyWidget):
     """The picture, the boxes and bars, the status line; the half in the browser is `widget.js`.
 
-    Frames and answers travel as messages, never as traits: traits are saved with the notebook.
+    Frames and answers travel as messages, never as traits: traits are saved with the notebook. `kinds` says of each
+    source that the menu offers whether the browser opens it, asks for its address, or leaves it to the kernel; `chosen`
+    is the menu's place.
     """
 
     _esm = FOLDER / "widget.js"
     _css = FOLDER / "widget.css"
     running = traitlets.Bool(False).tag(sync=True)
-    source = traitlets.Unicode(BROWSER).tag(sync=True)
+    kinds = traitlets.List().tag(sync=True)
+    chosen = traitlets.Int(0).tag(sync=True)
     mirror = traitlets.Bool(True).tag(sync=True)
     emotions = traitlets.List().tag(sync=True)
 
@@ -54,7 +60,7 @@ class LiveView(ipywidgets.VBox):
 
     Args:
         source: what Start opens: a `BrowserCamera` (the default), `KernelCamera` or `FileReplay`, or your own with
-            `open`, `read` and `close` (see `sources.FrameSource`). The menu of the view offers the others.
+            what `sources.FrameSource` has. The menu of the view offers the others.
         classifier: the network, with `predict_proba`; or a mapping of names to networks, which are compared on the
             same faces. The shipped network if None.
         detector: from `faces.load_detector`; if None, YuNet where its file is found, else the Haar cascade. Two views
@@ -98,7 +104,9 @@ class LiveView(ipywidgets.VBox):
         self._worker: Worker | None = None
         self._timeline = Timeline()
         self._heard_s = time.monotonic()
-        self._unanswered: set[int] = set()
+        self._unanswered: dict[int, float] = {}
+        self._round_trip_s = 0.0
+        self._opened: dict | None = None
         self._address: str | None = None
         self._workers: list[Worker] = []
         self._make_controls(minimum_confidence, smoothing_s, mirror)
@@ -120,11 +128,21 @@ class LiveView(ipywidgets.VBox):
         self._stop_worker()
 
     def close(self) -> None:
-        """Stop, and take the view away."""
+        """Stop, and take the view away; afterwards nothing holds it but the reader's own variables."""
         if "frame" in self.__dict__:  # ipywidgets closes also what was never made, because an argument was refused
             self.stop()
-            self.frame.close()
+            self.frame.on_msg(self._received, remove=True)
+            self._plot.on_click(self._draw_clicked, remove=True)
+            self._save.on_click(self._save_clicked, remove=True)
+            for widget in self._parts():
+                widget.unobserve_all()
+                widget.close()
         super().close()
+
+    def _parts(self) -> list[ipywidgets.Widget]:
+        """Return all widgets inside: ipywidgets keeps each alive until it is closed."""
+        rows = [child for child in self.children if isinstance(child, ipywidgets.Box)]
+        return [*self._links, *(child for row in rows for child in row.children), *rows, *self.children]
 
     @property
     def is_running(self) -> bool:
@@ -135,11 +153,13 @@ class LiveView(ipywidgets.VBox):
 
     def _make_controls(self, minimum_confidence: float, smoothing_s: float, mirror: bool) -> None:
         emotions = [{"name": name, "shown": DISPLAY_NAMES[name], "color": COLORS[name]} for name in EMOTIONS]
-        chosen = self._key_of(self._own_source)
-        self.frame = FrameView(emotions=emotions, mirror=mirror, source=_kind(chosen))
+        choices, first = self._choices(), self._key_of(self._own_source)
+        kinds = [self._kind(key) for _, key in choices]
+        chosen = [key for _, key in choices].index(first)
+        self.frame = FrameView(emotions=emotions, mirror=mirror, kinds=kinds, chosen=chosen)
         wide = {"style": {"description_width": "initial"}}
         self._button = ipywidgets.ToggleButton(False, description="Start / Stop", icon="play", button_style="primary")
-        self._menu = ipywidgets.Dropdown(options=self._choices(), value=chosen, description="camera", **wide)
+        self._menu = ipywidgets.Dropdown(options=choices, value=first, description="camera", **wide)
         self._mirror = ipywidgets.Checkbox(mirror, description="mirror", indent=False, layout={"width": "auto"})
         self._confidence = ipywidgets.FloatSlider(
             minimum_confidence, min=0, max=1, step=0.01, description="minimum confidence", readout_format=".0%", **wide
@@ -151,13 +171,16 @@ class LiveView(ipywidgets.VBox):
         self._plot = ipywidgets.Button(description="Draw timeline", icon="area-chart")
         self._save = ipywidgets.Button(description="Save CSV", icon="download")
         self._picture = ipywidgets.Image(format="png", layout={"display": "none", "max_width": "820px"})
-        ipywidgets.jslink((self._button, "value"), (self.frame, "running"))  # stops even while the kernel is busy
-        ipywidgets.jslink((self._mirror, "value"), (self.frame, "mirror"))
+        self._links = [  # in the page: the camera stops, and the right one starts, even while the kernel is busy
+            ipywidgets.jslink((self._button, "value"), (self.frame, "running")),
+            ipywidgets.jslink((self._menu, "index"), (self.frame, "chosen")),
+            ipywidgets.jslink((self._mirror, "value"), (self.frame, "mirror")),
+        ]
         self._menu.observe(self._source_changed, "value")
         for slider in (self._confidence, self._smoothing):
             slider.observe(self._settings_changed, "value")
-        self._plot.on_click(lambda _: self.draw_timeline())
-        self._save.on_click(lambda _: self._send_csv())
+        self._plot.on_click(self._draw_clicked)
+        self._save.on_click(self._save_clicked)
 
     def _rows(self) -> list[ipywidgets.Widget]:
         row = {"layout": {"flex_flow": "row wrap", "align_items": "center"}}
@@ -185,10 +208,16 @@ class LiveView(ipywidgets.VBox):
             return BROWSER
         return CLIP if type(source) is sources.FileReplay else OWN
 
-    def _source_changed(self, change) -> None:
+    def _kind(self, key: str) -> str:
+        """Return who opens a source: the browser, the kernel, or the kernel once it has an address."""
+        if key == OWN:
+            return BROWSER if self._own_source.in_browser else "kernel"
+        return key if key in (BROWSER, ADDRESS) else "kernel"
+
+    def _source_changed(self, _change) -> None:
         """Stop what runs: another camera opens on the next click on Start."""
         self.frame.running = False
-        self.frame.source = _kind(change["new"])
+        self.frame.chosen = self._menu.index
 
     def _settings_changed(self, _change=None) -> None:
         self._told.value = confidence.told(self._card, self._confidence.value)
@@ -213,7 +242,10 @@ class LiveView(ipywidgets.VBox):
         self._picture.value = figures.png_bytes(figure, dpi=figures.NOTEBOOK_DPI)
         self._picture.layout.display = ""
 
-    def _send_csv(self) -> None:
+    def _draw_clicked(self, _button) -> None:
+        self.draw_timeline()
+
+    def _save_clicked(self, _button) -> None:
         table = self.timeline()
         if table.empty:
             self._notice("There is nothing to save yet: no face was seen.")
@@ -230,9 +262,10 @@ class LiveView(ipywidgets.VBox):
         if kind == "frame" and buffers:
             self._take_frame(int(content.get("seq", -1)), buffers[0])
         elif kind == "ack":
-            self._unanswered.discard(content.get("seq"))
+            sent_s = self._unanswered.pop(content.get("seq"), None)
+            self._round_trip_s = self._round_trip_s if sent_s is None else time.monotonic() - sent_s
         elif kind == "beat":
-            self.frame.send({"type": "beat"})
+            self.frame.send({"type": "beat", "opened": self._opened if self.is_running else None})
         elif kind == "choose":
             self._choose(str(content.get("source")), content.get("address"))
         elif kind == "failed":
@@ -251,11 +284,17 @@ class LiveView(ipywidgets.VBox):
         """Start another source, as the reader asked by a click in the view."""
         if source not in {key for _, key in self._menu.options}:
             return
-        self._address = address or self._address
+        self.frame.running = False
         self._menu.value = source
-        self.frame.running = True
+        if source == ADDRESS:
+            self._address = address
+        if source == ADDRESS and not address:
+            self._notice("Type the path of a video or a URL into the field below, and press Enter.")
+        else:
+            self.frame.running = True
 
     def _running_changed(self, change) -> None:
+        self._button.value = change["new"]  # the link in the page is not there when the page is closed
         if change["new"]:
             self._start_worker()
         else:
@@ -270,14 +309,15 @@ class LiveView(ipywidgets.VBox):
         except ProjectError as error:
             self._end(str(error))
             return
-        self._unanswered, self._heard_s = set(), time.monotonic()
+        self._unanswered, self._heard_s, self._round_trip_s = {}, time.monotonic(), 0.0
         self._timeline.clear()
+        self._opened = None
         this = weakref.ref(self)
         earlier = [worker for worker in self._workers if worker.is_alive()]
         self._worker = Worker(
             self._source,
             load=_engine_loader(self._given_classifier, self._detector, self._settings()),
-            deliver=lambda event: _deliver(this, event),
+            deliver=lambda worker, event: _deliver(this, worker, event),
             wanted=lambda: _is_wanted(this),
             heard_s=lambda: _last_heard_s(this),
             after=earlier,
@@ -294,7 +334,7 @@ class LiveView(ipywidgets.VBox):
             return sources.FileReplay()
         if key == ADDRESS:
             if not self._address:
-                raise DataError("No file or URL was given. Type it into the field above the picture and press Enter.")
+                raise DataError("No file or URL was given. Type it into the field below and press Enter.")
             return sources.KernelCamera(self._address)
         return sources.KernelCamera(int(key.removeprefix("kernel:")))
 
@@ -303,16 +343,16 @@ class LiveView(ipywidgets.VBox):
         for worker in self._workers:
             worker.stop(wait=wait)
 
-    def _delivered(self, event) -> None:
+    def _delivered(self, worker: Worker, event) -> None:
         """Take what the worker has to say, in its thread."""
         if isinstance(event, Opened):
-            self.frame.send(
-                {"type": "opened", "source": event.source, "detector": event.detector, "networks": event.networks}
-            )
+            self._settings_changed()  # the sliders may have been moved meanwhile
+            self._opened = {"source": event.source, "detector": event.detector, "networks": event.networks}
+            self.frame.send({"type": "opened", **self._opened})
         elif isinstance(event, Trouble):
             self._trouble(event)
         else:
-            self._answered(*event)
+            self._answered(worker, *event)
 
     def _trouble(self, trouble: Trouble) -> None:
         if trouble.ends:
@@ -320,14 +360,17 @@ class LiveView(ipywidgets.VBox):
         else:
             self.frame.send({"type": "error", "seq": trouble.sequence, "message": trouble.message})
 
-    def _answered(self, result: LiveResult, frame: sources.Frame) -> None:
+    def _answered(self, worker: Worker, result: LiveResult, frame: sources.Frame) -> None:
         self._timeline.add(result)
         message = {"seq": result.sequence, "ms": result.timings_ms, "faces": _plain(result), "size": result.size}
         if self._source is not None and self._source.in_browser:
             self.frame.send({"type": "result", **message})
         else:
-            self._unanswered.add(result.sequence)
-            self.frame.send({"type": "frame", **message}, buffers=[_jpeg(frame)])
+            picture, now_s = _jpeg(frame), time.monotonic()
+            message["dropped"], worker.discarded = worker.discarded, 0
+            message["ms"] = message["ms"] | {"delay": 1e3 * (now_s - result.time_s + self._round_trip_s)}
+            self._unanswered[result.sequence] = now_s
+            self.frame.send({"type": "frame", **message}, buffers=[picture])
         if self._on_result is not None:
             try:
                 self._on_result(result)
@@ -341,11 +384,6 @@ class LiveView(ipywidgets.VBox):
 
     def _notice(self, message: str) -> None:
         self.frame.send({"type": "notice", "message": message})
-
-
-def _kind(key: str) -> str:
-    """Return what the half in the browser needs to know of a source: its own camera, an address to ask for, or not."""
-    return key if key in (BROWSER, ADDRESS) else "kernel"
 
 
 def _card_of(classifier) -> dict:
@@ -378,18 +416,23 @@ def _engine_loader(classifier, detector, settings: dict) -> Callable[[], Engine]
     return load
 
 
-def _deliver(this: weakref.ref, event) -> bool:
-    """Hand an event to the view; False once there is none, which ends the worker."""
+def _deliver(this: weakref.ref, worker: Worker, event) -> bool:
+    """Hand a worker's event to its view; False once that is gone or has another worker, which ends this one."""
     view = this()
-    if view is None or view.frame.comm is None:
+    if view is None or view.frame.comm is None or view._worker is not worker:
         return False
-    view._delivered(event)
+    view._delivered(worker, event)
     return True
 
 
 def _is_wanted(this: weakref.ref) -> bool:
     view = this()
-    return view is not None and len(view._unanswered) < IN_FLIGHT
+    if view is None:
+        return False
+    for sequence, sent_s in list(view._unanswered.items()):
+        if time.monotonic() - sent_s > LOST_S:
+            view._unanswered.pop(sequence, None)
+    return len(view._unanswered) < IN_FLIGHT
 
 
 def _last_heard_s(this: weakref.ref) -> float:

@@ -8,6 +8,8 @@ const TICK_MS = 25;
 const SENT_LONG_SIDE_PX = 320;
 const SENT_QUALITY = 0.7;
 const STALE_MS = 1000; // boxes of an older answer are not drawn
+const LOST_MS = 3000; // a frame without an answer for so long was lost on its way
+const NOTICE_MS = 8000; // a remark about one frame stays for so long
 const HINT_MS = 5000; // without a face for so long, the status says what may help
 const FACE_COLORS = ["#0072B2", "#E69F00", "#CC79A7", "#009E73", "#D55E00", "#56B4E9", "#7B4FA3", "#8C6D31"];
 const CHOICES = [
@@ -48,6 +50,9 @@ export class Pump {
 
   /** Return the number of a frame to be sent now, or null while enough are under way. */
   next(now) {
+    for (const [sequence, sentAt] of this.underWay) {
+      if (now - sentAt > LOST_MS) this.underWay.delete(sequence) && this.note("dropped", now, 0);
+    }
     if (!this.running || this.underWay.size >= this.limit) return null;
     this.sequence += 1;
     this.underWay.set(this.sequence, now);
@@ -115,6 +120,7 @@ export function refusal(name) {
     NotFoundError: "This browser finds no camera. Plug one in and click Start, or take another source.",
     NotReadableError: "The camera is there but busy: another program uses it. Close that program and click Start, or " +
       "take another source.",
+    elsewhere: "Start was clicked on another page, or in a cell. To use the camera of this page, click Start / Stop here twice.",
     ended: "The camera stopped giving pictures: unplugged, or taken away from this page. Plug it in and click Start, or " +
       "take another source.",
     silent: `The kernel has not answered for ${PATIENCE_MS / 1000} seconds, so the camera is off. It is busy with a ` +
@@ -128,6 +134,22 @@ export function facesInWords(count, missingMs) {
   if (count) return `${count} ${count === 1 ? "face" : "faces"}`;
   if (missingMs < HINT_MS) return "no face";
   return `no face for ${Math.floor(missingMs / 1000)} s: look into the camera, come nearer, or turn on a light`;
+}
+
+/** Give each face a colour that it keeps; no two of those seen now share one while there are enough. */
+export function assignColors(colors, ids, available = FACE_COLORS.length) {
+  const taken = new Set();
+  for (const id of ids) {
+    if (taken.has(colors.get(id))) colors.delete(id);
+    if (colors.has(id)) taken.add(colors.get(id));
+  }
+  for (const id of ids.filter((id) => !colors.has(id))) {
+    const free = [...Array(available).keys()].find((color) => !taken.has(color)) ?? id % available;
+    colors.set(id, free);
+    taken.add(free);
+  }
+  for (const id of [...colors.keys()].slice(0, -64)) if (!ids.includes(id)) colors.delete(id);
+  return colors;
 }
 
 /** A timer that a tab in the background does not slow down: it ticks in a worker of its own. */
@@ -152,10 +174,13 @@ function createSession(model) {
   const video = Object.assign(document.createElement("video"), { muted: true, playsInline: true });
   const canvas = document.createElement("canvas");
   const now = () => performance.now();
-  const state = { stream: null, picture: null, answer: null, opened: null, notice: "", choices: [], faceAt: 0 };
+  const state = { stream: null, picture: null, answer: null, opened: null, notice: "", noticeUntil: Infinity, choices: [], faceAt: 0,
+    colors: new Map() };
+  const kind = () => model.get("kinds")[model.get("chosen")];
   let stopTimers = [];
+  let capturedTime = -1;
 
-  const session = { pump, views, state, video, model, send };
+  const session = { pump, views, state, video, model, send, kind };
 
   function send(content, buffers) {
     try {
@@ -176,8 +201,8 @@ function createSession(model) {
     video.srcObject = null;
     Object.assign(state, { stream: null, picture: null, answer: null, opened: null });
     if (reason || message) {
-      state.notice = message ?? refusal(reason);
-      state.choices = CHOICES.filter(([key]) => key !== (model.get("source") === "browser" ? "browser" : null));
+      tell(message ?? refusal(reason));
+      state.choices = CHOICES.filter(([key]) => key !== "browser" || kind() !== "browser");
     }
     if (model.get("running")) {
       model.set("running", false);
@@ -186,6 +211,11 @@ function createSession(model) {
       } catch { /* the kernel is gone: the trait is ours alone */ }
     }
     redraw();
+  }
+
+  /** Show a sentence: a remark for a while, or what ended the stream until the next Start. */
+  function tell(words, lastsMs = Infinity) {
+    Object.assign(state, { notice: words, noticeUntil: now() + lastsMs, choices: [] });
   }
 
   function fail(reason) {
@@ -198,6 +228,7 @@ function createSession(model) {
   async function start() {
     const token = pump.start(now());
     Object.assign(state, { notice: "", choices: [], answer: null, opened: null, faceAt: now() });
+    capturedTime = -1;
     let lastBeat = -Infinity;
     stopTimers = [steadyTimer(TICK_MS, () => {
       if (!pump.isCurrent(token)) return;
@@ -209,10 +240,13 @@ function createSession(model) {
       if (state.stream) capture(token);
     })];
     redraw();
-    if (model.get("source") === "browser") await openCamera(token);
+    if (kind() === "browser") await openCamera(token);
   }
 
   async function openCamera(token) {
+    await null; // the click is told to all before it is taken back
+    if (!pump.isCurrent(token)) return;
+    if (navigator.userActivation?.isActive === false) return standAside();
     if (!navigator.mediaDevices?.getUserMedia) return fail("insecure");
     let stream;
     try {
@@ -233,10 +267,20 @@ function createSession(model) {
     redraw();
   }
 
+  /** Start was not clicked on this page: its camera stays closed, and whoever clicked is not disturbed. */
+  function standAside() {
+    for (const stop of stopTimers) stop();
+    stopTimers = [];
+    pump.stop();
+    tell(refusal("elsewhere"));
+    redraw();
+  }
+
   function capture(token) {
-    if (video.readyState < 2 || !video.videoWidth) return;
+    if (video.readyState < 2 || !video.videoWidth || video.currentTime === capturedTime) return;
     const sequence = pump.next(now());
     if (sequence === null) return;
+    capturedTime = video.currentTime;
     const ratio = Math.min(1, SENT_LONG_SIDE_PX / Math.max(video.videoWidth, video.videoHeight));
     canvas.width = Math.round(video.videoWidth * ratio);
     canvas.height = Math.round(video.videoHeight * ratio);
@@ -249,20 +293,22 @@ function createSession(model) {
   }
 
   async function showFrame(message, bytes) {
+    if (!pump.running) return; // a page that shows nothing must not keep the kernel's camera on
     send({ type: "ack", seq: message.seq });
-    if (!pump.running) return;
     const picture = await createImageBitmap(new Blob([bytes], { type: "image/jpeg" })).catch(() => null);
     if (!picture || !pump.running) return;
     state.picture?.close();
     state.picture = picture;
     take(message);
-    pump.note("answers", now(), message.ms.detect + message.ms.classify);
+    pump.note("answers", now(), message.ms.delay);
+    for (let index = 0; index < message.dropped; index += 1) pump.note("dropped", now(), 0);
     redraw();
   }
 
   function take(answer) {
     state.answer = { ...answer, at: now() };
     if (answer.faces.length) state.faceAt = now();
+    assignColors(state.colors, answer.faces.map((face) => face.id));
   }
 
   function receive(message, buffers) {
@@ -275,11 +321,13 @@ function createSession(model) {
       pump.lost(message.seq, now());
     } else if (message.type === "error") {
       if (message.seq !== null) pump.lost(message.seq, now());
-      state.notice = message.message;
+      tell(message.message, NOTICE_MS);
+    } else if (message.type === "beat") {
+      state.opened ??= message.opened; // for a page that was loaded while the view ran
     } else if (message.type === "opened") {
       state.opened = message;
     } else if (message.type === "notice") {
-      state.notice = message.message;
+      tell(message.message, NOTICE_MS);
     } else if (message.type === "ended") {
       release(null, message.message);
     } else if (message.type === "download") {
@@ -288,16 +336,24 @@ function createSession(model) {
     redraw();
   }
 
+  /** The page was loaded while the view ran: join a stream of the kernel; a camera of this browser waits for a click. */
+  function resume() {
+    if (kind() !== "browser") return start();
+    model.set("running", false);
+    model.save_changes();
+  }
+
   function redraw() {
     for (const view of views) view.redraw();
   }
 
   model.on("change:running", () => (model.get("running") ? start() : release()));
   model.on("change:mirror", redraw);
-  model.on("change:source", redraw);
+  model.on("change:chosen", () => (pump.running ? release() : redraw()));
   model.on("msg:custom", receive);
   model.on("destroy", () => release());
-  return Object.assign(session, { release });
+  if (model.get("running")) resume();
+  return Object.assign(session, { release, tell });
 }
 
 function download(name, text) {
@@ -357,8 +413,9 @@ function createView(session, root) {
     const newest = image === video ? video.currentTime : image;
     if (newest !== drawn) {
       drawn = newest;
+      const counts = [...session.views][0] === view; // a picture shown in two places is one picture
       picture.getContext("2d").drawImage(image, 0, 0, width, height);
-      pump.shown(performance.now());
+      if (counts) pump.shown(performance.now());
     }
     drawBoxes(width, height);
   }
@@ -374,7 +431,7 @@ function createView(session, root) {
     for (const face of fresh ? state.answer.faces : []) {
       const [left, top, w, h] = face.box;
       const x = (model.get("mirror") ? 1 - left - w : left) * width;
-      const color = faceColor(face.id);
+      const color = FACE_COLORS[state.colors.get(face.id)];
       context.strokeStyle = color;
       context.strokeRect(x, top * height, w * width, h * height);
       const text = labelOf(face, Object.keys(face.labels)[0]);
@@ -410,6 +467,7 @@ function createView(session, root) {
         card = createCard(face, networks);
         cards.set(face.id, card);
       }
+      card.root.style.borderTopColor = FACE_COLORS[state.colors.get(face.id)];
       networks.forEach((network, column) => {
         const part = card.parts[column];
         part.label.textContent = labelOf(face, network);
@@ -423,7 +481,6 @@ function createView(session, root) {
 
   function createCard(face, networks) {
     const card = element("div", "face", bars);
-    card.style.borderTopColor = faceColor(face.id);
     element("div", "name", card, { textContent: `Face ${face.id}` });
     const parts = networks.map((network) => {
       const part = element("div", "network", card);
@@ -458,12 +515,16 @@ function createView(session, root) {
   }
 
   function drawStatus() {
+    if (state.noticeUntil < performance.now()) {
+      Object.assign(state, { notice: "", noticeUntil: Infinity });
+      drawNotice();
+    }
     if (!pump.running) {
       status.textContent = "Off. Start opens the chosen camera; pictures stay in this browser and the kernel's memory.";
       return;
     }
     if (!state.opened || !source()) {
-      const asked = model.get("source") === "browser" && !state.stream;
+      const asked = session.kind() === "browser" && !state.stream;
       status.textContent = asked ? "Waiting for the camera: allow it if asked …" : "Opening …";
       return;
     }
@@ -480,7 +541,7 @@ function createView(session, root) {
 
   function redraw() {
     picture.style.transform = model.get("mirror") ? "scaleX(-1)" : "";
-    addressForm.hidden = model.get("source") !== "address";
+    addressForm.hidden = session.kind() !== "address";
     stage.hidden = !pump.running;
     if (!pump.running) {
       for (const each of [picture, overlay]) each.getContext("2d").clearRect(0, 0, each.width, each.height);
@@ -493,17 +554,14 @@ function createView(session, root) {
 
   const timer = setInterval(drawStatus, 500);
   requestAnimationFrame(paint);
-  return {
+  const view = {
     redraw,
     remove() {
       alive = false;
       clearInterval(timer);
     },
   };
-}
-
-function faceColor(id) {
-  return FACE_COLORS[(id - 1) % FACE_COLORS.length];
+  return view;
 }
 
 export default () => {

@@ -115,7 +115,8 @@ class Worker(threading.Thread):
     Args:
         source: to open, read and close.
         load: makes the engine, in this thread, so that a click on Start does not wait for a network.
-        deliver: takes `Opened`, (`LiveResult`, `Frame`) and `Trouble`, in this thread; returning False stops it.
+        deliver: takes this worker and `Opened`, (`LiveResult`, `Frame`) or `Trouble`, in this thread; returning False
+            stops it.
         wanted: whether a frame is wanted now; frames read meanwhile are dropped, so that the next is a new one.
         heard_s: when the page was last heard of, by `time.monotonic`.
         after: workers that are stopping and may still hold a camera, network or detector: they are waited for.
@@ -126,22 +127,26 @@ class Worker(threading.Thread):
         source: FrameSource,
         *,
         load: Callable[[], Engine],
-        deliver: Callable[[object], bool],
+        deliver: Callable[["Worker", object], bool],
         wanted: Callable[[], bool] = lambda: True,
         heard_s: Callable[[], float] = time.monotonic,
         after: Sequence["Worker"] = (),
     ):
         super().__init__(name=f"live: {source.name}", daemon=True)
-        self.source, self._load, self._deliver = source, load, deliver
+        self.source, self._load, self._deliver_from = source, load, deliver
         self._wanted, self._heard_s, self._after = wanted, heard_s, tuple(after)
         self._stopping = threading.Event()
         self.engine: Engine | None = None
+        self.discarded = 0
 
     def stop(self, *, wait: bool = True) -> None:
         """Stop, and wait until the source is closed; from the worker's own thread it does not wait."""
         self._stopping.set()
         if wait and self.is_alive() and threading.current_thread() is not self:
             self.join(JOIN_TIMEOUT_S)
+
+    def _deliver(self, event) -> bool:
+        return self._deliver_from(self, event)
 
     def run(self) -> None:
         """Open, answer until stopped, close."""
@@ -174,7 +179,11 @@ class Worker(threading.Thread):
             except BadFrameError as error:
                 self._deliver(Trouble(str(error), sequence=error.sequence))
                 continue
-            if frame is not None and self._wanted() and self._answer(frame) is False:
+            if frame is None:
+                continue
+            if not self._wanted():
+                self.discarded += 1
+            elif self._answer(frame) is False:
                 return None
         return None
 
