@@ -162,10 +162,16 @@ def test_the_gap_is_between_learning_and_inference_after_the_last_epoch(gap):
 
 
 def test_the_verdict_names_the_switch_that_comes_nearest_to_the_published_gap(gap):
-    top, hundred = audit_gap.verdict(gap).split("\n\n")
+    top, hundred, conclusion = audit_gap.verdict(gap).split("\n\n")
+    assert conclusion.startswith("What comes nearest in every regime are frozen layers")
     assert "**TL 100**: 34.5 points" in hundred and "**+10.0**" in hundred and "with momentum 0.9 -2.0" in hundred
     assert hundred.endswith("with batch statistics, averages kept, 0.5 points wider.")
     assert top.endswith("with batch statistics, averages kept, 0.4 points narrower.")
+
+
+def test_no_cause_is_named_where_the_regimes_disagree(gap):
+    gap.loc["gap_100_momentum", "gap"] = 34.5
+    assert audit_gap.verdict(gap).endswith("the runs do not say what the cause was.")
 
 
 def test_every_gap_run_is_one_of_the_audit_and_differs_in_batch_norm_alone():

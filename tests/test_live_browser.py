@@ -188,8 +188,8 @@ def test_a_notebook_saved_while_streaming_holds_no_frame(lab, page, folder):
     text = (folder / "saved.ipynb").read_text()
     state = json.loads(text)["metadata"]["widgets"]["application/vnd.jupyter.widget-state+json"]["state"]
     assert "AnyModel" in {each["model_name"] for each in state.values()}
-    assert "image/jpeg" not in text and "data:image" not in text and "/9j/" not in text
     without_code = re.sub(r'"_(esm|css)": "(?:[^"\\]|\\.)*"', "", text)
+    assert not any(sign in without_code for sign in ("image/jpeg", "data:image", "/9j/"))
     assert len(without_code) < 100_000
     assert not re.search(r"[A-Za-z0-9+/]{400,}", without_code)
 
@@ -234,8 +234,8 @@ def test_a_dead_kernel_turns_the_camera_off(lab, page, folder):
 
 def test_closing_the_notebook_in_lab_turns_the_camera_off(lab, page, folder):
     stream(page, lab, folder, "put_away")
-    page.keyboard.press("Control+s")
     page.locator(".lm-TabBar-tab:has-text('put_away') .lm-TabBar-tabCloseIcon").first.click()
+    page.click(".jp-Dialog button:has-text('Discard')")
     page.wait_for_function(CAMERA_IS_OFF, timeout=OFF_WITHIN_MS)
 
 
@@ -371,6 +371,7 @@ def test_a_click_on_one_page_opens_no_camera_on_another(lab, page, folder, with_
         other = context.new_page()
         other.goto(f"{lab}/shared.ipynb?reset")
         other.wait_for_selector(START, timeout=60_000)
+        page.wait_for_timeout(6000)  # Playwright's own looking at a page counts as a click there for five seconds
         start(page)
         wait_for_answers(page)
         wait_for_notice(other, "another page")

@@ -1,5 +1,6 @@
 """The notebooks: as committed (house rules), and run from top to bottom on the drawn sample."""
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -7,11 +8,14 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from emotion_detection import notebooks, paths
+from emotion_detection import notebooks, paths, recipes
+from emotion_detection.errors import UnknownNameError
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 ALL = sorted(FOLDER.glob("*.ipynb"))
 MEGABYTE = 1_000_000
+TRAIN_MANY = {"04", "06"}
+NAMES_WITH_DIGITS = r"FER2013|FER\+|F1|TL 100|MobileNetV2|Keras 3|95 %|\]\(\S+\)|`[^`]*`"
 
 
 @pytest.fixture(scope="module", params=ALL, ids=lambda path: path.stem)
@@ -61,6 +65,26 @@ def test_a_notebook_only_imports_calls_and_shows(committed):
         )
 
 
+def prose_of(notebook) -> list[str]:
+    """Return what an author typed to be read: Markdown cells, and Markdown strings without their variables."""
+    found = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    nodes = [node for cell in code_cells(notebook) for node in ast.walk(ast.parse(cell.source))]
+    for call in (node for node in nodes if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Markdown"):
+        inserted = {
+            id(part) for node in ast.walk(call) if isinstance(node, ast.FormattedValue) for part in ast.walk(node)
+        }
+        typed = [node for node in ast.walk(call) if isinstance(node, ast.Constant) and id(node) not in inserted]
+        found += [node.value for node in typed if isinstance(node.value, str)]
+    return found
+
+
+@pytest.mark.parametrize("number", ["02", "04", "06"])
+def test_every_number_that_an_auditing_notebook_tells_comes_from_a_variable(number):
+    (path,) = FOLDER.glob(f"{number}_*.ipynb")
+    for text in prose_of(nbformat.read(path, as_version=4)):
+        assert not re.search(r"\d", re.sub(NAMES_WITH_DIGITS, "", text)), text
+
+
 def test_a_notebook_is_committed_executed_in_order_without_errors(committed):
     path, notebook = committed
     executed = notebook.metadata.emotion_detection.executed_source
@@ -106,15 +130,37 @@ def test_after_training_again_all_notebooks_run_once_more_from_the_new_records(m
     assert calls == [(name, True) for name in names] + [(name, False) for name in names]
 
 
+def test_notebooks_are_chosen_by_number():
+    assert [path.stem[:2] for path in notebooks.notebook_paths(["05", "00"])] == ["00", "05"]
+    with pytest.raises(UnknownNameError, match="There is no notebook '99'"):
+        notebooks.notebook_paths(["99"])
+
+
+def _fast_figures(numbers: list[str], folder: Path) -> dict[str, dict]:
+    """Run notebooks in FAST mode and return the numbers of their figures; ours must not be touched."""
+    ours = {path: path.stat().st_mtime_ns for path in sorted((paths.project_root() / "figures").iterdir())}
+    notebooks.run_all(numbers, fast=True)
+    assert {path: path.stat().st_mtime_ns for path in ours} == ours
+    values = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (folder / "figures").glob("*.json")}
+    assert set(values) == {path.stem for path in ours if path.stem[:2] in numbers}
+    return values
+
+
 @pytest.mark.notebook
-def test_all_notebooks_run_on_the_drawn_sample_and_write_beside_nothing_of_ours(tmp_path, monkeypatch):
+def test_notebooks_run_on_the_drawn_sample_and_write_beside_nothing_of_ours(tmp_path, monkeypatch):
     monkeypatch.setenv("EMOTION_OUTPUT_DIR", str(tmp_path))
-    before = {path: path.stat().st_mtime_ns for path in sorted((paths.project_root() / "figures").iterdir())}
-    notebooks.run_all(fast=True)
-    values = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (tmp_path / "figures").glob("*.json")}
-    assert {path.stem for path in before} == set(values)
-    _check_fast_values(values)
-    assert {path: path.stat().st_mtime_ns for path in before} == before
+    numbers = {path.stem[:2] for path in ALL} - TRAIN_MANY
+    _check_fast_values(_fast_figures(sorted(numbers), tmp_path))
+
+
+@pytest.mark.notebook
+@pytest.mark.slow
+def test_notebooks_that_train_many_runs_run_on_the_drawn_sample(tmp_path, monkeypatch):
+    monkeypatch.setenv("EMOTION_OUTPUT_DIR", str(tmp_path))
+    values = _fast_figures(sorted(TRAIN_MANY), tmp_path)
+    assert all(each["source"].startswith("drawn sample") for each in values.values())
+    assert len(values["04_rare_emotions"]) == len(recipes.RARE_FOLDS)  # a plain arm less, the source more
+    assert values["06_epoch_choice"]["epoch"] == [1]
 
 
 def _check_fast_values(values: dict) -> None:

@@ -89,6 +89,19 @@ def test_f1_on_private_test_stands_beside_its_paired_difference():
     assert table.loc[table["Emotion"] == "Happy", "Points (95 % interval)"].item() == "+0.0 (+0.0 to +0.0)"
 
 
+def test_what_twins_do_to_disgust_is_told_from_the_records(plain):
+    first = run_in_folds("tl_100_48", right={"others": 0.6}, split="PrivateTest")
+    second = run_in_folds("tl_100_48_repeated", right={"others": 0.6}, split="PrivateTest")
+    disgust = np.flatnonzero(LABEL == 1)
+    text = rare.official_words(first, second, plain, {"PrivateTest_identical": disgust[:30]})
+    assert text.startswith("On PrivateTest macro-F1 differs by +0.0 points (+0.0 to +0.0): no difference found.")
+    assert "60 Disgust faces, 30 of them with an identical twin" in text
+    n_right, n_left, n_angry_taken_for_disgust = 6, 30, 160
+    f1 = 2 * n_right / (n_left + n_right + n_angry_taken_for_disgust)
+    assert f"**{f1:.2f}** without those" in text
+    assert rare.official_words(first, second, plain, None).endswith("no difference found.")
+
+
 def test_the_plot_of_differences_holds_every_arm(arms, plain):
     _, axes = figures.new_axes(3)
     values = plots_audit.difference_plot(rare.differences(arms, plain), axes, title="t")

@@ -253,5 +253,6 @@ def paragraph(replay: runs.Run, honest: runs.Run) -> str:
         f"{percent(unseen['accuracy'])} on the {unseen['n']:,} faces that the same network never saw. Trained on the "
         f"official split, the recipe reaches **{percent(official['accuracy'])}** on PrivateTest "
         f"({100 * low:.1f}–{100 * high:.1f}; de-duplicated {percent(official['accuracy_deduplicated'])}). The figure "
-        "says how well a network remembers, not that the rest of that work is wrong."
+        "says how well a network remembers, not that the rest of that work is wrong: "
+        "[notebook 06](notebooks/06_audit_the_published_result.ipynb) replays it step by step."
     )

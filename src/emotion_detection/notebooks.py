@@ -7,12 +7,13 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
 
 from emotion_detection import evaluation, files, paths, runs
-from emotion_detection.errors import DataError
+from emotion_detection.errors import DataError, UnknownNameError
 
 KERNEL = "emotion-detection"
 NOT_KEPT = {"faces", "widget"}
@@ -21,9 +22,20 @@ NOT_KEPT = {"faces", "widget"}
 DROPPED_METADATA = ("execution", "papermill", "collapsed", "scrolled")
 
 
-def notebook_paths() -> list[Path]:
-    """Return the numbered notebooks, in order."""
-    return sorted((paths.project_root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+def notebook_paths(numbers: Sequence[str] = ()) -> list[Path]:
+    """Return the numbered notebooks, in order.
+
+    Args:
+        numbers: such as "04"; none means all.
+
+    Raises:
+        UnknownNameError: there is no notebook of one of the numbers.
+    """
+    found = {path.stem[:2]: path for path in (paths.project_root() / "notebooks").glob("[0-9][0-9]_*.ipynb")}
+    for number in numbers:
+        if number not in found:
+            raise UnknownNameError(f"There is no notebook {number!r}. Choose of {', '.join(sorted(found))}.")
+    return [found[number] for number in sorted(numbers or found)]
 
 
 def execute(path: Path, output: Path, *, fast: bool = False, retrain: bool = False) -> None:
@@ -73,15 +85,16 @@ def _is_noise(output) -> bool:
     return output.output_type == "stream" and output.name == "stderr"
 
 
-def run_all(*, save: bool = False, fast: bool = False, retrain: bool = False) -> None:
-    """Run all notebooks with a line of progress each; with `save`, write them back executed.
+def run_all(numbers: Sequence[str] = (), *, save: bool = False, fast: bool = False, retrain: bool = False) -> None:
+    """Run notebooks with a line of progress each (all, if no numbers are given); with `save`, write them back executed.
 
     With `retrain` they run a second time, from the new records: a notebook may show a run that a later one trains.
 
     Raises:
+        UnknownNameError: there is no notebook of one of the numbers.
         papermill.PapermillExecutionError: a cell failed; the message shows it.
     """
-    found = notebook_paths()
+    found = notebook_paths(numbers)
     if fast:
         _forget_earlier_runs()
     began = time.perf_counter()
@@ -98,7 +111,7 @@ def run_all(*, save: bool = False, fast: bool = False, retrain: bool = False) ->
             sys.stdout.write(f"{time.perf_counter() - started:.0f} s\n")
     if retrain and not fast:
         sys.stdout.write("Once more, from the new records:\n")
-        run_all(save=save)
+        run_all(numbers, save=save)
         return
     where = paths.displayed(paths.figures_dir())
     sys.stdout.write(f"Done in {time.perf_counter() - began:.0f} s; figures are in {where}.\n")
@@ -123,6 +136,7 @@ def _forget_earlier_runs() -> None:
 def main() -> None:
     """Parse the flags that `make` passes on."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("numbers", nargs="*", help="notebooks to run, such as 04 06; all if none is given")
     parser.add_argument("--save", action="store_true", help="write the notebooks back, executed and cleaned")
     parser.add_argument("--fast", action="store_true", help="drawn sample, one epoch, own output folder")
     parser.add_argument("--retrain", action="store_true", help="train the runs again (hours)")
@@ -134,10 +148,12 @@ def main() -> None:
     import papermill
 
     try:
-        run_all(save=arguments.save, fast=arguments.fast, retrain=arguments.retrain)
+        run_all(arguments.numbers, save=arguments.save, fast=arguments.fast, retrain=arguments.retrain)
     except papermill.PapermillExecutionError as error:
         sys.stderr.write(f"\nCell {error.exec_count} failed with {error.ename}: {error.evalue}\n")
         sys.exit(1)
+    except UnknownNameError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def dumbbells(shares: pd.DataFrame, axes: matplotlib.axes.Axes, *, title: str, x
     for column, marker, color in zip(shares.columns, "os", SERIES_COLORS, strict=False):
         axes.plot(shares[column], places, marker, color=color, markersize=8, label=column, linestyle="none")
     for place, one, other in zip(places, first, second, strict=True):
-        text = f"{100 * (one - other):+.1f} points"
+        text = f"{100 * (one - other):+.1f} points".replace("-", "−")
         axes.annotate(text, (max(one, other), place), (9, 0), textcoords="offset points", va="center", fontsize=8)
     axes.set_yticks(places, labels=list(shares.index))
     axes.invert_yaxis()

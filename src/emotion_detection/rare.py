@@ -123,14 +123,46 @@ def official_f1(plain: runs.Run, other: runs.Run) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def official_words(plain: runs.Run, other: runs.Run, in_folds: runs.Run, twins: dict[str, np.ndarray] | None) -> str:
+    """Return in words whether two runs differ on PrivateTest, and what twins do to the F1 of Disgust.
+
+    Args:
+        plain: final, trained on all of Training.
+        other: the same with what the folds chose.
+        in_folds: the plain arm in folds, which keep twins together.
+        twins: as `evaluation.load_twins` returns them; None if they are not about these faces (drawn sample).
+    """
+    first, second = (run.predictions["PrivateTest"] for run in (other, plain))
+    macro = 100 * evaluation.compare_f1(first, second).loc["macro"]
+    told = (
+        f"On PrivateTest macro-F1 differs by {macro['difference']:+.1f} points ({macro['low']:+.1f} to "
+        f"{macro['high']:+.1f}): {_verdict(macro)}."
+    )
+    if twins is None:
+        return told
+    kept = evaluation.without_twins(second, twins)
+    everything, alone, folds = (
+        evaluation.per_class(each).loc["disgust"] for each in (second, kept, in_folds.predictions["Folds"])
+    )
+    return (
+        f"{told} It has {everything['support']:.0f} Disgust faces, {everything['support'] - alone['support']:.0f} of "
+        f"them with an identical twin in Training. The plain network's F1 of Disgust is {everything['f1']:.2f} on all, "
+        f"**{alone['f1']:.2f}** without those, and **{folds['f1']:.2f}** in the folds, where near twins are kept away, "
+        "too (and a fifth less is learned from): much of what is known of Disgust is known by heart."
+    )
+
+
+def _verdict(line: pd.Series) -> str:
+    return "no difference found" if line["low"] <= 0 <= line["high"] else "a difference beyond chance"
+
+
 def findings(chosen: runs.Run, found: list[runs.Run], plain: runs.Run) -> str:
     """Return in words which arm the folds choose, and what every arm does to macro-F1."""
     lines = []
     for name, table in differences(found, plain).items():
         macro = 100 * table.loc["macro"]
-        verdict = "no difference found" if macro["low"] <= 0 <= macro["high"] else "a difference beyond chance"
         interval = f"{macro['low']:+.1f} to {macro['high']:+.1f}"
-        lines.append(f"- {name}: macro-F1 {macro['difference']:+.1f} points ({interval}), {verdict}")
+        lines.append(f"- {name}: macro-F1 {macro['difference']:+.1f} points ({interval}), {_verdict(macro)}")
     reason = "no arm with a higher F1 of the rare emotions gains in macro-F1 beyond chance"
     if chosen is not plain:
         reason = "the highest F1 of the rare emotions, with a gain in macro-F1 beyond chance"
