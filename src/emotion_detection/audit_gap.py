@@ -103,8 +103,8 @@ def _conclusion(gap: pd.DataFrame) -> str:
     frozen = {gap.frozen[_nearest(gap, regime)] for regime in GAP_RUNS}
     if frozen == {FROZEN["batch_statistics_averages_kept"]}:
         return (
-            "What comes nearest in every regime are frozen layers that learn with each batch's own statistics and answer "
-            "with ImageNet's averages; averages that lag do not open the gap."
+            "What comes nearest in every regime are frozen layers that learn with each batch's own statistics and "
+            "answer with ImageNet's averages; averages that lag do not open the gap."
         )
     return "No switch comes nearest in every regime: the runs do not say what the cause was."
 
