@@ -29,7 +29,7 @@ def after_one_step(model: keras.Model, faces) -> tuple[float, list[np.ndarray]]:
 
 
 @tensorflow_only
-@pytest.mark.parametrize("input_px", [48, 96])
+@pytest.mark.parametrize("input_px", [48, pytest.param(96, marks=pytest.mark.slow)])
 def test_the_arranged_network_learns_the_same_from_a_batch(faces, input_px):
     model = network("whole", input_px=input_px)
     copy = fast_layers.arranged(model)

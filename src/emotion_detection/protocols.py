@@ -90,6 +90,8 @@ def validated_on(recipe: dict) -> str:
     """Return which part of a record the validation columns of its history are about."""
     if recipe.get("pool_all_splits_as_published") or recipe.get("val_is_train_as_published"):
         return "Training"
+    if recipe.get("folds"):
+        return "Folds"
     return "Unseen" if recipe.get("augment_before_split_as_published") else "PublicTest"
 
 
