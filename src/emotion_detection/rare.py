@@ -148,7 +148,8 @@ def official_words(plain: runs.Run, other: runs.Run, in_folds: runs.Run, twins: 
         f"{told} It has {everything['support']:.0f} Disgust faces, {everything['support'] - alone['support']:.0f} of "
         f"them with an identical twin in Training. The plain network's F1 of Disgust is {everything['f1']:.2f} on all, "
         f"**{alone['f1']:.2f}** without those, and **{folds['f1']:.2f}** in the folds, where near twins are kept away, "
-        "too (and a fifth less is learned from): much of what is known of Disgust is known by heart."
+        f"too (and {100 - 100 / in_folds.info['recipe']['folds']:.0f} % of Training is learned from): much of what is "
+        "known of Disgust is known by heart."
     )
 
 
