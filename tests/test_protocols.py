@@ -97,4 +97,4 @@ def test_copies_join_training_only_and_an_epoch_stays_as_long(faces):
 
 def test_a_recipe_says_its_protocol_in_words():
     assert protocols.describe(recipes.PUBLISHED_TOP.settings()) == "all splits pooled, validated on its training rows"
-    assert protocols.describe(dataclasses.asdict(recipes.HONEST_WHOLE)) == "PrivateTest watched"
+    assert protocols.describe(dataclasses.asdict(recipes.HONEST_WHOLE)) == "official split, PrivateTest watched"

@@ -23,6 +23,13 @@ def run_in_folds(name: str, *, right: dict[str, float], split: str = "Folds") ->
     return runs.Run(f"{name}-s0", info, pd.DataFrame(), {split: found})
 
 
+def official() -> list[runs.Run]:
+    """The plain run and one with oversampling on the official split, with the same answers."""
+    return [
+        run_in_folds(name, right={"others": 0.6}, split="PrivateTest") for name in ("tl_100_48", "tl_100_48_repeated")
+    ]
+
+
 @pytest.fixture
 def plain():
     return run_in_folds("rare_plain", right={"others": 0.6, "disgust": 0.3})
@@ -37,14 +44,15 @@ def arms():
 def test_the_arm_with_the_best_rare_emotions_is_chosen_where_its_gain_is_beyond_chance(arms, plain):
     assert rare.best_arm(arms) is arms[0]
     assert rare.chosen_arm(arms, plain) is arms[0]
-    assert "**sensible copies** (the highest F1" in rare.findings(arms[0], arms, plain)
+    assert "**sensible copies** (the highest F1" in rare.findings(arms[0], arms, plain, official())
 
 
 def test_without_a_gain_beyond_chance_the_plain_arm_is_chosen(arms, plain):
     chosen = rare.chosen_arm(arms[1:], plain)
     assert chosen is plain
-    text = rare.findings(chosen, arms[1:], plain)
+    text = rare.findings(chosen, arms[1:], plain, official())
     assert text.startswith("Chosen by the folds: **nothing** (no arm")
+    assert "on PrivateTest TL 100, 48 px, oversampled: macro-F1 +0.0 points" in text
     assert "class weights: macro-F1 -" in text and "a difference beyond chance" in text
 
 
@@ -52,7 +60,7 @@ def test_equal_arms_show_no_difference(plain):
     same = run_in_folds("rare_repeated", right={"others": 0.6, "disgust": 0.3})
     assert rare.verdict([same], plain).count("no difference found for any arm") == 2
     assert "oversampled: macro-F1 +0.0 points (+0.0 to +0.0), no difference found" in rare.findings(
-        plain, [same], plain
+        plain, [same], plain, official()
     )
     assert "**oversampled**: no other emotion changes" in rare.costs([same], plain)
 
@@ -90,8 +98,7 @@ def test_f1_on_private_test_stands_beside_its_paired_difference():
 
 
 def test_what_twins_do_to_disgust_is_told_from_the_records(plain):
-    first = run_in_folds("tl_100_48", right={"others": 0.6}, split="PrivateTest")
-    second = run_in_folds("tl_100_48_repeated", right={"others": 0.6}, split="PrivateTest")
+    first, second = official()
     disgust = np.flatnonzero(LABEL == 1)
     text = rare.official_words(first, second, plain, {"PrivateTest_identical": disgust[:30]})
     assert text.startswith("On PrivateTest macro-F1 differs by +0.0 points (+0.0 to +0.0): no difference found.")

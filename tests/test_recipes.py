@@ -26,7 +26,12 @@ def test_the_key_changes_with_what_decides_the_result_and_with_nothing_else():
 
 @pytest.mark.parametrize(
     "recipe",
-    [*map(recipes.get_recipe, recipes.REGIMES), *recipes.AUDIT, *recipes.RARE_FOLDS],
+    [
+        *map(recipes.get_recipe, recipes.REGIMES),
+        *recipes.AUDIT,
+        *recipes.RARE_FOLDS,
+        recipes.RECIPES["tl_100_48_repeated"],
+    ],
     ids=lambda recipe: recipe.name,
 )
 def test_every_recipe_of_a_notebook_says_what_to_expect_and_its_record_is_within_that(recipe):

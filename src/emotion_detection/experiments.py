@@ -42,7 +42,7 @@ def obtain(name: str, *, fast: bool = False, retrain: bool = False, final: bool 
         name: a run's name, such as "tl_whole" or "tl_whole-s1".
         fast: train on the drawn sample for one epoch with random first weights.
         retrain: train even if the run is recorded.
-        final: also predict PrivateTest where that is not done yet.
+        final: also predict PrivateTest where that is not done yet; a final run that is trained again is made final.
 
     Raises:
         UnknownNameError: no recipe of this name.
@@ -50,6 +50,7 @@ def obtain(name: str, *, fast: bool = False, retrain: bool = False, final: bool 
     """
     recipe_name, seed = runs.split_name(name)
     recipe = recipes.get_recipe(recipe_name)
+    final = final or (runs.is_recorded(name) and runs.load_run(name).is_final)
     if retrain or not runs.is_recorded(name):
         from emotion_detection import crossval
 

@@ -105,7 +105,7 @@ def describe(recipe: dict) -> str:
     if recipe.get("val_is_train_as_published"):
         words.append("validated on its training rows")
     if recipe.get("watch_private_test_for_audit"):
-        words.append("PrivateTest watched")
+        words.append("official split, PrivateTest watched")
     if recipe.get("folds"):
         words.append(f"{recipe['folds']} folds of Training")
     return ", ".join(words) or "official split"

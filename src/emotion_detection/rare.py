@@ -148,8 +148,8 @@ def official_words(plain: runs.Run, other: runs.Run, in_folds: runs.Run, twins: 
         f"{told} It has {everything['support']:.0f} Disgust faces, {everything['support'] - alone['support']:.0f} of "
         f"them with an identical twin in Training. The plain network's F1 of Disgust is {everything['f1']:.2f} on all, "
         f"**{alone['f1']:.2f}** without those, and **{folds['f1']:.2f}** in the folds, where near twins are kept away, "
-        f"too (and {100 - 100 / in_folds.info['recipe']['folds']:.0f} % of Training is learned from): much of what is "
-        "known of Disgust is known by heart."
+        f"too (n = {folds['support']:.0f}, and {100 - 100 / in_folds.info['recipe']['folds']:.0f} % of Training is "
+        "learned from). That fits with learning by heart, though these are not the same faces."
     )
 
 
@@ -157,8 +157,15 @@ def _verdict(line: pd.Series) -> str:
     return "no difference found" if line["low"] <= 0 <= line["high"] else "a difference beyond chance"
 
 
-def findings(chosen: runs.Run, found: list[runs.Run], plain: runs.Run) -> str:
-    """Return in words which arm the folds choose, and what every arm does to macro-F1."""
+def findings(chosen: runs.Run, found: list[runs.Run], plain: runs.Run, official: list[runs.Run]) -> str:
+    """Return in words which arm the folds choose, what every arm does to macro-F1, and what PrivateTest says to it.
+
+    Args:
+        chosen: as `chosen_arm` returns it.
+        found: the arms in folds.
+        plain: the plain arm in folds.
+        official: final runs of the plain and the best arm on the official split.
+    """
     lines = []
     for name, table in differences(found, plain).items():
         macro = 100 * table.loc["macro"]
@@ -167,4 +174,10 @@ def findings(chosen: runs.Run, found: list[runs.Run], plain: runs.Run) -> str:
     reason = "no arm with a higher F1 of the rare emotions gains in macro-F1 beyond chance"
     if chosen is not plain:
         reason = "the highest F1 of the rare emotions, with a gain in macro-F1 beyond chance"
+    before, after = (run.predictions["PrivateTest"] for run in official)
+    macro = 100 * evaluation.compare_f1(after, before).loc["macro"]
+    lines.append(
+        f"- on PrivateTest {evaluation.display_name(official[1])}: macro-F1 {macro['difference']:+.1f} points "
+        f"({macro['low']:+.1f} to {macro['high']:+.1f}), {_verdict(macro)}"
+    )
     return f"Chosen by the folds: **{evaluation.display_name(chosen)}** ({reason}).\n\n" + "\n".join(lines)
