@@ -276,6 +276,7 @@ function createSession(model) {
     redraw();
   }
 
+  /** Send the picture that the camera has now; in the background browsers give no new ones, and none is sent. */
   function capture(token) {
     if (video.readyState < 2 || !video.videoWidth || video.currentTime === capturedTime) return;
     const sequence = pump.next(now());
