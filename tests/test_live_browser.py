@@ -120,9 +120,9 @@ def wait_for_answers(page) -> None:
     )
 
 
-def stream(page, address: str, folder, name: str) -> None:
-    """Open a notebook with a live view and start it."""
-    open_notebook(page, address, folder, name, LIVE)
+def stream(page, address: str, folder, name: str, *cells: str) -> None:
+    """Open a notebook with a live view, and other cells after it, and start the view."""
+    open_notebook(page, address, folder, name, LIVE, *cells)
     start(page)
     wait_for_answers(page)
 
@@ -217,17 +217,13 @@ def test_running_the_cell_again_turns_the_first_camera_off(lab, page, folder):
 
 
 def test_closing_the_view_from_code_turns_the_camera_off(lab, page, folder):
-    open_notebook(page, lab, folder, "closed_view", LIVE, "view.close()")
-    start(page)
-    wait_for_answers(page)
+    stream(page, lab, folder, "closed_view", "view.close()")
     browsing.run_cell(page, 1)
     page.wait_for_function(CAMERA_IS_OFF, timeout=OFF_WITHIN_MS)
 
 
 def test_a_dead_kernel_turns_the_camera_off(lab, page, folder):
-    open_notebook(page, lab, folder, "died", LIVE, "import os\nos._exit(1)")
-    start(page)
-    wait_for_answers(page)
+    stream(page, lab, folder, "died", "import os\nos._exit(1)")
     begin_cell(page, 1)
     page.wait_for_function(CAMERA_IS_OFF, timeout=OFF_WITHIN_MS)
 
@@ -315,9 +311,7 @@ def test_a_camera_that_is_pulled_out_is_told(lab, page, folder):
 
 
 def test_in_lab_the_stream_goes_on_while_a_cell_is_busy(lab, page, folder):
-    open_notebook(page, lab, folder, "busy", LIVE, BUSY)
-    start(page)
-    wait_for_answers(page)
+    stream(page, lab, folder, "busy", BUSY)
     begin_cell(page, 1)
     page.wait_for_timeout(5000)
     wait_for_answers(page)
@@ -326,9 +320,7 @@ def test_in_lab_the_stream_goes_on_while_a_cell_is_busy(lab, page, folder):
 
 
 def test_notebook_7_streams_and_survives_a_busy_kernel(notebook7, page, folder):
-    open_notebook(page, notebook7, folder, "seven", LIVE, BUSY)
-    start(page)
-    wait_for_answers(page)
+    stream(page, notebook7, folder, "seven", BUSY)
     browsing.screenshot(page, "live_notebook7", height=1200)
     begin_cell(page, 1)
     page.wait_for_timeout(14_000)

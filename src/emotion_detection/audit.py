@@ -31,6 +31,9 @@ PUBLISHED_CURVES = {
 PUBLISHED_AUGMENTED = {"learning": 0.8028, "validation": 0.4801}
 """The published fourth run, with augmented rare emotions: last epoch."""
 
+PARTS_OF_AUGMENTED = ("Unseen", "PublicTest")
+"""Parts of the record of a run that was augmented before splitting: its own validation, and an official split."""
+
 LEARNED_PERCENT = round(100 * protocols.LEARNED_SHARE)
 PIXELS = {"unit": "0 to 1", "symmetric": "−1 to 1"}
 OPTIMIZERS = {"rmsprop": "RMSprop", "adamw": "AdamW", "sgd": "SGD"}
@@ -164,7 +167,7 @@ def _line_of_augmented(run: runs.Run) -> dict[str, str]:
 
 def _at_the_same_mix(run: runs.Run) -> float:
     """Return the accuracy (0–1) on the run's own validation if its emotions were as frequent as PublicTest's."""
-    own, official = (evaluation.per_class(run.predictions[part]) for part in ("Unseen", "PublicTest"))
+    own, official = (evaluation.per_class(run.predictions[part]) for part in PARTS_OF_AUGMENTED)
     return float(np.average(own["recall"], weights=official["support"]))
 
 
@@ -182,9 +185,6 @@ def _line_of_mistake(wrong: runs.Run, right: runs.Run) -> dict[str, str]:
         "Without": percent(evaluation.accuracy(right.predictions["PublicTest"])),
         "Difference (95 % interval)": f"{100 * compared.difference:+.1f} points ({low} to {high})",
     }
-
-
-PARTS_OF_AUGMENTED = ("Unseen", "PublicTest")
 
 
 def augmented_verdict(run: runs.Run) -> str:

@@ -190,10 +190,14 @@ function createSession(model) {
     }
   }
 
-  function release(reason, message) {
+  function stopPump() {
     for (const stop of stopTimers) stop();
     stopTimers = [];
     pump.stop();
+  }
+
+  function release(reason, message) {
+    stopPump();
     for (const track of state.stream?.getTracks() ?? []) {
       track.onended = null;
       track.stop();
@@ -269,9 +273,7 @@ function createSession(model) {
 
   /** Start was not clicked on this page: its camera stays closed, and whoever clicked is not disturbed. */
   function standAside() {
-    for (const stop of stopTimers) stop();
-    stopTimers = [];
-    pump.stop();
+    stopPump();
     tell(refusal("elsewhere"));
     redraw();
   }
@@ -354,7 +356,7 @@ function createSession(model) {
   model.on("msg:custom", receive);
   model.on("destroy", () => release());
   if (model.get("running")) resume();
-  return Object.assign(session, { release, tell });
+  return Object.assign(session, { release });
 }
 
 function download(name, text) {
