@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from emotion_detection import cards, files, final, models, recipes, runs, training
+from emotion_detection import batches, cards, files, final, forward, models, optimizers, recipes, runs, training
 from emotion_detection.datasets import FaceDataset, load_sample
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError, OverlapError
@@ -66,7 +66,7 @@ def test_a_run_that_is_killed_goes_on_from_its_last_epoch(isolated, faces, monke
     recipe = dataclasses.replace(small("top"), epochs=400)
     model = models.build_model(recipe, seed=1)
     _, trained = models.split_at(model, "features")
-    training._compile(trained, recipe, steps_per_epoch=1)
+    optimizers.compile_for(trained, recipe, steps_per_epoch=1)
     session = training._Session(recipe, faces, 1)
     finished = len(session.restore(trained))
     assert 0 < finished < 400
@@ -144,7 +144,7 @@ def test_finalising_uses_the_trained_network_even_if_another_of_its_name_is_ship
     files.write_json(cards.card_path(), card)
     assert not cards.is_shipped(run)
     model = models.load_network(runs.weights_path(run.name))
-    expected = training.predict_logits(model, faces.private_test.pixels)
+    expected = forward.predict_logits(model, faces.private_test.pixels)
     assert np.array_equal(final.finalise(run.name, faces).predictions["PrivateTest"].logits, expected)
 
 
@@ -186,7 +186,7 @@ def test_reestimated_statistics_are_the_means_over_the_batches(faces):
     model = models.build_model(small("whole"), seed=0)
     layer = models.batch_norm_layers(model)[0]
     inputs = faces.pixels[:64]
-    training.reestimate_batch_norm(model, inputs, n_batches=1)
+    forward.reestimate_batch_norm(model, inputs, n_batches=1)
     activations = keras.Model(model.input, layer.input).predict_on_batch(inputs[..., None])
     assert keras.ops.convert_to_numpy(layer.moving_mean) == pytest.approx(activations.mean(axis=(0, 1, 2)), abs=1e-3)
     assert keras.ops.convert_to_numpy(layer.moving_variance) == pytest.approx(
@@ -200,7 +200,7 @@ def test_the_history_holds_means_over_all_training_faces(isolated, faces):
     recipe = small("top", epochs=1, dropout=0.0, learning_rate=0.0, schedule="constant", label_smoothing=0.0)
     run = training.train(recipe, faces, record=False)
     model = models.build_model(recipe, seed=0)
-    logits = training.predict_logits(model, faces.training.pixels)
+    logits = forward.predict_logits(model, faces.training.pixels)
     expected = training._loss_and_accuracy(logits, faces.training.emotion)
     assert run.history.loc[0, ["loss", "accuracy"]].tolist() == pytest.approx(expected, abs=1e-4)
     assert run.history.loc[0, "objective"] == pytest.approx(expected[0], abs=1e-4)
@@ -253,7 +253,7 @@ def test_a_pooled_run_records_rows_learned_from_and_never_seen_but_no_official_s
 def test_frozen_batch_norms_can_use_batch_statistics_with_gamma_and_beta_held(faces, setting, follow):
     recipe = small("top", frozen_batch_norm=setting, batch_norm_momentum=0.9)
     model = models.build_model(recipe, seed=0)
-    training._compile(model, recipe, steps_per_epoch=1)
+    optimizers.compile_for(model, recipe, steps_per_epoch=1)
     layer, batch = model.get_layer("bn_Conv1"), faces.pixels[:32, ..., None]
     names = ("gamma", "beta", "moving_mean")
     before = {name: keras.ops.convert_to_numpy(getattr(layer, name)).copy() for name in names}
@@ -269,9 +269,11 @@ def test_frozen_batch_norms_can_use_batch_statistics_with_gamma_and_beta_held(fa
 def test_batches_depend_on_seed_and_epoch_alone(faces):
     recipe = small("whole")
 
+    targets = np.eye(7, dtype=np.float32)[faces.emotion]
+
     def batch(seed, epoch):
-        return training.FaceBatches(faces.pixels, faces.emotion, recipe=recipe, seed=seed, epoch=epoch)[1]
+        return batches.FaceBatches(faces.pixels, [targets], recipe=recipe, seed=seed, epoch=epoch)[1]
 
     assert np.array_equal(batch(0, 2)[0], batch(0, 2)[0])
     assert not np.array_equal(batch(0, 2)[0], batch(0, 3)[0])
-    assert not np.array_equal(batch(0, 2)[1], batch(1, 2)[1])
+    assert not np.array_equal(batch(0, 2)[1][0], batch(1, 2)[1][0])

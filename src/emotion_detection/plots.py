@@ -160,8 +160,9 @@ def _curves(axes: matplotlib.axes.Axes, history: pd.DataFrame, score: str) -> No
     """Draw one score on Training and PublicTest; short runs get a marker per epoch."""
     marker = "o" if len(history) <= 15 else None
     for split, column, line in (("Training", score, "--"), ("PublicTest", f"val_{score}", "-")):
+        known = history.dropna(subset=column)  # PublicTest need not be looked at after every epoch
         axes.plot(
-            history["epoch"], history[column], line, color=SPLIT_COLORS[split], marker=marker, markersize=3, label=split
+            known["epoch"], known[column], line, color=SPLIT_COLORS[split], marker=marker, markersize=3, label=split
         )
     axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(6, integer=True, min_n_ticks=1))
 
