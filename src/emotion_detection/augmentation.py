@@ -67,9 +67,10 @@ def _erase(faces: np.ndarray, settings: Augmentation, rng) -> None:
     """Replace a rectangle by noise in a share of the faces, in place."""
     if not settings.erasing:
         return
-    for face in faces[rng.random(len(faces)) < settings.erasing]:
-        top, bottom, left, right = _rectangle(rng.uniform(settings.erased_least, settings.erased_most), len(face), rng)
-        face[top:bottom, left:right] = rng.integers(0, 256, (bottom - top, right - left), np.uint8)
+    for index in np.flatnonzero(rng.random(len(faces)) < settings.erasing):
+        area = rng.uniform(settings.erased_least, settings.erased_most)
+        top, bottom, left, right = _rectangle(area, faces.shape[1], rng)
+        faces[index, top:bottom, left:right] = rng.integers(0, 256, (bottom - top, right - left), np.uint8)
 
 
 def _rectangle(area: float, size_px: int, rng, *, longest: float = 3.0) -> tuple[int, int, int, int]:

@@ -153,7 +153,12 @@ def learning_curves(
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     _suptitle(figure, "Accuracy and loss per epoch")
     columns = ["epoch", "accuracy", "val_accuracy", "loss", "val_loss"]
-    return {name: history[columns].reset_index(drop=True) for name, history in histories.items()}
+    return {name: _plotted(history[columns]) for name, history in histories.items()}
+
+
+def _plotted(history: pd.DataFrame) -> pd.DataFrame:
+    """Return the values as JSON can keep them: None where PublicTest was not looked at."""
+    return history.reset_index(drop=True).astype(object).where(history.notna().to_numpy(), None)
 
 
 def _curves(axes: matplotlib.axes.Axes, history: pd.DataFrame, score: str) -> None:
