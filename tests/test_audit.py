@@ -1,7 +1,5 @@
 """What the audit says: figures worked by hand, words that come from the records, and records that say what they are."""
 
-import dataclasses
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -202,8 +200,7 @@ def test_every_recorded_run_says_the_protocol_of_its_settings_and_of_its_recipe_
     for name in runs.recorded():
         info = runs.load_run(name).info
         recipe = recipes.get_recipe(info["recipe"]["name"])
-        later = {field.name: field.default for field in dataclasses.fields(recipe) if field.name not in info["recipe"]}
-        settings = {key: value for key, value in (later | info["recipe"]).items() if key in recipe.settings()}
+        settings = recipes.from_settings(info["recipe"]).settings()
         assert info.get("protocol", "official split") == protocols.describe(settings), name
         assert settings == recipe.settings(), f"{name} was trained with other settings than its recipe has now"
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from emotion_detection import crossval, recipes, runs, training
+from emotion_detection import crossval, recipes, runs, targets
 from emotion_detection.datasets import load_sample
 
 
@@ -48,6 +48,6 @@ def test_a_run_in_folds_records_predictions_on_all_of_training(isolated, faces):
 
 def test_class_weights_are_inverse_to_frequency_and_one_on_average():
     labels = np.repeat(np.arange(7), [1, 2, 3, 4, 5, 6, 7]).astype(np.int8)
-    weights = training._class_weights(labels)
+    weights = targets.class_weights(labels)
     assert weights[labels].mean() == pytest.approx(1)
     assert weights[0] / weights[6] == pytest.approx(7)

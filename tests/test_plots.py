@@ -154,6 +154,21 @@ def test_learning_curves_draw_the_histories_on_one_scale_per_row():
     assert figures.plain(values)["TL 100"]["val_accuracy"][0] == pytest.approx(0.3)
 
 
+def test_learning_curves_pass_over_epochs_after_which_public_test_was_not_looked_at():
+    seldom = history(4)
+    seldom.loc[[0, 2], ["val_loss", "val_accuracy"]] = np.nan
+    figure = figures.new_figure()
+    values = plots.learning_curves({"TL top": seldom}, figure)
+    drawn = {line.get_label(): line.get_xdata().tolist() for line in figure.axes[0].lines}
+    assert drawn == {"Training": [1, 2, 3, 4], "PublicTest": [2, 4]}
+    assert values["TL top"]["val_accuracy"].tolist() == [
+        None,
+        seldom["val_accuracy"][1],
+        None,
+        seldom["val_accuracy"][3],
+    ]
+
+
 def test_learning_curves_of_a_single_epoch_show_a_point():
     figure = figures.new_figure()
     plots.learning_curves({"TL top": history(1)}, figure)

@@ -1,11 +1,12 @@
 """Recipes are plain data that identify what decides a result."""
 
 import dataclasses
+import json
 
 import pytest
 
-from emotion_detection import evaluation, recipes, runs
-from emotion_detection.errors import UnknownNameError
+from emotion_detection import ablations, evaluation, recipes, runs
+from emotion_detection.errors import DataError, UnknownNameError
 
 
 def test_each_recipe_is_found_by_its_own_name():
@@ -46,3 +47,50 @@ def test_the_three_regimes_are_in_order_and_above_their_floors():
     accuracies = [evaluation.accuracy(runs.load_run(name).predictions["PrivateTest"]) for name in recipes.REGIMES]
     assert accuracies == sorted(accuracies)
     assert all(accuracy >= floors[name] for name, accuracy in zip(recipes.REGIMES, accuracies, strict=True))
+
+
+def test_a_recipe_comes_back_from_its_record():
+    for recipe in recipes.RECIPES.values():
+        recorded = json.loads(json.dumps(recipe.settings() | {"display_name": recipe.display_name}))
+        assert recipes.from_settings(recorded) == recipe
+
+
+def test_switches_that_joined_later_are_in_the_settings_only_where_they_are_on():
+    later = {field.name for field in dataclasses.fields(recipes.Recipe) if field.metadata.get("later")}
+    assert {"ema", "stages", "ferplus_blend", "teachers"} <= later
+    assert not later & set(recipes.TL_WHOLE.settings())
+    assert "erasing" not in recipes.TL_WHOLE.settings()["augmentation"]
+    averaged = dataclasses.replace(recipes.TL_WHOLE, ema=0.99)
+    assert averaged.settings() == recipes.TL_WHOLE.settings() | {"ema": 0.99}
+
+
+def test_stages_add_up_to_the_recipe():
+    recipe = dataclasses.replace(recipes.TL_WHOLE, epochs=5, stages=((48, 3), (96, 2)))
+    assert [(stage.input_px, end) for stage, end in recipe.by_stage()] == [(48, 3), (96, 5)]
+    assert recipes.TL_WHOLE.by_stage() == [(recipes.TL_WHOLE, 10)]
+    for wrong in (((48, 3), (96, 3)), ((48, 3), (64, 2))):
+        with pytest.raises(DataError, match=r"5 epochs and ends at 96 px.*add up"):
+            dataclasses.replace(recipe, stages=wrong)
+
+
+def test_teachers_and_their_share_go_together():
+    for changes in ({"teachers": ("tl_whole",)}, {"distillation": 0.5}):
+        with pytest.raises(DataError, match="or neither"):
+            dataclasses.replace(recipes.TL_WHOLE, **changes)
+
+
+def test_each_arm_of_the_ablations_changes_what_it_says_and_nothing_else():
+    base = recipes.ABLATION_BASE.settings()
+    for name, (_, changes) in ablations.ARMS.items():
+        arm = recipes.get_recipe(f"abl_{name}").settings()
+        changed = {key for key in base | arm if base.get(key) != arm.get(key)} - {"name"}
+        assert changed == set(changes)
+        switches = arm["augmentation"]
+        changed = {key for key in base["augmentation"] | switches if base["augmentation"].get(key) != switches.get(key)}
+        assert changed == set(changes.get("augmentation", {}))
+
+
+def test_a_fast_version_needs_neither_votes_nor_teachers():
+    for recipe in recipes.ABLATIONS:
+        fast = recipes.fast_version(recipe)
+        assert not fast.uses_ferplus and not fast.teachers and fast.by_stage() == [(fast, 1)]

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import pytest
 
-from emotion_detection import cards, files, final, models, recipes, runs, training
-from emotion_detection.datasets import FaceDataset, load_sample
+from emotion_detection import batches, cards, files, final, forward, models, optimizers, recipes, runs, training
+from emotion_detection.datasets import FaceDataset, ferplus, load_sample
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError, OverlapError
 
@@ -43,6 +43,85 @@ def test_an_interrupted_run_ends_with_the_history_of_an_uninterrupted_one(isolat
     assert np.array_equal(whole.predictions["PublicTest"].logits, resumed.predictions["PublicTest"].logits)
 
 
+@pytest.fixture
+def with_votes(faces, monkeypatch):
+    """The drawn faces with FER+ votes: six for the label, two for contempt, two for neutral."""
+    votes = np.zeros((len(faces), 10), np.uint8)
+    votes[np.arange(len(faces)), faces.emotion] = 6
+    votes[:, [ferplus.CONTEMPT, EMOTIONS.index("neutral")]] += 2
+    monkeypatch.setattr(ferplus, "load_ferplus", lambda: ferplus.FerPlus(votes, faces.usage))
+    return dataclasses.replace(faces, has_official_rows=True)
+
+
+ALL_ON = {
+    "epochs": 3,
+    "input_px": 64,
+    "stages": ((48, 2), (64, 1)),
+    "augmentation": recipes.Augmentation(shear=0.1, blur_px=0.5, noise=0.05, erasing=0.5, mixup=0.4, cutmix=0.4),
+    "ferplus_auxiliary": 0.5,
+    "ferplus_blend": 0.3,
+    "ema": 0.9,
+    "validate_every": 2,
+    "drop_conflicting": True,
+}
+
+
+@pytest.mark.slow
+def test_a_run_with_every_switch_on_goes_on_exactly_within_a_stage_and_between_stages(isolated, with_votes):
+    recipe = small("whole", **ALL_ON)
+    whole = training.train(recipe, with_votes, seed=1, record=False)
+    for path in (isolated / "data" / "cache" / "checkpoints").iterdir():
+        path.unlink()
+    for epochs in (1, 2):
+        with pytest.raises(KeyboardInterrupt):
+            training.train(recipe, with_votes, seed=1, stop_after=epochs)
+    resumed = training.train(recipe, with_votes, seed=1)
+    assert np.array_equal(history_of(whole), history_of(resumed), equal_nan=True)
+    assert whole.history["val_accuracy"].notna().tolist() == [False, True, True]
+    answers = resumed.predictions["PublicTest"]
+    assert np.array_equal(whole.predictions["PublicTest"].logits, answers.logits)
+    assert (answers.predicted == answers.label).mean() == resumed.history["val_accuracy"].iloc[-1]
+    saved = models.load_network(runs.weights_path("tl_whole-s1"))
+    assert saved.output_shape == (None, 7) and saved.count_params() == 2_266_951
+    assert forward.predict_logits(saved, with_votes.public_test.pixels) == pytest.approx(answers.logits, abs=1e-4)
+    assert runs.load_run("tl_whole-s1").history["val_loss"].isna().tolist() == [True, False, False]
+
+
+def test_a_network_grows_at_an_epoch_boundary_and_keeps_weights_and_optimiser(isolated, faces):
+    still = {"learning_rate": 0.0, "schedule": "constant", "epochs": 2}
+    grown = training.train(small("top", **still, input_px=64, stages=((48, 1), (64, 1))), faces, record=False)
+    direct = training.train(small("top", **still, input_px=64, name="direct"), faces, record=False)
+    assert np.array_equal(grown.predictions["PublicTest"].logits, direct.predictions["PublicTest"].logits)
+    assert grown.history["val_loss"][0] != direct.history["val_loss"][0]
+    assert grown.history["val_loss"][1] == direct.history["val_loss"][1]
+
+
+def test_the_averaged_network_is_the_one_that_is_scored_and_saved(isolated, faces):
+    run = training.train(small("top", ema=0.8), faces)
+    plain = training.train(small("top"), faces, record=False)
+    answers = run.predictions["PublicTest"]
+    assert training._loss_and_accuracy(answers.logits, answers.label)[0] == run.history["val_loss"].iloc[-1]
+    saved = forward.predict_logits(models.load_network(runs.weights_path(run.name)), faces.public_test.pixels)
+    assert saved == pytest.approx(answers.logits, abs=1e-4)
+    assert run.history["loss"].tolist() == plain.history["loss"].tolist()
+    assert run.history["val_loss"].iloc[-1] != plain.history["val_loss"].iloc[-1]
+
+
+def test_public_test_is_looked_at_as_often_as_asked_and_after_the_last_epoch(isolated, faces):
+    run = training.train(small("top", epochs=4, validate_every=3), faces)
+    seen = runs.load_run(run.name).history["val_accuracy"].notna()
+    assert seen.tolist() == [False, False, True, True]
+
+
+def test_the_second_task_is_learned_and_left_out_of_the_network(isolated, with_votes):
+    recipe = small("top", ferplus_auxiliary=0.5, epochs=1)
+    run = training.train(recipe, with_votes, record=False)
+    plain = training.train(small("top", epochs=1), with_votes, record=False)
+    assert run.info["parameters"] == plain.info["parameters"]
+    assert run.history["objective"].item() > plain.history["objective"].item() + 0.5
+    assert run.history["accuracy"].item() == plain.history["accuracy"].item()
+
+
 KILLED = """
 from emotion_detection import recipes, training
 from emotion_detection.datasets import load_sample
@@ -66,7 +145,7 @@ def test_a_run_that_is_killed_goes_on_from_its_last_epoch(isolated, faces, monke
     recipe = dataclasses.replace(small("top"), epochs=400)
     model = models.build_model(recipe, seed=1)
     _, trained = models.split_at(model, "features")
-    training._compile(trained, recipe, steps_per_epoch=1)
+    optimizers.compile_for(trained, recipe, steps_per_epoch=1)
     session = training._Session(recipe, faces, 1)
     finished = len(session.restore(trained))
     assert 0 < finished < 400
@@ -144,7 +223,7 @@ def test_finalising_uses_the_trained_network_even_if_another_of_its_name_is_ship
     files.write_json(cards.card_path(), card)
     assert not cards.is_shipped(run)
     model = models.load_network(runs.weights_path(run.name))
-    expected = training.predict_logits(model, faces.private_test.pixels)
+    expected = forward.predict_logits(model, faces.private_test.pixels)
     assert np.array_equal(final.finalise(run.name, faces).predictions["PrivateTest"].logits, expected)
 
 
@@ -186,7 +265,7 @@ def test_reestimated_statistics_are_the_means_over_the_batches(faces):
     model = models.build_model(small("whole"), seed=0)
     layer = models.batch_norm_layers(model)[0]
     inputs = faces.pixels[:64]
-    training.reestimate_batch_norm(model, inputs, n_batches=1)
+    forward.reestimate_batch_norm(model, inputs, n_batches=1)
     activations = keras.Model(model.input, layer.input).predict_on_batch(inputs[..., None])
     assert keras.ops.convert_to_numpy(layer.moving_mean) == pytest.approx(activations.mean(axis=(0, 1, 2)), abs=1e-3)
     assert keras.ops.convert_to_numpy(layer.moving_variance) == pytest.approx(
@@ -200,7 +279,7 @@ def test_the_history_holds_means_over_all_training_faces(isolated, faces):
     recipe = small("top", epochs=1, dropout=0.0, learning_rate=0.0, schedule="constant", label_smoothing=0.0)
     run = training.train(recipe, faces, record=False)
     model = models.build_model(recipe, seed=0)
-    logits = training.predict_logits(model, faces.training.pixels)
+    logits = forward.predict_logits(model, faces.training.pixels)
     expected = training._loss_and_accuracy(logits, faces.training.emotion)
     assert run.history.loc[0, ["loss", "accuracy"]].tolist() == pytest.approx(expected, abs=1e-4)
     assert run.history.loc[0, "objective"] == pytest.approx(expected[0], abs=1e-4)
@@ -253,7 +332,7 @@ def test_a_pooled_run_records_rows_learned_from_and_never_seen_but_no_official_s
 def test_frozen_batch_norms_can_use_batch_statistics_with_gamma_and_beta_held(faces, setting, follow):
     recipe = small("top", frozen_batch_norm=setting, batch_norm_momentum=0.9)
     model = models.build_model(recipe, seed=0)
-    training._compile(model, recipe, steps_per_epoch=1)
+    optimizers.compile_for(model, recipe, steps_per_epoch=1)
     layer, batch = model.get_layer("bn_Conv1"), faces.pixels[:32, ..., None]
     names = ("gamma", "beta", "moving_mean")
     before = {name: keras.ops.convert_to_numpy(getattr(layer, name)).copy() for name in names}
@@ -269,9 +348,11 @@ def test_frozen_batch_norms_can_use_batch_statistics_with_gamma_and_beta_held(fa
 def test_batches_depend_on_seed_and_epoch_alone(faces):
     recipe = small("whole")
 
+    targets = np.eye(7, dtype=np.float32)[faces.emotion]
+
     def batch(seed, epoch):
-        return training.FaceBatches(faces.pixels, faces.emotion, recipe=recipe, seed=seed, epoch=epoch)[1]
+        return batches.FaceBatches(faces.pixels, [targets], recipe=recipe, seed=seed, epoch=epoch)[1]
 
     assert np.array_equal(batch(0, 2)[0], batch(0, 2)[0])
     assert not np.array_equal(batch(0, 2)[0], batch(0, 3)[0])
-    assert not np.array_equal(batch(0, 2)[1], batch(1, 2)[1])
+    assert not np.array_equal(batch(0, 2)[1][0], batch(1, 2)[1][0])

@@ -1,4 +1,8 @@
-"""Changes of Training faces: random ones anew every epoch, in one resampling; or fixed copies of rare emotions."""
+"""Changes of Training faces: random ones anew every epoch, in one resampling; or fixed copies of rare emotions.
+
+Reference: Zhong et al., "Random Erasing Data Augmentation", 2017, arXiv:1708.04896; Zhang et al., "mixup: Beyond
+Empirical Risk Minimization", 2017, arXiv:1710.09412; Yun et al., "CutMix", 2019, arXiv:1905.04899.
+"""
 
 import dataclasses
 
@@ -36,7 +40,77 @@ def augment(faces: np.ndarray, settings: Augmentation, *, size_px: int, rng: np.
             levels = np.clip(np.arange(256) * gain[index] + bias[index], 0, 255).astype(np.uint8)
             warped = cv2.LUT(warped, levels)
         changed[index] = warped
+    _blur(changed, settings.blur_px * size_px / faces.shape[1], rng)
+    _add_noise(changed, settings.noise, rng)
+    _erase(changed, settings, rng)
     return changed
+
+
+def _blur(faces: np.ndarray, most_px: float, rng) -> None:
+    """Blur each face by a Gaussian of 0 to `most_px`, in place."""
+    if most_px:
+        for index, sigma_px in enumerate(rng.uniform(0, most_px, len(faces))):
+            if sigma_px > 0.2:  # a narrower one changes nothing
+                cv2.GaussianBlur(faces[index], (0, 0), sigma_px, dst=faces[index])
+
+
+def _add_noise(faces: np.ndarray, most: float, rng) -> None:
+    """Add Gaussian noise of 0 to `most` of the full range to each face, in place."""
+    if most:
+        strength = 255 * rng.uniform(0, most, (len(faces), 1, 1)).astype(np.float32)
+        noisy = faces + strength * rng.standard_normal(faces.shape, np.float32)
+        np.clip(np.rint(noisy), 0, 255, out=noisy)
+        faces[:] = noisy.astype(np.uint8)
+
+
+def _erase(faces: np.ndarray, settings: Augmentation, rng) -> None:
+    """Replace a rectangle by noise in a share of the faces, in place."""
+    if not settings.erasing:
+        return
+    for index in np.flatnonzero(rng.random(len(faces)) < settings.erasing):
+        area = rng.uniform(settings.erased_least, settings.erased_most)
+        top, bottom, left, right = _rectangle(area, faces.shape[1], rng)
+        faces[index, top:bottom, left:right] = rng.integers(0, 256, (bottom - top, right - left), np.uint8)
+
+
+def _rectangle(area: float, size_px: int, rng, *, longest: float = 3.0) -> tuple[int, int, int, int]:
+    """Return top, bottom, left, right of a random rectangle that lies inside a square picture.
+
+    Args:
+        area: its share of the picture.
+        size_px: side of the picture.
+        rng: source of the random numbers.
+        longest: largest ratio of its sides.
+    """
+    ratio = np.exp(rng.uniform(-1, 1) * np.log(longest))
+    height, width = (min(size_px, round(size_px * np.sqrt(area * each))) for each in (ratio, 1 / ratio))
+    top, left = rng.integers(0, size_px - height + 1), rng.integers(0, size_px - width + 1)
+    return top, top + height, left, left + width
+
+
+def mix(faces: np.ndarray, settings: Augmentation, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, float]:
+    """Blend each face of a batch with another one, or paste a rectangle of it, or leave the batch as it is.
+
+    Args:
+        faces: uint8 array (n, h, h), grey, 0–255.
+        settings: how often, and how much.
+        rng: source of the random numbers.
+
+    Returns:
+        The faces; int64 array (n,): the other face of each; and how much of the own face is left, 0–1 (1: unchanged).
+        Targets are mixed alike: `kept * target + (1 - kept) * target[other]`.
+    """
+    draw, other = rng.random(), rng.permutation(len(faces))
+    if draw < settings.mixup:
+        kept = rng.beta(settings.mixup_alpha, settings.mixup_alpha)
+        return np.rint(kept * faces + (1 - kept) * faces[other]).astype(np.uint8), other, kept
+    if draw < settings.mixup + settings.cutmix:
+        area = rng.beta(settings.cutmix_alpha, settings.cutmix_alpha)
+        top, bottom, left, right = _rectangle(area, faces.shape[1], rng, longest=1.0)
+        mixed = faces.copy()
+        mixed[:, top:bottom, left:right] = faces[other, top:bottom, left:right]
+        return mixed, other, 1 - (bottom - top) * (right - left) / faces[0].size
+    return faces, other, 1.0
 
 
 def _random_matrices(count: int, settings: Augmentation, face_px: int, size_px: int, rng) -> np.ndarray:
@@ -52,6 +126,9 @@ def _random_matrices(count: int, settings: Augmentation, face_px: int, size_px: 
     linear[:, 1, 0] = scale * np.sin(angle) * mirror
     linear[:, 1, 1] = scale * np.cos(angle)
     centre_out, centre_in = (size_px - 1) / 2, (face_px - 1) / 2
+    if settings.shear:
+        slant = settings.shear * rng.uniform(-1, 1, count)
+        linear[:, :, 1] += slant[:, None] * linear[:, :, 0]
     offset = centre_in + shift - linear.sum(axis=2) * centre_out
     return np.concatenate([linear, offset[:, :, None]], axis=2)
 

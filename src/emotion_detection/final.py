@@ -99,9 +99,9 @@ def _shipped_logits(run: runs.Run, faces: FaceDataset) -> np.ndarray:
 
 def _cached_logits(run: runs.Run, faces: FaceDataset) -> np.ndarray:
     path = _trained_network(run)
-    from emotion_detection import models, training
+    from emotion_detection import forward, models
 
-    return training.predict_logits(models.load_network(path), faces.pixels, progress=run.name)
+    return forward.predict_logits(models.load_network(path), faces.pixels, progress=run.name)
 
 
 def _trained_network(run: runs.Run) -> Path:

@@ -134,6 +134,32 @@ def split_at(model: keras.Model, layer_name: str) -> tuple[keras.Model, keras.Mo
     return keras.Model(model.input, cut, name="frozen_part"), keras.Model(cut, model.output, name="trained_part")
 
 
+def with_second_task(model: keras.Model, *, classes: int, seed: int) -> keras.Model:
+    """Return the network, or its trained part, with a second output: a linear head of its own on the pooled features.
+
+    Both share their layers, so that training the result trains `model`, which stays as it is.
+
+    Args:
+        model: a network as `build_model` or `split_at` make it.
+        classes: of the second output, `auxiliary`.
+        seed: of the second head's first weights.
+    """
+    pooled = [layer.output for layer in model.layers if layer.name == "features"]
+    initializer = keras.initializers.GlorotUniform(seed + 3)
+    head = keras.layers.Dense(classes, name="auxiliary", kernel_initializer=initializer)
+    auxiliary = head(pooled[0] if pooled else model.input)
+    return keras.Model(model.input, [*model.outputs, auxiliary], name=model.name)
+
+
+def answering_part(model: keras.Model) -> keras.Model:
+    """Return what gives the seven logits alone: the network itself, or all of it but its second head."""
+    if len(model.outputs) == 1:
+        return model
+    part = keras.Model(model.input, model.outputs[0], name=model.name)
+    part.jit_compile = keras.backend.backend() == "jax"
+    return part
+
+
 def batch_norm_layers(model: keras.Model) -> list[keras.layers.Layer]:
     """Return the batch-norm layers that are trained (the frozen ones keep their statistics)."""
     return [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable]

@@ -153,15 +153,21 @@ def learning_curves(
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     _suptitle(figure, "Accuracy and loss per epoch")
     columns = ["epoch", "accuracy", "val_accuracy", "loss", "val_loss"]
-    return {name: history[columns].reset_index(drop=True) for name, history in histories.items()}
+    return {name: _plotted(history[columns]) for name, history in histories.items()}
+
+
+def _plotted(history: pd.DataFrame) -> pd.DataFrame:
+    """Return the values as JSON can keep them: None where PublicTest was not looked at."""
+    return history.reset_index(drop=True).astype(object).where(history.notna().to_numpy(), None)
 
 
 def _curves(axes: matplotlib.axes.Axes, history: pd.DataFrame, score: str) -> None:
     """Draw one score on Training and PublicTest; short runs get a marker per epoch."""
     marker = "o" if len(history) <= 15 else None
     for split, column, line in (("Training", score, "--"), ("PublicTest", f"val_{score}", "-")):
+        known = history.dropna(subset=column)  # PublicTest need not be looked at after every epoch
         axes.plot(
-            history["epoch"], history[column], line, color=SPLIT_COLORS[split], marker=marker, markersize=3, label=split
+            known["epoch"], known[column], line, color=SPLIT_COLORS[split], marker=marker, markersize=3, label=split
         )
     axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(6, integer=True, min_n_ticks=1))
 

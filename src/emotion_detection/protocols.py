@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 
 from emotion_detection import augmentation
-from emotion_detection.datasets import FaceDataset
+from emotion_detection.datasets import FaceDataset, ferplus, quality
 from emotion_detection.errors import DataError, OverlapError
 from emotion_detection.recipes import Recipe
 
@@ -53,6 +53,10 @@ def parts(recipe: Recipe, dataset: FaceDataset, *, seed: int) -> Parts:
     else:
         public = dataset.public_test
         found = Parts(dataset.training, public, {"PublicTest": public})
+    if recipe.drop_conflicting:
+        found = dataclasses.replace(found, training=_without_conflicts(found.training))
+    if recipe.ferplus_only:
+        found = dataclasses.replace(found, training=ferplus.with_votes(found.training))
     if recipe.copies:
         enlarged = augmentation.with_copies_of_rare(found.training, augmentation.COPIES[recipe.copies])
         found = dataclasses.replace(found, training=enlarged, faces_per_epoch=len(found.training))
@@ -69,6 +73,14 @@ def _shuffled_split(dataset: FaceDataset, seed: int) -> tuple[FaceDataset, FaceD
     order = np.random.default_rng([seed, 8]).permutation(len(dataset))
     cut = int(LEARNED_SHARE * len(dataset))
     return dataset[np.sort(order[:cut])], dataset[np.sort(order[cut:])]
+
+
+def _without_conflicts(training: FaceDataset) -> FaceDataset:
+    """Leave out pictures that are constant, or identical to one of the same faces with another label."""
+    conflicting = quality.groups_with_conflicting_labels(training)
+    kept = ~np.isin(training.row, quality.constant_pictures(training))
+    kept[np.concatenate([*conflicting, np.array([], np.int64)])] = False
+    return training[kept]
 
 
 def _check(found: Parts, recipe: Recipe) -> None:

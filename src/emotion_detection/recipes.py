@@ -2,13 +2,29 @@
 
 import dataclasses
 import hashlib
+import itertools
 import json
 
-from emotion_detection import runs
-from emotion_detection.errors import UnknownNameError
+from emotion_detection import ablations, runs
+from emotion_detection.errors import DataError, UnknownNameError
 
 LAST_FROZEN_LAYER = {"top": "out_relu", "100": "block_11_expand", "whole": None}
 """Regime → the last layer of MobileNetV2 that stays as ImageNet left it; None: every layer is trained."""
+
+
+def _later(default):
+    """Return a field that joined when runs were recorded already: `settings()` leaves it out at its default."""
+    return dataclasses.field(default=default, metadata={"later": True})
+
+
+def _settings(values) -> dict:
+    """Return the fields of a dataclass as JSON keeps them, later ones at their default left out."""
+    found = {}
+    for field in dataclasses.fields(values):
+        value = getattr(values, field.name)
+        if not (field.metadata.get("later") and value == field.default):
+            found[field.name] = _settings(value) if dataclasses.is_dataclass(value) else value
+    return json.loads(json.dumps(found))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +38,16 @@ class Augmentation:
         zoom: largest change of scale, as a share.
         contrast: largest change of contrast, as a share.
         brightness: largest change of brightness, as a share of the full range.
+        shear: largest slant to either side, as the tangent of its angle.
+        blur_px: largest standard deviation of a Gaussian blur, in pixels of the 48-px face.
+        noise: largest standard deviation of Gaussian noise, as a share of the full range.
+        erasing: share of the faces in which a rectangle is replaced by noise.
+        erased_least: smallest share of the face's area that a rectangle covers.
+        erased_most: largest share.
+        mixup: share of the batches in which each face is blended with another one, and so are their targets.
+        mixup_alpha: the blend is drawn from Beta(alpha, alpha): small values stay near one of the two faces.
+        cutmix: share of the batches in which each face gets a rectangle of another one; targets by area.
+        cutmix_alpha: the area is drawn from Beta(alpha, alpha).
     """
 
     flip: bool = True
@@ -30,6 +56,16 @@ class Augmentation:
     zoom: float = 0.1
     contrast: float = 0.0
     brightness: float = 0.0
+    shear: float = _later(0.0)
+    blur_px: float = _later(0.0)
+    noise: float = _later(0.0)
+    erasing: float = _later(0.0)
+    erased_least: float = _later(0.02)
+    erased_most: float = _later(0.2)
+    mixup: float = _later(0.0)
+    mixup_alpha: float = _later(0.2)
+    cutmix: float = _later(0.0)
+    cutmix_alpha: float = _later(1.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,6 +144,18 @@ class Recipe:
         pool_all_splits_as_published: shuffle the official splits together first. Only for the audit.
         augment_before_split_as_published: add copies of rare emotions, then split. Only for the audit.
         watch_private_test_for_audit: take PrivateTest's accuracy after every epoch. Only for the audit.
+        ferplus_blend: share of FER+'s distribution of votes in the targets of Training faces, 0–1 (see `targets`).
+        ferplus_only: learn from FER+'s votes alone; faces without votes for any of the seven emotions are left out.
+        ferplus_auxiliary: weight of a second loss, by which the pooled features also learn FER+'s eight classes from a
+            linear head of their own; the head is dropped when the network is saved.
+        teachers: names of trained runs whose averaged answers on Training faces are learned, too.
+        distillation: share of the teachers' answers in the targets, 0–1.
+        distillation_temperature: the teachers' logits are divided by it, which makes their answers softer.
+        ema: decay of a moving average of the weights, which is what is evaluated and saved; 0 keeps the last weights.
+            The decay rises from 0.1 to this value over the first steps.
+        stages: training in sizes that grow, as ((input_px, epochs), …); empty: all epochs at `input_px`.
+        validate_every: look at PublicTest after every so many epochs, and after the last.
+        drop_conflicting: leave out Training faces that are constant, or identical to one with another label.
     """
 
     name: str
@@ -139,6 +187,46 @@ class Recipe:
     pool_all_splits_as_published: bool = False
     augment_before_split_as_published: bool = False
     watch_private_test_for_audit: bool = False
+    ferplus_blend: float = _later(0.0)
+    ferplus_only: bool = _later(False)
+    ferplus_auxiliary: float = _later(0.0)
+    teachers: tuple[str, ...] = _later(())
+    distillation: float = _later(0.0)
+    distillation_temperature: float = _later(1.0)
+    ema: float = _later(0.0)
+    stages: tuple[tuple[int, int], ...] = _later(())
+    validate_every: int = _later(1)
+    drop_conflicting: bool = _later(False)
+
+    def __post_init__(self):
+        if self.stages and (self.stages[-1][0], sum(epochs for _, epochs in self.stages)) != (
+            self.input_px,
+            self.epochs,
+        ):
+            raise DataError(
+                f"The stages of {self.name} are {self.stages}, but it has {self.epochs} epochs and ends at "
+                f"{self.input_px} px. Make their epochs add up to `epochs`, and the last size `input_px`."
+            )
+        if bool(self.teachers) != (self.distillation > 0):
+            raise DataError(
+                f"{self.name} names {len(self.teachers)} teachers and learns a share of {self.distillation} from them. "
+                "Give both `teachers` and `distillation`, or neither."
+            )
+
+    @property
+    def uses_ferplus(self) -> bool:
+        """Whether FER+'s votes on Training faces are learned from."""
+        return self.ferplus_only or self.ferplus_blend > 0 or self.ferplus_auxiliary > 0
+
+    def by_stage(self) -> list[tuple["Recipe", int]]:
+        """List the recipe as it is at each size, with the number of epochs that are finished at the stage's end."""
+        if not self.stages:
+            return [(self, self.epochs)]
+        ends = itertools.accumulate(epochs for _, epochs in self.stages)
+        return [
+            (dataclasses.replace(self, input_px=size_px, stages=()), end)
+            for (size_px, _), end in zip(self.stages, ends, strict=True)
+        ]
 
     @property
     def last_frozen_layer(self) -> str | None:
@@ -146,8 +234,12 @@ class Recipe:
         return LAST_FROZEN_LAYER[self.regime]
 
     def settings(self) -> dict:
-        """Return what decides the result, as plain values (the name in figures left out)."""
-        values = dataclasses.asdict(self)
+        """Return what decides the result, as `run.json` holds it.
+
+        The name in figures is left out, and so are switches that joined later, where they are off: a record or
+        checkpoint made before them still fits its recipe.
+        """
+        values = _settings(self)
         del values["display_name"]
         return values
 
@@ -299,7 +391,22 @@ AUDIT = (
 )
 """The runs of the audit, in an order in which each finds what it starts from."""
 
-RECIPES = {recipe.name: recipe for recipe in (TL_TOP, TL_100, TL_WHOLE, *AUDIT, *RARE_FOLDS, *RARE_OFFICIAL)}
+ABLATION_BASE = Recipe(regime="whole", augmentation=Augmentation(contrast=0.2, brightness=0.1), **ablations.BASE)
+
+
+def _arm(name: str, words: str, changes: dict) -> Recipe:
+    """Return the base of the ablations with some settings changed; those of augmentation one by one."""
+    augmentation = dataclasses.replace(ABLATION_BASE.augmentation, **changes.get("augmentation", {}))
+    changes = changes | {"augmentation": augmentation}
+    return dataclasses.replace(ABLATION_BASE, name=f"abl_{name}", display_name=words, **changes)
+
+
+ABLATIONS = (ABLATION_BASE, *(_arm(name, words, changes) for name, (words, changes) in ablations.ARMS.items()))
+"""What each change alone is worth (see `ablations`)."""
+
+RECIPES = {
+    recipe.name: recipe for recipe in (TL_TOP, TL_100, TL_WHOLE, *AUDIT, *RARE_FOLDS, *RARE_OFFICIAL, *ABLATIONS)
+}
 REGIMES = ("tl_top", "tl_100", "tl_whole")
 """The three regimes of transfer learning, in the order in which figures show them."""
 
@@ -315,10 +422,21 @@ def get_recipe(name: str) -> Recipe:
     return RECIPES[name]
 
 
+def from_settings(values: dict) -> Recipe:
+    """Return the recipe that a record's `recipe` describes; what joined later is at its default."""
+    known = {field.name for field in dataclasses.fields(Recipe)}
+    values = {"display_name": values["name"]} | {name: value for name, value in values.items() if name in known}
+    if values.get("augmentation"):
+        values["augmentation"] = Augmentation(**values["augmentation"])
+    values["teachers"] = tuple(values.get("teachers", ()))
+    values["stages"] = tuple(map(tuple, values.get("stages", ())))
+    return Recipe(**values)
+
+
 def fast_version(recipe: Recipe) -> Recipe:
     """Return a recipe that runs in seconds and shows only that the code works: one epoch, 48 px, random weights.
 
-    Folds are two at most.
+    Folds are two at most; FER+'s votes and teachers, which are not of the drawn sample, are left out.
     """
     return dataclasses.replace(
         recipe,
@@ -329,4 +447,10 @@ def fast_version(recipe: Recipe) -> Recipe:
         batch_norm_batches=4,
         warmup_epochs=0.0,
         folds=min(recipe.folds, 2),
+        stages=(),
+        ferplus_blend=0.0,
+        ferplus_only=False,
+        ferplus_auxiliary=0.0,
+        teachers=(),
+        distillation=0.0,
     )

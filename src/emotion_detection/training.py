@@ -16,68 +16,27 @@ import numpy as np
 import pandas as pd
 import psutil
 from scipy import special
-from sklearn.utils import class_weight
 from tqdm.auto import tqdm
 
-from emotion_detection import augmentation, fast_layers, files, models, paths, protocols, recipes, runs
-from emotion_detection.datasets import FaceDataset
-from emotion_detection.emotions import EMOTIONS
+from emotion_detection import (
+    batches,
+    fast_layers,
+    files,
+    forward,
+    models,
+    optimizers,
+    paths,
+    protocols,
+    recipes,
+    runs,
+    targets,
+)
+from emotion_detection.datasets import FaceDataset, ferplus
 from emotion_detection.errors import MissingFileError
 
 log = logging.getLogger(__name__)
 
-PREDICT_BATCH = 128
 RECORDED_PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless")
-
-
-class FaceBatches:
-    """One epoch of shuffled batches; its content depends on seed and epoch alone, not on what ran before.
-
-    Augmenting a batch of 64 costs 0.3 % of the training step, so batches are made when they are asked for. A
-    `keras.utils.PyDataset` is avoided on purpose: TensorFlow's generator op lowers malloc's trim threshold for the
-    whole process, and every training step then takes more than twice the processor time.
-
-    Args:
-        inputs: uint8 faces (n, 48, 48), or float32 features of the frozen part.
-        labels: int8 array (n,), FER2013 order.
-        recipe: gives batch size, augmentation and input size.
-        seed: the run's seed.
-        epoch: number of the epoch, from 0.
-        faces: how many of them make an epoch; None: all.
-    """
-
-    def __init__(
-        self, inputs: np.ndarray, labels: np.ndarray, *, recipe: recipes.Recipe, seed: int, epoch: int, faces=None
-    ):
-        self.inputs, self.recipe, self.seed, self.epoch = inputs, recipe, seed, epoch
-        self.targets = np.eye(7, dtype=np.float32)[labels]
-        self.order = np.random.default_rng([seed, epoch]).permutation(len(labels))[:faces]
-        self.weights = _class_weights(labels)[labels] if recipe.class_weights else None
-
-    def __len__(self) -> int:
-        return -(-len(self.order) // self.recipe.batch_size)
-
-    def __getitem__(self, index: int):
-        rows = self.order[index * self.recipe.batch_size : (index + 1) * self.recipe.batch_size]
-        return self._inputs(rows, index), self.targets[rows], None if self.weights is None else self.weights[rows]
-
-    def _inputs(self, rows: np.ndarray, index: int) -> np.ndarray:
-        if self.inputs.dtype != np.uint8:
-            return self.inputs[rows]
-        if self.recipe.augmentation is None:
-            return self.inputs[rows][..., None]
-        rng = np.random.default_rng([self.seed, self.epoch, index])
-        return augmentation.augment(self.inputs[rows], self.recipe.augmentation, size_px=self.recipe.input_px, rng=rng)[
-            ..., None
-        ]
-
-
-def _class_weights(labels: np.ndarray) -> np.ndarray:
-    """Return float32 (7,): weights inverse to the frequency of each class, 1 on average over the faces."""
-    present = np.unique(labels)
-    weights = np.ones(len(EMOTIONS), np.float32)
-    weights[present] = class_weight.compute_class_weight("balanced", classes=present, y=labels)
-    return weights
 
 
 def train(
@@ -109,32 +68,69 @@ def train(
     """
     parts = protocols.parts(recipe, dataset, seed=seed)
     session = _Session(recipe, dataset, seed)
-    prepared, network = _PixelInputs(), session.model
-    if cache_features and _has_constant_features(recipe):
-        frozen_part, network = models.split_at(session.model, models.CACHE_POINT[recipe.regime])
-        prepared = _CachedInputs(frozen_part, recipe)
-    trained_part = fast_layers.arranged(network)
-    began = time.perf_counter()
-    for faces in (parts.training, parts.validation, *parts.watched.values()):
-        prepared(faces)
-    session.features_s = round(time.perf_counter() - began, 1)
-    faces_per_epoch = parts.faces_per_epoch or len(parts.training)
-    _compile(trained_part, recipe, steps_per_epoch=-(-faces_per_epoch // recipe.batch_size))
-    history = session.restore(trained_part)
-    while len(history) < recipe.epochs and not _is_enough(history, recipe):
-        if stop_after is not None and len(history) >= stop_after:
-            raise KeyboardInterrupt(f"Stopped after {stop_after} epochs, as asked.")
-        history.append(_run_epoch(trained_part, prepared, parts, session, epoch=len(history)))
-        session.checkpoint(trained_part, history)
+    answers = targets.targets_of(recipe, parts.training)
+    for at_size, last_epoch in recipe.by_stage():
+        stage = _Stage(session, at_size, parts, cache_features=cache_features)
+        history = session.restore(stage.trained_part)
+        while len(history) < last_epoch and not _is_enough(history, recipe):
+            if stop_after is not None and len(history) >= stop_after:
+                raise KeyboardInterrupt(f"Stopped after {stop_after} epochs, as asked.")
+            history.append(_run_epoch(stage, parts, answers, session, epoch=len(history)))
+            session.checkpoint(stage.trained_part, history)
     session.close()
-    fast_layers.copy_back(trained_part, network)
+    stage.settle(parts.training)
     predictions = {
-        name: runs.as_recorded(
-            runs.Predictions(name, faces.row, faces.emotion, predict_logits(trained_part, prepared(faces)))
-        )
+        name: runs.as_recorded(runs.Predictions(name, faces.row, faces.emotion, stage.logits(faces)))
         for name, faces in parts.scored.items()
     }
     return _finish(session, history, predictions, dataset, record=record)
+
+
+class _Stage:
+    """The network at one size: what is trained of it, what that sees of faces, and what it answers.
+
+    The next stage builds the network anew for its size and takes weights and optimiser from the checkpoint, as a run
+    that goes on does.
+    """
+
+    def __init__(self, session: "_Session", recipe: recipes.Recipe, parts: protocols.Parts, *, cache_features: bool):
+        self.recipe, self.seed = recipe, session.seed
+        self.network = session.build(recipe)
+        self.prepared = _PixelInputs()
+        if cache_features and _has_constant_features(recipe):
+            frozen_part, self.network = models.split_at(self.network, models.CACHE_POINT[recipe.regime])
+            self.prepared = _CachedInputs(frozen_part, recipe)
+        if recipe.ferplus_auxiliary:
+            classes = len(ferplus.CLASSES)
+            self.network = models.with_second_task(self.network, classes=classes, seed=session.seed)
+        self.trained_part = fast_layers.arranged(self.network)
+        self.answering_part = models.answering_part(self.trained_part)
+        began = time.perf_counter()
+        for faces in (parts.training, parts.validation, *parts.watched.values()):
+            self.prepared(faces)
+        session.features_s += round(time.perf_counter() - began, 1)
+        faces_per_epoch = parts.faces_per_epoch or len(parts.training)
+        steps_per_epoch = -(-faces_per_epoch // recipe.batch_size)
+        optimizers.compile_for(self.trained_part, recipe, steps_per_epoch=steps_per_epoch)
+        self.forward = None
+
+    def logits(self, faces: FaceDataset) -> np.ndarray:
+        """Return float32 (n, 7)."""
+        return forward.predict_logits(self.answering_part, self.prepared(faces))
+
+    def estimate_batch_norm(self, training: FaceDataset) -> None:
+        """Estimate the batch-norm statistics anew, where the recipe asks for it."""
+        if self.recipe.batch_norm_batches:
+            self.forward = self.forward or forward.compiled_forward(self.trained_part)
+            settings = {"n_batches": self.recipe.batch_norm_batches, "seed": self.seed, "forward": self.forward}
+            forward.reestimate_batch_norm(self.trained_part, self.prepared(training), **settings)
+
+    def settle(self, training: FaceDataset) -> None:
+        """Give the network that is saved its weights: their average, if one is kept, with its own statistics."""
+        if self.recipe.ema:
+            optimizers.take_average(self.trained_part)
+            self.estimate_batch_norm(training)
+        fast_layers.copy_back(self.trained_part, self.network)
 
 
 def _has_constant_features(recipe: recipes.Recipe) -> bool:
@@ -169,82 +165,61 @@ class _CachedInputs:
         return self.known[faces.fingerprint]
 
 
-def _compile(model: keras.Model, recipe: recipes.Recipe, *, steps_per_epoch: int) -> None:
-    """Compile with the recipe's optimiser and schedule; XLA only on JAX (on the CPU it is several times slower)."""
-    rate = _schedule(recipe, steps_per_epoch)
-    if recipe.optimizer == "adamw":
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    elif recipe.optimizer == "sgd":
-        optimizer = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay)
-    else:
-        optimizer = keras.optimizers.RMSprop(rate)
-    model.compile(
-        optimizer=optimizer,
-        loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
-        metrics=[
-            keras.metrics.CategoricalAccuracy(name="accuracy"),
-            keras.metrics.CategoricalCrossentropy(from_logits=True, name="cross_entropy"),
-        ],
-        jit_compile=keras.backend.backend() == "jax",
-    )
-    optimizer.build(model.trainable_variables)
-
-
-def _schedule(recipe: recipes.Recipe, steps_per_epoch: int):
-    if recipe.schedule == "constant":
-        return recipe.learning_rate
-    warmup_steps = round(recipe.warmup_epochs * steps_per_epoch)
-    return keras.optimizers.schedules.CosineDecay(
-        0.0 if warmup_steps else recipe.learning_rate,
-        decay_steps=max(1, recipe.epochs * steps_per_epoch - warmup_steps),
-        warmup_target=recipe.learning_rate if warmup_steps else None,
-        warmup_steps=warmup_steps,
-    )
-
-
-def _run_epoch(model, prepared, parts: protocols.Parts, session: "_Session", *, epoch: int) -> dict:
+def _run_epoch(
+    stage: _Stage, parts: protocols.Parts, answers: targets.Targets, session: "_Session", *, epoch: int
+) -> dict:
     """Train one epoch, estimate the batch-norm statistics anew, look at PublicTest; return the history's line."""
-    inputs = prepared(parts.training)
-    recipe, began = session.recipe, time.perf_counter()
+    model, began = stage.trained_part, time.perf_counter()
     _reseed_dropout(model, session.seed, epoch)
-    settings = {"recipe": recipe, "seed": session.seed, "epoch": epoch, "faces": parts.faces_per_epoch}
-    batches = FaceBatches(inputs, parts.training.emotion, **settings)
-    bar = session.progress_bar(len(batches), epoch)
-    logs = _train_on_all(model, batches, bar)
-    if recipe.batch_norm_batches:
-        session.forward = session.forward or compiled_forward(model)
-        settings = {"n_batches": recipe.batch_norm_batches, "seed": session.seed, "forward": session.forward}
-        reestimate_batch_norm(model, inputs, **settings)
-    validation = _loss_and_accuracy(predict_logits(model, prepared(parts.validation)), parts.validation.emotion)
-    bar.set_postfix(validation=f"{validation[1]:.1%}")
-    watched = {
-        column: _loss_and_accuracy(predict_logits(model, prepared(faces)), faces.emotion)[1]
-        for column, faces in parts.watched.items()
-    }
+    inputs = stage.prepared(parts.training)
+    settings = {"recipe": stage.recipe, "seed": session.seed, "epoch": epoch, "faces": parts.faces_per_epoch}
+    shuffled = batches.FaceBatches(inputs, answers.outputs, weights=answers.weights, **settings)
+    bar = session.progress_bar(len(shuffled), epoch)
+    logs = _train_on_all(model, shuffled, bar)
+    is_watched = (epoch + 1) % session.recipe.validate_every == 0 or epoch + 1 == session.recipe.epochs
+    watched = dict.fromkeys(("val_loss", "val_accuracy", *parts.watched), np.nan)
+    if is_watched:
+        watched = _watch(stage, parts)
+        bar.set_postfix(validation=f"{watched['val_accuracy']:.1%}")
     return {
         "epoch": epoch + 1,
         "loss": logs["cross_entropy"],
         "accuracy": logs["accuracy"],
         "objective": logs["loss"],
-        "val_loss": validation[0],
-        "val_accuracy": validation[1],
         **watched,
         "learning_rate": float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)),
         "seconds": time.perf_counter() - began,
     }
 
 
-def _train_on_all(model: keras.Model, batches: FaceBatches, bar: tqdm) -> dict[str, float]:
+def _watch(stage: _Stage, parts: protocols.Parts) -> dict[str, float]:
+    """Return loss and accuracy on the validation faces, and accuracy on others that are watched."""
+    with optimizers.averaged(stage.trained_part):
+        stage.estimate_batch_norm(parts.training)
+        loss, accuracy = _loss_and_accuracy(stage.logits(parts.validation), parts.validation.emotion)
+        others = {
+            column: _loss_and_accuracy(stage.logits(faces), faces.emotion)[1] for column, faces in parts.watched.items()
+        }
+    return {"val_loss": loss, "val_accuracy": accuracy, **others}
+
+
+def _train_on_all(model: keras.Model, shuffled: batches.FaceBatches, bar: tqdm) -> dict[str, float]:
     """Train on each batch once; return the metrics' means over the faces (Keras resets its own at every batch)."""
     sums, faces = collections.Counter(), 0
-    for index in range(len(batches)):
-        inputs, targets, weights = batches[index]
-        logs = model.train_on_batch(inputs, targets, sample_weight=weights, return_dict=True)
-        sums.update({name: float(value) * len(targets) for name, value in logs.items()})
-        faces += len(targets)
+    for index in range(len(shuffled)):
+        inputs, answers, weights = shuffled[index]
+        logs = model.train_on_batch(inputs, *_as_keras(answers, weights), return_dict=True)
+        sums.update({name.removeprefix("logits_"): float(value) * len(inputs) for name, value in logs.items()})
+        faces += len(inputs)
         bar.update()
     return {name: total / faces for name, total in sums.items()}
+
+
+def _as_keras(answers: list[np.ndarray], weights: np.ndarray | None) -> tuple:
+    """Return targets and weights as a network with one output, or with several, takes them."""
+    if len(answers) == 1:
+        return answers[0], weights
+    return answers, None if weights is None else [weights] * len(answers)
 
 
 def _reseed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
@@ -252,67 +227,6 @@ def _reseed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dropout) and layer.rate > 0:
             layer.seed_generator.state.assign(np.array([seed, epoch << 16], np.uint32))
-
-
-def reestimate_batch_norm(
-    model: keras.Model, inputs: np.ndarray, *, n_batches: int, seed: int = 0, forward=None
-) -> None:
-    """Replace the moving statistics of the trained batch norms by plain means over unchanged Training faces.
-
-    With Keras' momentum of 0.999 they lag behind the weights, which costs MobileNetV2 about four points of accuracy
-    on FER2013.
-
-    Args:
-        model: the network, or its trained part.
-        inputs: uint8 faces (n, 48, 48), or features of the frozen part.
-        n_batches: how many batches of 64 to average over.
-        seed: decides which faces.
-        forward: from `compiled_forward(model)`, so that it is compiled once for all epochs.
-    """
-    layers = models.batch_norm_layers(model)
-    if not layers:
-        return
-    momenta = [layer.momentum for layer in layers]
-    for layer in layers:
-        layer.momentum = 0.0  # each batch then leaves its own statistics behind
-    statistics = [variable for layer in layers for variable in (layer.moving_mean, layer.moving_variance)]
-    sums = [np.zeros(variable.shape) for variable in statistics]
-    forward, batches = forward or compiled_forward(model), _batches_of_64(inputs, n_batches, seed)
-    for batch in batches:
-        forward(batch)
-        for total, variable in zip(sums, statistics, strict=True):
-            total += keras.ops.convert_to_numpy(variable)
-    for total, variable in zip(sums, statistics, strict=True):
-        variable.assign(total / len(batches))
-    for layer, momentum in zip(layers, momenta, strict=True):
-        layer.momentum = momentum
-
-
-def _batches_of_64(inputs: np.ndarray, n_batches: int, seed: int) -> list[np.ndarray]:
-    """Return up to `n_batches` full batches of random inputs (one smaller batch if there are fewer than 64)."""
-    order = np.random.default_rng([seed, 7]).permutation(len(inputs))
-    chosen = [np.sort(order[start * 64 : (start + 1) * 64]) for start in range(n_batches)]
-    batches = [inputs[rows] for rows in chosen if len(rows) == min(64, len(inputs))]
-    return [batch[..., None] if batch.dtype == np.uint8 else batch for batch in batches]
-
-
-def compiled_forward(model: keras.Model):
-    """Return a function that runs the network in training mode; as a graph on TensorFlow, where that is much faster."""
-    if keras.backend.backend() != "tensorflow":
-        return lambda batch: model(batch, training=True)
-    import tensorflow as tf
-
-    return tf.function(lambda batch: model(batch, training=True))
-
-
-def predict_logits(model: keras.Model, inputs: np.ndarray, *, progress: str | None = None) -> np.ndarray:
-    """Return float32 logits (n, 7) of uint8 faces (n, 48, 48) or of features; with a bar named `progress` if given."""
-    starts = range(0, len(inputs), PREDICT_BATCH)
-    chunks = []
-    for start in tqdm(starts, desc=progress, disable=progress is None, unit="batch"):
-        batch = np.ascontiguousarray(inputs[start : start + PREDICT_BATCH])
-        chunks.append(model.predict_on_batch(batch[..., None] if batch.dtype == np.uint8 else batch))
-    return np.concatenate(chunks).astype(np.float32)
 
 
 def _loss_and_accuracy(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
@@ -341,9 +255,9 @@ def frozen_features(frozen_part: keras.Model, faces: FaceDataset, recipe: recipe
         return cached
     with files.written_beside(path) as temporary:
         array = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
-        for start in tqdm(range(0, len(faces), PREDICT_BATCH), desc="frozen features", unit="batch"):
-            batch = faces.pixels[start : start + PREDICT_BATCH, :, :, None]
-            array[start : start + PREDICT_BATCH] = frozen_part.predict_on_batch(np.ascontiguousarray(batch))
+        for start in tqdm(range(0, len(faces), forward.PREDICT_BATCH), desc="frozen features", unit="batch"):
+            batch = faces.pixels[start : start + forward.PREDICT_BATCH, :, :, None]
+            array[start : start + forward.PREDICT_BATCH] = frozen_part.predict_on_batch(np.ascontiguousarray(batch))
         array.flush()
         del array  # Windows renames no open file
     return np.load(path, mmap_mode="r")
@@ -369,14 +283,22 @@ class _Session:
         self.name = f"{recipe.name}-s{seed}"
         for folder in (paths.run_cache_dir() / "checkpoints", paths.run_cache_dir() / "weights", paths.results_dir()):
             files.require_writable(folder)
-        self.model = models.build_model(recipe, seed=seed)
-        if recipe.continues:
-            self.model.set_weights(models.load_network(_network_of(f"{recipe.continues}-s{seed}")).get_weights())
+        self.model = None
+        self.sources = targets.sources(recipe)
         backend = keras.backend.backend()
         self.key = {"recipe": recipe.key(), "seed": seed, "data": dataset.fingerprint, "backend": backend}
+        if self.sources:
+            self.key["sources"] = self.sources
         digest = hashlib.sha256(json.dumps(self.key, sort_keys=True).encode()).hexdigest()[:12]
         self.path = paths.run_cache_dir() / "checkpoints" / f"{self.name}-{digest}.npz"
-        self.bar, self.forward, self.features_s = None, None, 0.0
+        self.bar, self.features_s = None, 0.0
+
+    def build(self, recipe: recipes.Recipe) -> keras.Model:
+        """Return the network that is trained, for the size that `recipe` has now."""
+        self.model = models.build_model(recipe, seed=self.seed)
+        if recipe.continues:
+            self.model.set_weights(models.load_network(_network_of(f"{recipe.continues}-s{self.seed}")).get_weights())
+        return self.model
 
     def progress_bar(self, steps: int, epoch: int) -> tqdm:
         """Return the bar over all steps of the run, made at the first epoch of this process."""
@@ -446,6 +368,7 @@ def _finish(session: _Session, history: list[dict], predictions: dict, dataset, 
             "notes": list(dataset.notes),
             "has_official_rows": dataset.has_official_rows,
         },
+        **({"learned_from": session.sources} if session.sources else {}),
         "imagenet_weights": models.IMAGENET_CHECKPOINT if session.recipe.weights == "imagenet" else None,
         "parameters": {
             "all": session.model.count_params(),

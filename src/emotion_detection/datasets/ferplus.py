@@ -18,7 +18,7 @@ import pandas as pd
 from emotion_detection import paths
 from emotion_detection.datasets.dataset import SPLITS, FaceDataset
 from emotion_detection.emotions import EMOTIONS, FERPLUS_EMOTIONS, FERPLUS_TO_FER2013
-from emotion_detection.errors import DataError, MissingFileError
+from emotion_detection.errors import DataError, MissingFileError, OverlapError
 
 FILE_NAMES = ("fer2013new.csv", "FERPlus/fer2013new.csv", "FERPlus-master/fer2013new.csv")
 VOTE_COLUMNS = (*FERPLUS_EMOTIONS, "unknown", "NF")
@@ -169,6 +169,35 @@ def strict_majority_labels(rows: np.ndarray) -> np.ndarray:
             "Read FER2013 from a copy that keeps its row numbers (see data/README.md)."
         )
     return load_ferplus().majority(strict=True)[rows]
+
+
+def votes_on(faces: FaceDataset) -> FerPlus:
+    """Return FER+'s votes on Training faces, in their order.
+
+    Raises:
+        MissingFileError: the votes are not there.
+        DataError: the faces' row numbers are not FER2013's, so that votes cannot be joined.
+        OverlapError: some faces are not of Training.
+    """
+    if not faces.has_official_rows:
+        raise DataError(
+            f"FER+ joins by FER2013's official row numbers, which this copy of {faces.name} lacks. Train on "
+            "fer2013.csv, or choose a recipe without FER+ (see data/README.md)."
+        )
+    votes = load_ferplus()
+    usage = votes.usage[faces.row]
+    outside = faces.row[usage != "Training"]
+    if len(outside):
+        raise OverlapError(
+            f"{len(outside)} faces to learn from are not of FER2013's Training (first rows: {outside[:3].tolist()}). "
+            "Their FER+ votes are for scores alone: use a recipe that keeps the official split."
+        )
+    return FerPlus(votes.votes[faces.row], usage)
+
+
+def with_votes(faces: FaceDataset) -> FaceDataset:
+    """Return the Training faces of which FER+'s voters chose one of the seven emotions."""
+    return faces[votes_on(faces).soft_labels(classes=7).any(axis=1)]
 
 
 def agreement(dataset: FaceDataset, votes: FerPlus) -> pd.DataFrame:

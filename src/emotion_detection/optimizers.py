@@ -1,0 +1,96 @@
+"""How weights change from step to step: optimiser, learning rate, losses, and an average of the weights."""
+
+import contextlib
+
+import keras
+import numpy as np
+
+from emotion_detection import recipes, targets
+
+
+def compile_for(model: keras.Model, recipe: recipes.Recipe, *, steps_per_epoch: int) -> None:
+    """Compile with the recipe's optimiser, schedule, losses; XLA only on JAX (on the CPU it is several times slower).
+
+    Args:
+        model: the network or its trained part, with one output, or with FER+'s classes as a second one.
+        recipe: what to compile for.
+        steps_per_epoch: batches in an epoch, for the schedule.
+    """
+    optimizer = _optimizer(recipe, _schedule(recipe, steps_per_epoch))
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=targets.smoothing_in_loss(recipe))
+    metrics = [
+        keras.metrics.CategoricalAccuracy(name="accuracy"),
+        keras.metrics.CategoricalCrossentropy(from_logits=True, name="cross_entropy"),
+    ]
+    losses = {"loss": loss, "metrics": metrics}
+    if len(model.outputs) == 2:
+        second = keras.losses.CategoricalCrossentropy(from_logits=True)
+        weights = [1.0, recipe.ferplus_auxiliary]
+        losses = {"loss": [loss, second], "loss_weights": weights, "metrics": [metrics, []]}
+    model.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax", **losses)
+    optimizer.build(model.trainable_variables)
+
+
+def _optimizer(recipe: recipes.Recipe, rate) -> keras.optimizers.Optimizer:
+    kind, settings = {
+        "adamw": (keras.optimizers.AdamW, {"weight_decay": recipe.weight_decay}),
+        "sgd": (keras.optimizers.SGD, {"momentum": 0.9, "nesterov": True, "weight_decay": recipe.weight_decay}),
+        "rmsprop": (keras.optimizers.RMSprop, {}),
+    }[recipe.optimizer]
+    if recipe.ema:
+        kind, settings = _averaging(kind), settings | {"use_ema": True, "ema_momentum": recipe.ema}
+    optimizer = kind(rate, **settings)
+    if recipe.optimizer == "adamw":
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+def _averaging(kind: type) -> type:
+    """Return a kind of optimiser whose average of the weights has a decay that rises, as the steps go by.
+
+    At step t the decay is (1 + t) / (10 + t), up to the one asked for: the average soon forgets the first weights.
+    """
+
+    class Averaging(kind):
+        """The optimiser, with a decay that depends on the step."""
+
+        @property
+        def ema_momentum(self):
+            step = keras.ops.cast(self.iterations, "float32")
+            return keras.ops.minimum(self.final_decay, (1 + step) / (10 + step))
+
+        @ema_momentum.setter
+        def ema_momentum(self, decay: float):
+            self.final_decay = decay
+
+    return Averaging
+
+
+def _schedule(recipe: recipes.Recipe, steps_per_epoch: int):
+    if recipe.schedule == "constant":
+        return recipe.learning_rate
+    warmup_steps = round(recipe.warmup_epochs * steps_per_epoch)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0 if warmup_steps else recipe.learning_rate,
+        decay_steps=max(1, recipe.epochs * steps_per_epoch - warmup_steps),
+        warmup_target=recipe.learning_rate if warmup_steps else None,
+        warmup_steps=warmup_steps,
+    )
+
+
+def take_average(model: keras.Model) -> None:
+    """Give the network the average of its weights for good, where its optimiser keeps one."""
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+
+
+@contextlib.contextmanager
+def averaged(model: keras.Model):
+    """Let the network have the average of its weights as long as the block runs, where its optimiser keeps one."""
+    if not model.optimizer.use_ema:
+        yield
+        return
+    own = [np.array(keras.ops.convert_to_numpy(variable)) for variable in model.trainable_variables]
+    take_average(model)
+    yield
+    for variable, value in zip(model.trainable_variables, own, strict=True):
+        variable.assign(value)
