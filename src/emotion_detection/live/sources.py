@@ -18,6 +18,7 @@ import numpy as np
 import PIL.Image
 
 from emotion_detection import paths
+from emotion_detection.engine import Frame
 from emotion_detection.errors import CameraError, DataError
 from emotion_detection.live import clip
 
@@ -29,23 +30,6 @@ DEVICE_TIMEOUT_S = 2
 """How long OpenCV waits for a picture of a Linux camera; its own ten seconds are longer than Stop may take."""
 
 CLIP_FRAMES_PER_S = 25.0
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Frame:
-    """One picture of a source.
-
-    Args:
-        bgr: uint8 array (h, w, 3), BGR, 0–255.
-        time_s: when it was taken or received, by `time.monotonic`.
-        sequence: its number, given by the browser or counted by the source.
-        jpeg: the bytes that it was decoded from; None if it came as pixels.
-    """
-
-    bgr: np.ndarray
-    time_s: float
-    sequence: int
-    jpeg: bytes | None = None
 
 
 class FrameSource(Protocol):
