@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from emotion_detection import analysis, faces
+from emotion_detection import analysis, faces, tracking
 from emotion_detection.classifier import EmotionClassifier
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.tracking import FaceTracker, TrackedFace
@@ -62,6 +62,7 @@ class Engine:
         detector: from `faces.load_detector`.
         smoothing_s: time constant of the smoothing.
         minimum_confidence: below this a label is "not sure".
+        remembered_s: a face that is not found for longer is forgotten.
     """
 
     def __init__(
@@ -71,15 +72,25 @@ class Engine:
         *,
         smoothing_s: float = 0.5,
         minimum_confidence: float = 0.0,
+        remembered_s: float = tracking.REMEMBERED_S,
     ):
         self.classifiers, self.detector = classifiers, detector
-        settings = {"smoothing_s": smoothing_s, "minimum_confidence": minimum_confidence}
+        settings = {"smoothing_s": smoothing_s, "minimum_confidence": minimum_confidence, "remembered_s": remembered_s}
         self._trackers = {name: FaceTracker(**settings) for name in classifiers}
 
     def set(self, *, smoothing_s: float, minimum_confidence: float) -> None:
         """Change the settings from the next frame on."""
         for tracker in self._trackers.values():
             tracker.smoothing_s, tracker.minimum_confidence = smoothing_s, minimum_confidence
+
+    def state(self) -> dict:
+        """Return what is remembered of the faces seen, by network, as plain values, fit for JSON."""
+        return {name: tracker.state() for name, tracker in self._trackers.items()}
+
+    def restore(self, state: dict) -> None:
+        """Go on from another engine's `state`; it has the same networks."""
+        for name, tracker in self._trackers.items():
+            tracker.restore(state[name])
 
     def answer(self, frame: Frame) -> LiveResult:
         """Return what is in a frame."""
