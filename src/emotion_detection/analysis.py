@@ -174,7 +174,9 @@ def read_picture(path: Path | str) -> np.ndarray:
         ) from error
 
 
-def annotate(frame_bgr: np.ndarray, found: Sequence[FaceEmotion], *, names: Sequence[str] = ()) -> np.ndarray:
+def annotate(
+    frame_bgr: np.ndarray, found: Sequence[FaceEmotion], *, names: Sequence[str] = (), bars: bool = True
+) -> np.ndarray:
     """Draw on a copy of a frame: each face's box, its label with a percentage, and seven bars with percentages.
 
     Args:
@@ -182,6 +184,7 @@ def annotate(frame_bgr: np.ndarray, found: Sequence[FaceEmotion], *, names: Sequ
         found: the faces of this frame, as `analyse_frame` or a tracker returns them; a label that is no emotion
             ("not sure") is drawn in grey.
         names: written before the label of each face, such as its number.
+        bars: whether to draw the bars, which may cover a part of the picture.
 
     Returns:
         uint8 array of the frame's shape, BGR.
@@ -190,7 +193,9 @@ def annotate(frame_bgr: np.ndarray, found: Sequence[FaceEmotion], *, names: Sequ
     image = Image.fromarray(cv2.cvtColor(frame_bgr, cv2.COLOR_BGR2RGB))
     draw = ImageDraw.Draw(image, "RGBA")
     for face, name in zip(found, names or [""] * len(found), strict=True):
-        _draw_face(draw, face, image.size, name)
+        text_px = _draw_face(draw, face, image.size, name)
+        if bars:
+            _draw_bars(draw, face, _bars_position(face.box, image.size, text_px), text_px)
     return cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2BGR)
 
 
@@ -289,8 +294,8 @@ def _face(row: dict) -> FaceEmotion:
     return FaceEmotion(box, np.array([row[emotion] for emotion in EMOTIONS], np.float32))
 
 
-def _draw_face(draw: ImageDraw.ImageDraw, face: FaceEmotion, size: tuple[int, int], name: str) -> None:
-    """Draw box, label and bars of one face; text grows with the box, within limits."""
+def _draw_face(draw: ImageDraw.ImageDraw, face: FaceEmotion, size: tuple[int, int], name: str) -> float:
+    """Draw box and label of one face; return the text's height: it grows with the box, within limits."""
     box, color = face.box, COLORS.get(face.label, UNSURE_COLOR)
     text_px = float(np.clip(box.height / 10, 10, max(size) / 28 + 10))
     line_px = max(1, round(text_px / 7))
@@ -303,7 +308,7 @@ def _draw_face(draw: ImageDraw.ImageDraw, face: FaceEmotion, size: tuple[int, in
     y = max(0.0, box.y - (bottom - top) - 2 * pad)
     draw.rectangle((x, y, x + right + 2 * pad, y + bottom - top + 2 * pad), fill=color)
     draw.text((x + pad, y + pad - top), label, fill=_readable_on(color), font=font)
-    _draw_bars(draw, face, _bars_position(box, size, text_px), text_px)
+    return text_px
 
 
 def _readable_on(color: str) -> str:

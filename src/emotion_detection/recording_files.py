@@ -281,15 +281,15 @@ def _write_annotated(
     source: Path | str, rows_path: Path, target: Path, *, every_ms: float | None, progress: bool
 ) -> None:
     """Write the recording anew with the answers of its rows drawn on it."""
-    with videos.Recording(source) as recording, files.written_beside(target) as temporary:
-        writer = videos.Writer(temporary, frames_per_s=recording.frames_per_s)
-        try:
-            for time_s, rows in _with_rows(recording, rows_path, every_ms, progress=progress):
-                bgr = recording.picture_bgr()
-                if bgr is not None:
-                    writer.add(_annotated(bgr, rows), time_s=time_s)
-        finally:
-            writer.close()
+    with (
+        videos.Recording(source) as recording,
+        files.written_beside(target) as temporary,
+        videos.Writer(temporary, frames_per_s=recording.frames_per_s) as writer,
+    ):
+        for time_s, rows in _with_rows(recording, rows_path, every_ms, progress=progress):
+            bgr = recording.picture_bgr()
+            if bgr is not None:
+                writer.add(_annotated(bgr, rows), time_s=time_s)
 
 
 def _with_rows(
@@ -319,7 +319,7 @@ def _rows_by_time(rows_path: Path) -> Iterator[tuple[str, list[dict]]]:
 
 def _annotated(bgr: np.ndarray, rows: list[dict]) -> np.ndarray:
     found = [_drawn_face(row, bgr.shape[1::-1]) for row in rows]
-    return analysis.annotate(bgr, found, names=[face.name for face in found]) if found else bgr
+    return analysis.annotate(bgr, found, names=[face.name for face in found], bars=False) if found else bgr
 
 
 def _drawn_face(row: dict, size: tuple[int, int]) -> _DrawnFace:

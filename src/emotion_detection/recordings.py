@@ -55,6 +55,15 @@ class Summary:
         """Share of the rows, 0–1, whose label is "not sure"; 0 without any."""
         return self.labels.get(tracking.NOT_SURE, 0) / max(1, self.rows)
 
+    def in_words(self) -> str:
+        """Return what was found, in a sentence or two."""
+        looked = f"{self.frames:,} frames up to {videos.clock(self.seconds)} were looked at"
+        if not self.rows:
+            return f"{looked}, and no face was found. Try a recording with larger or more frontal faces."
+        often = sorted(self.labels.items(), key=lambda item: (-item[1], item[0]))
+        shares = ", ".join(f"{label} {count / self.rows:.0%}" for label, count in often)
+        return f"{looked}; {self.with_face:,} show a face ({self.faces} told apart). Answers: {shares}."
+
     def add(self, result: LiveResult) -> None:
         """Count one frame."""
         self.frames, self.seconds = self.frames + 1, result.time_s

@@ -179,6 +179,12 @@ class Writer:
         self._waiting: np.ndarray | None = None
         self._written = 0
 
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
     def add(self, bgr: np.ndarray, *, time_s: float) -> None:
         """Add a frame, uint8 array (h, w, 3), BGR, to be seen from `time_s` on."""
         due = round(time_s * self._frames_per_s)
@@ -232,8 +238,8 @@ def is_recording(path: Path | str) -> bool:
     begin = _first_bytes(path) if path.is_file() else b""
     if begin.startswith((b"\xff\xd8\xff", b"\x89PNG")) or begin[8:12] == b"WEBP":
         return False
-    if begin.startswith(b"\x1a\x45\xdf\xa3") or begin[8:12] == b"AVI ":
-        return True
+    if begin.startswith(b"\x1a\x45\xdf\xa3") or begin[8:12] == b"AVI " or _is_sound(begin):
+        return True  # sound is refused with better words than a picture's
     is_mp4 = begin[4:8] == b"ftyp" and begin[8:12] not in (b"heic", b"heix", b"avif", b"mif1", b"msf1")
     return is_mp4 or path.suffix.lower() in SUFFIXES
 
@@ -270,12 +276,16 @@ def _first_bytes(path: Path, count: int = 64) -> bytes:
         return stream.read(count)
 
 
+def _is_sound(begin: bytes) -> bool:
+    """Return whether a file that begins so is a common kind that holds sound (Ogg may hold pictures, too)."""
+    return begin.startswith((b"fLaC", b"ID3", b"\xff\xfb", b"\xff\xf1", b"OggS")) or begin[8:12] in (b"WAVE", b"M4A ")
+
+
 def _why_not(path: Path) -> str:
     """Return why FFmpeg may have refused a file, and what to do, as the end of a sentence and another one."""
     begin = _first_bytes(path, 512)
-    sound = begin.startswith((b"fLaC", b"ID3", b"\xff\xfb", b"\xff\xf1", b"OggS")) or begin[8:12] in (b"WAVE", b"M4A ")
     index = _mp4_index(path) if begin[4:8] == b"ftyp" else b""
-    if sound or (index and b"soun" in index and b"vide" not in index):
+    if _is_sound(begin) or (index and b"soun" in index and b"vide" not in index):
         return "it holds sound and no pictures. Pass a video."
     size = f"{path.stat().st_size:,} bytes"
     if begin[4:8] == b"ftyp" and not index:

@@ -2,11 +2,12 @@
 
 import functools
 import math
+from pathlib import Path
 
 import cv2
 import numpy as np
 
-from emotion_detection import analysis, paths
+from emotion_detection import analysis, files, paths, videos
 from emotion_detection.faces import FaceBox
 
 WIDTH_PX, HEIGHT_PX = 640, 480
@@ -40,6 +41,22 @@ def face_at(time_s: float) -> FaceBox:
     scale = math.hypot(*_placement(time_s)[0, :2])
     width, height = FACE.width * scale, FACE.height * scale
     return FaceBox(center[0] - width / 2, center[1] - height / 2, width, height)
+
+
+def write(path: Path | str, *, seconds: float = PERIOD_S, frames_per_s: float = 30.0) -> Path:
+    """Write the clip as a video, atomically; return its path.
+
+    Args:
+        path: its ending, one of `videos.WRITTEN_AS`, says which kind.
+        seconds: how long it is.
+        frames_per_s: of the video.
+    """
+    videos.check_writable_as_video(path)
+    with files.written_beside(Path(path)) as temporary, videos.Writer(temporary, frames_per_s=frames_per_s) as writer:
+        for number in range(round(seconds * frames_per_s)):
+            time_s = number / frames_per_s
+            writer.add(frame_at(time_s), time_s=time_s)
+    return Path(path)
 
 
 def _placement(time_s: float) -> np.ndarray:
