@@ -8,6 +8,7 @@ Haar cascade that comes with OpenCV 4. Their boxes differ in size and position, 
 import dataclasses
 import logging
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -34,7 +35,9 @@ HAAR_LONG_SIDE_PX = 640
 LIVE_LONG_SIDE_PX = 320
 """For frames of a camera, where faces are large and time is short; YuNet works at this size anyway."""
 
-HAAR_SMALLEST_PX = (24, 24)
+HAAR_SMALLEST_PX = 24
+HAAR_MARGIN, HAAR_GROWTH = 0.35, 1.3
+"""Near a known face: so far around it, in units of its size, and for faces so much smaller or larger, it is looked."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,11 +194,13 @@ class HaarDetector:
         self._cascade = cv2.CascadeClassifier(str(path))
         self._score_threshold, self._long_side_px = score_threshold, long_side_px
 
-    def detect(self, frame_bgr: np.ndarray) -> list[FaceBox]:
+    def detect(self, frame_bgr: np.ndarray, *, near: Sequence[FaceBox] | None = None) -> list[FaceBox]:
         """Return the faces in a frame, the largest first.
 
         Args:
             frame_bgr: uint8 array (h, w, 3), BGR, 0–255.
+            near: faces of the stream's last frame: only their surroundings are searched, for faces of about their
+                size (a face in the surroundings of two may be returned twice). None searches the whole frame.
 
         Raises:
             DataError: the frame is of another type or shape.
@@ -204,15 +209,39 @@ class HaarDetector:
         gray = cv2.cvtColor(frame_bgr, cv2.COLOR_BGR2GRAY)
         ratio = min(1.0, self._long_side_px / max(gray.shape))
         small = cv2.resize(gray, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA) if ratio < 1 else gray
+        if near is None:
+            found = self._search(small, (0, 0), ratio, smallest_px=HAAR_SMALLEST_PX)
+        else:
+            found = [box for face in near for box in self._search_near(small, face, ratio)]
+        return sorted(found, key=lambda box: -box.area)
+
+    def _search_near(self, small: np.ndarray, face: FaceBox, ratio: float) -> list[FaceBox]:
+        """Search the surroundings of a face, given in pixels of the frame, in the reduced grey picture."""
+        side = math.sqrt(face.area) * ratio
+        margin = HAAR_MARGIN * side
+        left, top = max(0, int(face.x * ratio - margin)), max(0, int(face.y * ratio - margin))
+        right, bottom = int((face.x + face.width) * ratio + margin), int((face.y + face.height) * ratio + margin)
+        smallest, largest = max(HAAR_SMALLEST_PX, int(side / HAAR_GROWTH)), math.ceil(side * HAAR_GROWTH)
+        region = small[top:bottom, left:right]
+        return self._search(region, (left, top), ratio, smallest_px=smallest, largest_px=largest)
+
+    def _search(
+        self, region: np.ndarray, corner: tuple[int, int], ratio: float, *, smallest_px: int, largest_px: int = 0
+    ) -> list[FaceBox]:
+        """Run the cascade on a region of the reduced picture; return boxes in pixels of the frame."""
         rows, _, scores = self._cascade.detectMultiScale3(
-            small, scaleFactor=1.1, minNeighbors=4, minSize=HAAR_SMALLEST_PX, outputRejectLevels=True
+            region,
+            scaleFactor=1.1,
+            minNeighbors=4,
+            minSize=(smallest_px, smallest_px),
+            maxSize=(largest_px, largest_px),
+            outputRejectLevels=True,
         )
-        boxes = [
-            FaceBox(*(float(value) / ratio for value in row), score=float(score))
-            for row, score in zip(rows, scores, strict=True)
+        return [
+            FaceBox((x + corner[0]) / ratio, (y + corner[1]) / ratio, width / ratio, height / ratio, score=float(score))
+            for (x, y, width, height), score in zip(np.asarray(rows, float).tolist(), scores, strict=True)
             if score >= self._score_threshold
         ]
-        return sorted(boxes, key=lambda box: -box.area)
 
 
 DETECTORS = ("auto", "yunet", "haar")

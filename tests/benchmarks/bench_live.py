@@ -7,8 +7,6 @@ percentile over all frames, faces found, and the ratio of `fer` to ours with its
 from importing the package to the first answer. Exits 1 if a target is missed. Run it on an idle machine.
 """
 
-import json
-import os
 import statistics
 import subprocess
 import sys
@@ -20,7 +18,7 @@ import cv2
 import numpy as np
 import peer_fer
 
-from emotion_detection import faces, paths
+from emotion_detection import faces, following, paths
 from emotion_detection.classifier import EmotionClassifier
 from emotion_detection.live import clip, sources
 from emotion_detection.live.worker import Engine
@@ -54,28 +52,6 @@ def ours(engine: Engine, files: list[Path]) -> dict[str, list]:
     return found
 
 
-class Fer:
-    """The `fer` package in a process of its own."""
-
-    def __init__(self, folder: Path):
-        environment = os.environ | {"PYTHONPATH": str(folder), "TF_CPP_MIN_LOG_LEVEL": "2"}
-        command = [sys.executable, str(Path(__file__).with_name("peer_fer.py"))]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        self.process = subprocess.Popen(command, text=True, env=environment, **pipes)
-
-    def __call__(self, files: list[Path]) -> dict[str, list]:
-        self.process.stdin.write(json.dumps([str(path) for path in files]) + "\n")
-        self.process.stdin.flush()
-        for line in self.process.stdout:
-            if line.startswith("answer "):
-                return json.loads(line.removeprefix("answer "))
-        raise RuntimeError(f"fer ended with {self.process.wait()}: run peer_fer.py by hand to see why")
-
-    def close(self) -> None:
-        self.process.stdin.close()
-        self.process.wait(20)
-
-
 def ways_to_answer() -> dict[str, object]:
     """Return name → function from files to times, of all that is at hand."""
     classifier = EmotionClassifier.load()
@@ -84,14 +60,14 @@ def ways_to_answer() -> dict[str, object]:
         if name == "yunet" and faces.find_yunet() is None:
             print("YuNet's file is not here: its line is left out (`make setup` fetches it)")
             continue
-        engine = Engine({"shipped": classifier}, faces.load_detector(name, haar_long_side_px=faces.LIVE_LONG_SIDE_PX))
+        engine = Engine({"shipped": classifier}, following.live_detector(name))
         ways[name] = lambda files, engine=engine: ours(engine, files)
     folder = paths.project_root() / "output" / "bench" / "fer"
     reason = peer_fer.install(folder)
     if reason:
         print(reason)
     else:
-        ways["fer"] = Fer(folder)
+        ways["fer"] = peer_fer.Peer(folder)
     return ways
 
 

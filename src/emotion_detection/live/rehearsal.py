@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from emotion_detection import confidence, faces
+from emotion_detection import confidence, following
 from emotion_detection.classifier import EmotionClassifier
 from emotion_detection.live import clip
 from emotion_detection.live.sources import Frame
@@ -17,13 +17,13 @@ def rehearse(*, seconds: float = clip.PERIOD_S, frames_per_s: float = 10.0, dete
     Args:
         seconds: how much of the clip.
         frames_per_s: how many frames of a second are looked at.
-        detector: name for `faces.load_detector`; the Haar cascade is on every machine, so that numbers are the same.
+        detector: name for `following.live_detector`; the Haar cascade is on every machine, so numbers are the same.
     """
     classifier = EmotionClassifier.load()
     name = classifier.metadata["name"]
     engine = Engine(
         {name: classifier},
-        faces.load_detector(detector, haar_long_side_px=faces.LIVE_LONG_SIDE_PX),
+        following.live_detector(detector),
         minimum_confidence=confidence.threshold_of(classifier.metadata),
     )
     timeline = Timeline()

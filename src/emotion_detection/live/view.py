@@ -11,7 +11,7 @@ import cv2
 import ipywidgets
 import traitlets
 
-from emotion_detection import confidence, faces, tracking
+from emotion_detection import confidence, faces, following, tracking
 from emotion_detection.classifier import EmotionClassifier
 from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
 from emotion_detection.engine import Engine, LiveResult
@@ -411,8 +411,7 @@ def _engine_loader(classifier, detector, settings: dict) -> Callable[[], Engine]
             networks = {(getattr(network, "metadata", None) or {}).get("name", type(network).__name__): network}
         if detector is not None:
             return Engine(dict(networks), detector, **settings)
-        found = faces.load_detector(haar_long_side_px=faces.LIVE_LONG_SIDE_PX)
-        return Engine(dict(networks), found, **settings)
+        return Engine(dict(networks), following.live_detector(), **settings)
 
     return load
 
