@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import tqdm
 
-from emotion_detection import analysis, confidence, faces, tracking, videos
+from emotion_detection import analysis, confidence, faces, following, tracking, videos
 from emotion_detection.classifier import EmotionClassifier
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.engine import COLUMNS, Engine, Frame, LiveResult
@@ -162,8 +162,8 @@ class Analyst:
 
 
 def default_detector() -> faces.Detector:
-    """Return the detector for the frames of a stream."""
-    return faces.load_detector(haar_long_side_px=faces.LIVE_LONG_SIDE_PX)
+    """Return the detector for the frames of a recording: YuNet where it is found, else Haar following faces."""
+    return following.live_detector()
 
 
 def due_number(time_s: float, every_ms: float | None) -> int | None:
