@@ -73,17 +73,17 @@ def _plot_probabilities(rows: pd.DataFrame, axes: matplotlib.axes.Axes) -> None:
         colors=[COLORS[name] for name in EMOTIONS],
         labels=[DISPLAY_NAMES[name] for name in EMOTIONS],
     )
-    unsure = (rows["label"] == NOT_SURE).to_numpy()
-    axes.fill_between(rows["time_s"], 0, 1, where=unsure, color="white", alpha=0.6, linewidth=0)
     axes.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0, decimals=0, symbol=" %"))
     axes.grid(visible=False)
 
 
 def _plot_events(happened: pd.DataFrame, axes: matplotlib.axes.Axes, *, limits: tuple[float, float]) -> None:
-    """Draw the strip of labels and the marks of one face's events."""
+    """Draw the strip of labels, fade where not sure, and mark one face's events."""
     for begin_s, end_s, label in _stretches(happened, limits[1]):
         color = COLORS.get(label, UNSURE_COLOR)
         axes.broken_barh([(begin_s, end_s - begin_s)], STRIP, facecolors=color, linewidth=0)
+        if label == NOT_SURE:
+            axes.fill_between([begin_s, end_s], 0, 1, color="white", alpha=0.6, linewidth=0)
         if end_s - begin_s > NAMED_FROM_SHARE * (limits[1] - limits[0]):
             middle = ((begin_s + end_s) / 2, STRIP[0] + 0.45 * STRIP[1])
             style = {"ha": "center", "va": "center", "fontsize": 7, "color": _readable_on(color), "clip_on": True}
