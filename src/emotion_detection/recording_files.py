@@ -390,7 +390,7 @@ def _pyarrow():
         import pyarrow.parquet
     except ImportError as error:
         raise DataError(
-            "A Parquet file was asked for, and pyarrow, which writes it, is not installed. Install it "
-            "(pip install 'emotion-detection[parquet]' or pip install pyarrow), or write a CSV."
+            "A Parquet file was asked for, and pyarrow, which writes it, is not installed. Install it (pip install "
+            "pyarrow, or the project with its extra: pip install -e '.[parquet]'), or write a CSV."
         ) from error
     return pyarrow, pyarrow.parquet

@@ -104,7 +104,7 @@ class Analyst:
         self._card = getattr(self.classifier, "metadata", None) or {}
         known = minimum_confidence is None
         self.minimum_confidence = confidence.threshold_of(self._card) if known else minimum_confidence
-        self.new_engine()
+        self.new_engine()  # refuses settings that are out of range before any work
 
     def new_engine(self) -> Engine:
         """Return an engine that has seen nothing yet."""
