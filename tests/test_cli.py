@@ -256,7 +256,9 @@ def test_an_interrupted_analysis_says_what_is_kept(short_clip, tmp_path, call, m
 
     with monkeypatch.context() as patch:
         patch.setattr(recording_files, "_annotated", interrupted)
-        code, _, err = call("analyse", short_clip, "--csv", "a.csv", "--annotated", str(tmp_path / "a.mp4"))
+        code, _, err = call(
+            "analyse", short_clip, "--csv", str(tmp_path / "a.csv"), "--annotated", str(tmp_path / "a.mp4")
+        )
     assert code == 130
     assert "the analysis itself is complete. The same command goes on from there." in err
     monkeypatch.setattr("emotion_detection.recordings.look_through", interrupted)
