@@ -1,5 +1,7 @@
 """Identities and smoothing: a face keeps its number, and smoothing does not depend on the frame rate."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -78,3 +80,23 @@ def test_settings_out_of_range_are_refused(arguments):
 def test_overlap_is_intersection_over_union():
     assert tracking.overlap(FaceBox(0, 0, 2, 2), FaceBox(1, 0, 2, 2)) == pytest.approx(1 / 3)
     assert tracking.overlap(FaceBox(0, 0, 2, 2), FaceBox(2, 0, 2, 2)) == 0
+
+
+def test_a_face_is_remembered_for_as_long_as_asked():
+    tracker = tracking.FaceTracker(remembered_s=4.0)
+    tracker.update([face(0)], time_s=0)
+    assert tracker.update([face(0)], time_s=3.9)[0].identity == 1
+    assert tracker.update([face(0)], time_s=8.0)[0].identity == 2
+
+
+def test_a_tracker_that_takes_over_anothers_state_gives_the_same_to_the_last_bit():
+    tracker, other = tracking.FaceTracker(), tracking.FaceTracker()
+    for step in range(5):
+        tracker.update([face(7 * step, sure=0.7 + step / 30), face(300, "sad", sure=0.6)], time_s=step / 30)
+    other.restore(json.loads(json.dumps(tracker.state())))
+    for step in range(5, 9):
+        found = [face(7 * step, "fear", sure=0.77), face(300, "sad", sure=0.61), face(900, "angry")]
+        expected, received = (each.update(found, time_s=step / 30) for each in (tracker, other))
+        assert [each.identity for each in received] == [each.identity for each in expected] == [1, 2, 3]
+        for one, two in zip(expected, received, strict=True):
+            np.testing.assert_array_equal(one.probabilities, two.probabilities)

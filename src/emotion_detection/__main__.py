@@ -1,5 +1,6 @@
 """The command line: `python -m emotion_detection --help`."""
 
+import functools
 import json
 import logging
 import os
@@ -165,11 +166,41 @@ def report():
 
 @app.command()
 def analyse(
-    pictures: Annotated[list[Path], typer.Argument(help="JPEG, PNG or WebP files.")],
+    files: Annotated[list[Path], typer.Argument(help="JPEG, PNG or WebP files, or one video.")],
     csv: Annotated[Path | None, typer.Option(help="Write the table here.")] = None,
-    annotated: Annotated[Path | None, typer.Option(help="Write the pictures with their faces marked here.")] = None,
+    annotated: Annotated[
+        Path | None, typer.Option(help="Write the pictures with their faces marked into this folder, a video here.")
+    ] = None,
+    parquet: Annotated[Path | None, typer.Option(help="Video: write the table here as Parquet (pyarrow).")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Video: draw the timeline here, as PNG.")] = None,
+    every_ms: Annotated[
+        float | None, typer.Option(min=0.001, help="Video: look at a frame so often; else at each.")
+    ] = None,
 ):
-    """Find faces in pictures and say which emotion each shows."""
+    """Find faces in pictures, or follow them through a video, and say which emotion each shows."""
+    from emotion_detection import videos
+
+    is_video = [videos.is_recording(path) for path in files]
+    if not any(is_video):
+        _refuse_for_pictures({"--parquet": parquet, "--plot": plot, "--every-ms": every_ms})
+        _analyse_pictures(files, csv=csv, annotated=annotated)
+    elif len(files) > 1:
+        raise typer.BadParameter(
+            f"{files[is_video.index(True)]} is a video, and {len(files) - 1} more were given. Analyse videos one at a "
+            "time, pictures apart.",
+            param_hint="FILES",
+        )
+    else:
+        _analyse_video(files[0], every_ms, csv=csv, parquet=parquet, annotated=annotated, plot=plot)
+
+
+def _refuse_for_pictures(options: dict) -> None:
+    for option, value in options.items():
+        if value is not None:
+            raise typer.BadParameter("This is for videos; pictures were given. Leave it out.", param_hint=option)
+
+
+def _analyse_pictures(pictures: list[Path], *, csv: Path | None, annotated: Path | None) -> None:
     from emotion_detection import analysis
 
     table = analysis.analyse_pictures(pictures)
@@ -183,6 +214,28 @@ def analyse(
     for picture in without_face:
         typer.echo(f"No face was found in {picture}. Try a larger or more frontal picture.", err=True)
     if without_face:
+        raise typer.Exit(1)
+
+
+def _analyse_video(path: Path, every_ms: float | None, **outputs: Path | None) -> None:
+    from emotion_detection import recording_files, recordings
+
+    asked = [output for output in outputs.values() if output is not None]
+    try:
+        analyst = recordings.Analyst(every_ms=every_ms)
+        if asked:
+            say = functools.partial(typer.echo, err=True)
+            summary = recording_files.write_recording(path, **outputs, analyst=analyst, say=say)
+        else:
+            summary = recordings.look_through(path, analyst)
+    except KeyboardInterrupt:  # typer would end without a word
+        nothing = "Interrupted. Nothing is kept: name a file by --csv, and the same command can go on."
+        typer.echo(f"\n{recording_files.kept(asked[0]) if asked else nothing}", err=True)
+        raise typer.Exit(130) from None
+    for note in summary.notes:
+        typer.echo(f"Note: {note}", err=True)
+    typer.echo(summary.in_words())
+    if not summary.rows:
         raise typer.Exit(1)
 
 

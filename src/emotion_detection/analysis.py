@@ -32,6 +32,9 @@ BOX_COLUMNS = ("x", "y", "width", "height")
 COLUMNS = ("picture", "face", *BOX_COLUMNS, *EMOTIONS, "label", "detector")
 """Columns of the table that `analyse_pictures` returns."""
 
+UNSURE_COLOR = "#4A4A4A"
+"""Of the box and label of a face without an answer; darker than that of neutral."""
+
 BARS_WIDTH, BARS_HEIGHT = 12.0, 9.6
 """Size of the panel of bars, in units of its text's height."""
 
@@ -171,12 +174,17 @@ def read_picture(path: Path | str) -> np.ndarray:
         ) from error
 
 
-def annotate(frame_bgr: np.ndarray, found: Sequence[FaceEmotion]) -> np.ndarray:
+def annotate(
+    frame_bgr: np.ndarray, found: Sequence[FaceEmotion], *, names: Sequence[str] = (), bars: bool = True
+) -> np.ndarray:
     """Draw on a copy of a frame: each face's box, its label with a percentage, and seven bars with percentages.
 
     Args:
         frame_bgr: uint8 array (h, w, 3), BGR, 0–255.
-        found: the faces of this frame, as `analyse_frame` returns them.
+        found: the faces of this frame, as `analyse_frame` or a tracker returns them; a label that is no emotion
+            ("not sure") is drawn in grey.
+        names: written before the label of each face, such as its number.
+        bars: whether to draw the bars, which may cover a part of the picture.
 
     Returns:
         uint8 array of the frame's shape, BGR.
@@ -184,8 +192,10 @@ def annotate(frame_bgr: np.ndarray, found: Sequence[FaceEmotion]) -> np.ndarray:
     faces.check_frame(frame_bgr)
     image = Image.fromarray(cv2.cvtColor(frame_bgr, cv2.COLOR_BGR2RGB))
     draw = ImageDraw.Draw(image, "RGBA")
-    for face in found:
-        _draw_face(draw, face, image.size)
+    for face, name in zip(found, names or [""] * len(found), strict=True):
+        text_px = _draw_face(draw, face, image.size, name)
+        if bars:
+            _draw_bars(draw, face, _bars_position(face.box, image.size, text_px), text_px)
     return cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2BGR)
 
 
@@ -284,21 +294,21 @@ def _face(row: dict) -> FaceEmotion:
     return FaceEmotion(box, np.array([row[emotion] for emotion in EMOTIONS], np.float32))
 
 
-def _draw_face(draw: ImageDraw.ImageDraw, face: FaceEmotion, size: tuple[int, int]) -> None:
-    """Draw box, label and bars of one face; text grows with the box, within limits."""
-    box, color = face.box, COLORS[face.label]
+def _draw_face(draw: ImageDraw.ImageDraw, face: FaceEmotion, size: tuple[int, int], name: str) -> float:
+    """Draw box and label of one face; return the text's height: it grows with the box, within limits."""
+    box, color = face.box, COLORS.get(face.label, UNSURE_COLOR)
     text_px = float(np.clip(box.height / 10, 10, max(size) / 28 + 10))
     line_px = max(1, round(text_px / 7))
     draw.rectangle((box.x, box.y, box.x + box.width, box.y + box.height), outline=color, width=line_px)
     font = ImageFont.load_default(text_px * 1.1)
-    label = f"{DISPLAY_NAMES[face.label]} {face.confidence:.0%}"
+    label = f"{name} {DISPLAY_NAMES.get(face.label, face.label)} {face.confidence:.0%}".lstrip()
     _, top, right, bottom = draw.textbbox((0, 0), label, font=font)
     pad = text_px * 0.3
     x = float(np.clip(box.x, 0, max(0, size[0] - right - 2 * pad)))
     y = max(0.0, box.y - (bottom - top) - 2 * pad)
     draw.rectangle((x, y, x + right + 2 * pad, y + bottom - top + 2 * pad), fill=color)
     draw.text((x + pad, y + pad - top), label, fill=_readable_on(color), font=font)
-    _draw_bars(draw, face, _bars_position(box, size, text_px), text_px)
+    return text_px
 
 
 def _readable_on(color: str) -> str:

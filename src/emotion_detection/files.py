@@ -30,8 +30,12 @@ def written_beside(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def require_writable(folder: Path) -> None:
+def require_writable(folder: Path, *, instead: str = "set EMOTION_OUTPUT_DIR to another folder") -> None:
     """Make a folder and make sure that a file can be written into it.
+
+    Args:
+        folder: to be written to.
+        instead: what else the reader may do, for the message.
 
     Raises:
         DataError: it cannot; better known before hours of work than after.
@@ -42,8 +46,7 @@ def require_writable(folder: Path) -> None:
             pass
     except OSError as error:
         raise DataError(
-            f"{folder} cannot be written ({error.strerror or error}). Make it writable, or set EMOTION_OUTPUT_DIR to "
-            "another folder."
+            f"{folder} cannot be written ({error.strerror or error}). Make it writable, or {instead}."
         ) from error
 
 

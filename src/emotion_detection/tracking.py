@@ -64,18 +64,22 @@ class FaceTracker:
     Args:
         smoothing_s: time constant in seconds; 0 switches smoothing off.
         minimum_confidence: below this probability a label is "not sure".
+        remembered_s: a face that is not found for longer is forgotten.
 
     Raises:
         DataError: an argument is out of range.
     """
 
-    def __init__(self, *, smoothing_s: float = 0.5, minimum_confidence: float = 0.0):
+    def __init__(
+        self, *, smoothing_s: float = 0.5, minimum_confidence: float = 0.0, remembered_s: float = REMEMBERED_S
+    ):
         if not 0 <= smoothing_s < float("inf") or not 0 <= minimum_confidence <= 1:
             raise DataError(
                 f"A tracker was asked for with smoothing_s {smoothing_s} and minimum_confidence {minimum_confidence}. "
                 "Smoothing is 0 or more seconds, the confidence 0–1."
             )
         self.smoothing_s, self.minimum_confidence = smoothing_s, minimum_confidence
+        self._remembered_s = remembered_s
         self._tracks: list[_Track] = []
         self._identities = 0
 
@@ -86,7 +90,7 @@ class FaceTracker:
             found: the faces of the frame, as `analysis.analyse_frame` returns them.
             time_s: time of the frame; not before that of the last one.
         """
-        self._tracks = [track for track in self._tracks if time_s - track.seen_s <= REMEMBERED_S]
+        self._tracks = [track for track in self._tracks if time_s - track.seen_s <= self._remembered_s]
         matches = self._matched(found)
         tracks = []
         for index, face in enumerate(found):
@@ -100,6 +104,32 @@ class FaceTracker:
     def forget(self) -> None:
         """Forget all faces; identities go on counting."""
         self._tracks = []
+
+    def state(self) -> dict:
+        """Return what is remembered as plain values, fit for JSON, without any loss."""
+        tracks = [
+            {
+                "identity": track.identity,
+                "box": [track.box.x, track.box.y, track.box.width, track.box.height],
+                "probabilities": track.probabilities.tolist(),
+                "seen_s": track.seen_s,
+            }
+            for track in self._tracks
+        ]
+        return {"identities": self._identities, "tracks": tracks}
+
+    def restore(self, state: dict) -> None:
+        """Remember what another tracker's `state` says, and nothing else."""
+        self._identities = state["identities"]
+        self._tracks = [
+            _Track(
+                track["identity"],
+                FaceBox(*track["box"]),
+                np.array(track["probabilities"], np.float32),
+                track["seen_s"],
+            )
+            for track in state["tracks"]
+        ]
 
     def _matched(self, found: list[FaceEmotion]) -> dict[int, _Track]:
         """Return index in `found` → the track of the same face."""

@@ -2,16 +2,22 @@
 
 import functools
 import math
+from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
 
-from emotion_detection import analysis, paths
+from emotion_detection import analysis, files, paths, videos
 from emotion_detection.faces import FaceBox
 
 WIDTH_PX, HEIGHT_PX = 640, 480
 PERIOD_S = 12.0
 """After so many seconds the clip is where it began."""
+
+UNFOCUSED_S, LARGEST_BLUR_PX = (2.0, 6.0), 22.0
+NOTHING_S = (7.5, 9.5)
+"""In `eventful_frame_at`: from when to when, and the standard deviation of the blur at its strongest."""
 
 FACE = FaceBox(x=178.0, y=64.0, width=93.0, height=108.0)
 """The face in the portrait (512×512), from chin to hairline: between the boxes of the two detectors."""
@@ -40,6 +46,44 @@ def face_at(time_s: float) -> FaceBox:
     scale = math.hypot(*_placement(time_s)[0, :2])
     width, height = FACE.width * scale, FACE.height * scale
     return FaceBox(center[0] - width / 2, center[1] - height / 2, width, height)
+
+
+def eventful_frame_at(time_s: float) -> np.ndarray:
+    """Return the clip's frame at a time, with two mishaps: the camera loses focus for a while, later it sees nothing.
+
+    Returns:
+        uint8 array (480, 640, 3), BGR.
+    """
+    if NOTHING_S[0] <= time_s < NOTHING_S[1]:
+        return np.full((HEIGHT_PX, WIDTH_PX, 3), 40, np.uint8)
+    begin_s, end_s = UNFOCUSED_S
+    if not begin_s < time_s < end_s:
+        return frame_at(time_s)
+    blur_px = LARGEST_BLUR_PX * math.sin(math.pi * (time_s - begin_s) / (end_s - begin_s)) ** 2
+    return cv2.GaussianBlur(frame_at(time_s), (0, 0), max(0.3, blur_px))
+
+
+def write(
+    path: Path | str,
+    *,
+    seconds: float = PERIOD_S,
+    frames_per_s: float = 30.0,
+    frame_at: Callable[[float], np.ndarray] = frame_at,
+) -> Path:
+    """Write the clip as a video, atomically; return its path.
+
+    Args:
+        path: its ending, one of `videos.WRITTEN_AS`, says which kind.
+        seconds: how long it is.
+        frames_per_s: of the video.
+        frame_at: time in seconds → frame; `eventful_frame_at` has something happen.
+    """
+    videos.check_writable_as_video(path)
+    with files.written_beside(Path(path)) as temporary, videos.Writer(temporary, frames_per_s=frames_per_s) as writer:
+        for number in range(round(seconds * frames_per_s)):
+            time_s = number / frames_per_s
+            writer.add(frame_at(time_s), time_s=time_s)
+    return Path(path)
 
 
 def _placement(time_s: float) -> np.ndarray:

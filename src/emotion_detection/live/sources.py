@@ -3,7 +3,6 @@
 A source is opened, read and closed by one thread, the worker's; `close` may be called from any.
 """
 
-import contextlib
 import dataclasses
 import io
 import os
@@ -17,7 +16,8 @@ import cv2
 import numpy as np
 import PIL.Image
 
-from emotion_detection import paths
+from emotion_detection import paths, videos
+from emotion_detection.engine import Frame
 from emotion_detection.errors import CameraError, DataError
 from emotion_detection.live import clip
 
@@ -29,23 +29,6 @@ DEVICE_TIMEOUT_S = 2
 """How long OpenCV waits for a picture of a Linux camera; its own ten seconds are longer than Stop may take."""
 
 CLIP_FRAMES_PER_S = 25.0
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Frame:
-    """One picture of a source.
-
-    Args:
-        bgr: uint8 array (h, w, 3), BGR, 0–255.
-        time_s: when it was taken or received, by `time.monotonic`.
-        sequence: its number, given by the browser or counted by the source.
-        jpeg: the bytes that it was decoded from; None if it came as pixels.
-    """
-
-    bgr: np.ndarray
-    time_s: float
-    sequence: int
-    jpeg: bytes | None = None
 
 
 class FrameSource(Protocol):
@@ -176,7 +159,7 @@ class KernelCamera:
     def open(self) -> None:
         """Open the device."""
         self._check()
-        with _quiet_opencv():
+        with videos.quiet_opencv():
             capture = self._new_capture()
         if not capture.isOpened():
             capture.release()
@@ -303,15 +286,3 @@ def told_address(address: str) -> str:
 
 def _capitalised(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-@contextlib.contextmanager
-def _quiet_opencv():
-    """Keep OpenCV and FFmpeg from writing to the terminal what they think of an address, password included."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
-        yield
-    finally:
-        cv2.utils.logging.setLogLevel(level)

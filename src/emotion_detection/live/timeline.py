@@ -7,13 +7,10 @@ import threading
 from typing import TYPE_CHECKING
 
 from emotion_detection.emotions import EMOTIONS
-from emotion_detection.live.worker import LiveResult
+from emotion_detection.engine import COLUMNS, LiveResult
 
 if TYPE_CHECKING:  # imported where a table is made: the live cell starts without it
     import pandas as pd
-
-COLUMNS = ("time_s", "face", "x", "y", "width", "height", *EMOTIONS, "label", "network")
-"""Columns of the table: seconds since the first frame, identity, box as shares of the frame, probabilities, label."""
 
 LARGEST_ROWS = 1_000_000
 """Then the oldest half is forgotten: about 13 hours of one face at 20 answers a second, 52 MB."""

@@ -14,10 +14,11 @@ import traitlets
 from emotion_detection import confidence, faces, following, tracking
 from emotion_detection.classifier import EmotionClassifier
 from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
+from emotion_detection.engine import Engine, LiveResult
 from emotion_detection.errors import DataError, ProjectError
 from emotion_detection.live import sources
 from emotion_detection.live.timeline import Timeline
-from emotion_detection.live.worker import Engine, LiveResult, Opened, Trouble, Worker
+from emotion_detection.live.worker import Opened, Trouble, Worker
 
 log = logging.getLogger(__name__)
 

@@ -6,11 +6,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from emotion_detection import analysis, faces
-from emotion_detection.classifier import EmotionClassifier
+from emotion_detection.engine import Engine, Frame
 from emotion_detection.errors import ProjectError
-from emotion_detection.live.sources import BadFrameError, Frame, FrameSource
-from emotion_detection.tracking import FaceTracker, TrackedFace
+from emotion_detection.live.sources import BadFrameError, FrameSource
 
 log = logging.getLogger(__name__)
 
@@ -19,70 +17,6 @@ PATIENCE_S = 8.0
 
 READ_TIMEOUT_S = 0.2
 JOIN_TIMEOUT_S = 8.0
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class LiveResult:
-    """What was found in one frame.
-
-    Args:
-        sequence: number of the frame.
-        time_s: when it was taken or received, by `time.monotonic`.
-        size: width and height of the frame in pixels.
-        faces: the faces, the largest first, as the first network sees them.
-        by_network: name of a network → the same faces as that network sees them.
-        timings_ms: "detect" (crops included) and "classify", milliseconds of this frame.
-    """
-
-    sequence: int
-    time_s: float
-    size: tuple[int, int]
-    faces: list[TrackedFace]
-    by_network: dict[str, list[TrackedFace]]
-    timings_ms: dict[str, float]
-
-
-class Engine:
-    """From a frame to a `LiveResult`: find the faces once, ask every network about each, keep identities.
-
-    Not for several threads at once.
-
-    Args:
-        classifiers: name → network with `predict_proba`; the first is the one whose labels are shown.
-        detector: from `faces.load_detector`.
-        smoothing_s: time constant of the smoothing.
-        minimum_confidence: below this a label is "not sure".
-    """
-
-    def __init__(
-        self,
-        classifiers: dict[str, EmotionClassifier],
-        detector: faces.Detector,
-        *,
-        smoothing_s: float = 0.5,
-        minimum_confidence: float = 0.0,
-    ):
-        self.classifiers, self.detector = classifiers, detector
-        settings = {"smoothing_s": smoothing_s, "minimum_confidence": minimum_confidence}
-        self._trackers = {name: FaceTracker(**settings) for name in classifiers}
-
-    def set(self, *, smoothing_s: float, minimum_confidence: float) -> None:
-        """Change the settings from the next frame on."""
-        for tracker in self._trackers.values():
-            tracker.smoothing_s, tracker.minimum_confidence = smoothing_s, minimum_confidence
-
-    def answer(self, frame: Frame) -> LiveResult:
-        """Return what is in a frame."""
-        began = time.perf_counter()
-        boxes, crops = analysis.find_faces(frame.bgr, self.detector)
-        detected = time.perf_counter()
-        found = {
-            name: self._trackers[name].update(analysis.classify(boxes, crops, classifier), time_s=frame.time_s)
-            for name, classifier in self.classifiers.items()
-        }
-        timings = {"detect": 1e3 * (detected - began), "classify": 1e3 * (time.perf_counter() - detected)}
-        size = frame.bgr.shape[1::-1]
-        return LiveResult(frame.sequence, frame.time_s, size, next(iter(found.values())), found, timings)
 
 
 @dataclasses.dataclass(frozen=True)
