@@ -1,0 +1,448 @@
+"""The speed benchmark: ours against what one would use instead, side by side; limits; growth. `make bench`.
+
+    python tests/benchmarks/bench.py [GROUP …] [--record]
+
+Each comparison takes turns in one run, so what counts are its ratios, not its times. Writes `output/bench/speed.json`
+and `ratios.png`, and prints what the recorded benchmark (`data/results/benchmarks/speed.json`, notebook 08) has in the
+same place; `--record` replaces that one. Exits 1 if a target is missed. A quarter of an hour on two idle cores.
+"""
+
+import argparse
+import datetime
+import importlib.metadata
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import fer_environment
+import growth
+import harness
+import psutil
+from harness import Row, Way
+
+from emotion_detection import faces, files, paths
+from emotion_detection.live import clip
+
+N_FRAMES = 40
+FRAME_TARGET_S = {"yunet": 0.015, "haar": 0.025}
+ROUNDS = 3
+
+
+def fer_python() -> Path | None:
+    """Return the interpreter of `fer`'s environment; None, with a line that says why, where it cannot be made."""
+    folder = paths.project_root() / "output" / "bench" / "fer"
+    if reason := fer_environment.install(folder):
+        harness.progress(reason)
+        return None
+    return fer_environment.python_in(folder)
+
+
+def detectors() -> list[str]:
+    """Return the face detectors that are at hand."""
+    if faces.find_yunet() is None:
+        harness.progress("YuNet's file is not here: its rows are left out (`make setup` fetches it)")
+        return ["haar"]
+    return ["yunet", "haar"]
+
+
+def loading(folder: Path, machine: dict) -> list[Row]:
+    """Load FER2013 from CSV and from cache, against the two usual ways."""
+    csv = folder / "fer2013.csv"
+    name, count = growth.write_csv(csv, growth.ALL_ROWS)
+    cached = {"csv": str(csv), "cache": True}
+    with harness.closing(
+        Way("ways_loading.py", "package", cached | {"cache": False}),
+        Way("ways_loading.py", "package", cached),
+        Way("ways_loading.py", "lists", cached),
+        Way("ways_loading.py", "pandas", cached),
+        Way("ways_loading.py", "bytes", {"file": str(csv)}),
+    ) as (parse, cache, lists, pandas, read):
+        cache.turn()  # writes the cache
+        harness.alternate([parse, cache, lists, pandas, read], rounds=ROUNDS, say="loading")
+    growth.forget(csv)
+    limit = {"what": "reading the CSV's bytes", "seconds": statistics.median(read.seconds)}
+    rows = []
+    for ours, words, other, target in (
+        (parse, "parse the CSV", lists, {"ratio": 10}),
+        (parse, "parse the CSV", pandas, None),
+        (cache, "from the cache", lists, {"ratio": 100}),
+        (cache, "from the cache", pandas, {"ratio": 100}),
+    ):
+        said = {"lists": "lists of ints, then float64 RGB", "pandas": "pandas and split"}[other.name]
+        rows.append(
+            Row(
+                "loading",
+                f"{name}, {words}, against {other.name}",
+                "this package",
+                said,
+                ours.seconds,
+                other.seconds,
+                count,
+                "face",
+                ours.peak_mb,
+                other.peak_mb,
+                limit=limit if ours is parse else None,
+                target=target,
+            )
+        )
+    return rows
+
+
+def training(folder: Path, machine: dict) -> list[Row]:
+    """Three regimes against `Model.fit` by the same recipe, and the loop of TL whole against its bare step."""
+    plans = (("tl_top", {"epochs": 40}, 25.0), ("tl_100", {}, 1.3), ("tl_whole", {"epochs": 2}, None))
+    return [regime(*plan, machine) for plan in plans] + [loop(machine)]
+
+
+def regime(name: str, changes: dict, target: float | None, machine: dict) -> Row:
+    """Compare one regime; the slow side runs once for TL top, where it takes minutes."""
+    settings = {"recipe": name, "rows": 2000, "changes": changes}
+    with harness.closing(Way("ways_training.py", "package", settings), Way("ways_training.py", "fit", settings)) as (
+        ours,
+        fit,
+    ):
+        for number in range(ROUNDS):
+            ours.turn()
+            if number == 0 or name != "tl_top":
+                fit.turn()
+            harness.progress(
+                f"training {name} round {number + 1}/{ROUNDS}: ours {harness.shown(ours.seconds[-1])}, "
+                f"fit {harness.shown(fit.seconds[-1])}"
+            )
+    accuracy = {"ours": ours.turns[-1]["accuracy"], "other": fit.turns[-1]["accuracy"]}
+    return Row(
+        "training",
+        {"tl_top": "TL top, 40 epochs", "tl_100": "TL 100, 6 epochs", "tl_whole": "TL whole, 2 epochs"}[name],
+        "this package",
+        "Model.fit",
+        ours.seconds,
+        fit.seconds,
+        settings["rows"],
+        "face",
+        ours.peak_mb,
+        fit.peak_mb,
+        limit=training_limit(name, settings, machine),
+        target=target and {"ratio": target},
+        accuracy=accuracy,
+        note=f"2,000 Training faces of {ours.turns[-1]['dataset']}, 500 of PublicTest after every epoch.",
+    )
+
+
+def training_limit(name: str, settings: dict, machine: dict) -> dict:
+    """Return what a regime's multiplications take at the machine's matrix rate, each done no oftener than needed.
+
+    The frozen part is gone through once, where nothing augments the faces; what is trained goes forwards and, at twice
+    the cost, backwards in every epoch; PublicTest goes through the trained part after each.
+    """
+    work = machine["work"][name]
+    rows, epochs = settings["rows"], work["epochs"]
+    products = rows * 1.25 * work["frozen"] + epochs * work["trained"] * rows * (3 + 0.25)
+    seconds = 2 * products / (1e9 * machine["matrix_gflops"])
+    return {"what": "its multiplications at the machine's matrix rate", "seconds": seconds}
+
+
+def loop(machine: dict) -> Row:
+    """Compare an epoch of TL whole with its bare steps; and say what watching adds."""
+    settings = {"recipe": "tl_whole", "rows": 2048}
+    with harness.closing(
+        Way("ways_training.py", "epoch", settings),
+        Way("ways_training.py", "step", settings),
+        Way("ways_training.py", "epoch", settings | {"watch": True}),
+    ) as (epoch, step, watched):
+        harness.alternate([epoch, step, watched], rounds=ROUNDS, say="the loop of TL whole")
+    share = 1 - statistics.median(epoch.seconds) / statistics.median(watched.seconds)
+    return Row(
+        "training",
+        "TL whole, the loop itself",
+        "an epoch: batches, augmentation, steps, checkpoint",
+        "bare steps on one batch",
+        epoch.seconds,
+        step.seconds,
+        settings["rows"],
+        "face",
+        epoch.peak_mb,
+        step.peak_mb,
+        limit={"what": "the bare steps", "seconds": statistics.median(step.seconds)},
+        target={"share": 0.95},
+        note=f"Estimating the batch norms anew and predicting PublicTest take {100 * share:.0f} % of a watched epoch.",
+    )
+
+
+def one_face(folder: Path, machine: dict) -> list[Row]:
+    """One face, and 32 at once, from pixels to probabilities."""
+    rows = []
+    for group, settings in (("one face", {"faces": 1, "calls": 60}), ("batch of 32", {"faces": 32, "calls": 4})):
+        started = [Way("ways_faces.py", name, settings) for name in ("package", "predict", "call", "function")]
+        words = {"predict": "Model.predict", "call": "model(x)", "function": "tf.function"}
+        if (network := paths.find_file("baselines/fer2013_mini_XCEPTION.102-0.66.hdf5")) is not None:
+            started.append(Way("ways_faces.py", "oarriaga", settings | {"file": str(network)}))
+            words["oarriaga"] = "mini_XCEPTION (oarriaga), predict"
+        if machine["fer"] is not None:
+            started.append(Way("ways_fer.py", "face", settings, python=machine["fer"]))
+            words["face"] = "the fer package's network"
+        with harness.closing(*started):
+            harness.alternate(started, rounds=5, say=group)
+        ours, *others = started
+        count = settings["faces"] * settings["calls"]
+        seconds = 2 * machine["multiply_adds"] * settings["faces"] / (1e9 * machine["matrix_gflops"])
+        for other in others:
+            is_predict = other.name == "predict" and settings["faces"] == 1
+            rows.append(
+                Row(
+                    group,
+                    f"against {words[other.name]}",
+                    "EmotionClassifier",
+                    words[other.name],
+                    [each / settings["calls"] for each in ours.seconds],
+                    [each / settings["calls"] for each in other.seconds],
+                    count,
+                    "face",
+                    ours.peak_mb,
+                    other.peak_mb,
+                    limit={"what": "its multiplications at the machine's matrix rate", "seconds": seconds},
+                    target={"ratio": 40, "seconds": 0.0015} if is_predict else None,
+                )
+            )
+    return rows
+
+
+def frames(folder: Path, machine: dict) -> list[Row]:
+    """A 640×480 JPEG with no, one or five faces, from bytes to answers."""
+    rows = []
+    for count in (0, 1, 5):
+        names = write_frames(folder / f"faces{count}", count)
+        wanted = [("package", {"files": names, "detector": detector}) for detector in detectors()]
+        started = [Way("ways_frames.py", *each) for each in [*wanted, ("old script", {"files": names})]]
+        if machine["fer"] is not None:
+            started.append(Way("ways_fer.py", "frames", {"files": names}, python=machine["fer"]))
+        with harness.closing(*started):
+            harness.alternate(started, rounds=ROUNDS, say=f"frames with {count} faces")
+        ours, others = started[: len(wanted)], started[len(wanted) :]
+        for detector, own in zip(detectors(), ours, strict=True):
+            for other in others:
+                rows.append(frame_row(detector, own, other, count))
+    return rows
+
+
+def frame_row(detector: str, ours: Way, other: Way, count: int) -> Row:
+    """Return the comparison of one detector of ours with one other way."""
+    found = [statistics.mean(way.turns[-1]["faces"]) for way in (ours, other)]
+    word = {"frames": "the fer package", "old script": "the old script's way"}[other.name]
+    target = None
+    if count == 1 and other.name == "frames":
+        target = {"seconds": FRAME_TARGET_S[detector]} | ({"ratio": 4} if detector == "yunet" else {})
+    p95_ms = statistics.median(turn["p95_ms"] for turn in ours.turns)
+    return Row(
+        "frame",
+        f"{count} faces, {'YuNet' if detector == 'yunet' else 'Haar'}, against {word}",
+        "the live cell's engine",
+        word,
+        [each / N_FRAMES for each in ours.seconds],
+        [each / N_FRAMES for each in other.seconds],
+        N_FRAMES,
+        "frame",
+        ours.peak_mb,
+        other.peak_mb,
+        target=target,
+        note=f"95 % of our frames take {p95_ms:.1f} ms at most; faces found a frame: ours {found[0]:.1f}, "
+        f"theirs {found[1]:.1f}.",
+    )
+
+
+def write_frames(folder: Path, count: int) -> list[str]:
+    """Write the sample clip's frames, with so many faces, as JPEG files; return their paths."""
+    folder.mkdir()
+    names = []
+    for number in range(N_FRAMES):
+        path = folder / f"{number:03}.jpg"
+        frame = growth.frame_with_faces(number * clip.PERIOD_S / N_FRAMES, count)
+        cv2.imwrite(str(path), frame, [cv2.IMWRITE_JPEG_QUALITY, 90])
+        names.append(str(path))
+    return names
+
+
+def start(folder: Path, machine: dict) -> list[Row]:
+    """From a new process to the first answer about a picture."""
+    picture = folder / "first.png"
+    cv2.imwrite(str(picture), clip.frame_at(0.0))
+    commands = {
+        "ours": [sys.executable, "start_package.py", str(picture)],
+        "keras": [sys.executable, "start_keras.py", str(picture)],
+    }
+    if machine["fer"] is not None:
+        commands["fer"] = [str(machine["fer"]), "start_fer.py", str(picture)]
+    turns = {name: [] for name in commands}
+    for number in range(ROUNDS + 1):
+        for name, command in commands.items():
+            turns[name].append(growth.run_once(command))
+        if number:
+            times = ", ".join(f"{name} {harness.shown(each[-1]['seconds'])}" for name, each in turns.items())
+            harness.progress(f"start round {number}/{ROUNDS}: {times}")
+    ours, *others = ({"name": name, "turns": each[1:]} for name, each in turns.items())
+    words = {"keras": "the same network in Keras", "fer": "the fer package"}
+    return [
+        Row(
+            "start",
+            f"import to first answer, against {words[other['name']]}",
+            "this package",
+            words[other["name"]],
+            [turn["seconds"] for turn in ours["turns"]],
+            [turn["seconds"] for turn in other["turns"]],
+            1,
+            "start",
+            max(turn["peak_mb"] for turn in ours["turns"]),
+            max(turn["peak_mb"] for turn in other["turns"]),
+            target={"seconds": 0.8, "mb": 200},
+        )
+        for other in others
+    ]
+
+
+def video(folder: Path, machine: dict) -> list[Row]:
+    """A video of a minute, every frame of it, into a CSV; `fer` on the first ten seconds, by the frame."""
+    minute, part = (clip.write(folder / f"{seconds}.mp4", seconds=seconds) for seconds in (60, 10))
+    rows = []
+    fer = Way("ways_fer.py", "video", {"file": str(part)}, python=machine["fer"]) if machine["fer"] else None
+    for detector in detectors():
+        settings = {"file": str(minute), "csv": str(folder / f"{detector}.csv"), "detector": detector}
+        with harness.closing(Way("ways_frames.py", "video", settings)) as (ours,):
+            for number in range(2):
+                ours.turn()
+                theirs = fer.turn() if fer else None
+                harness.progress(f"video, {detector}, round {number + 1}/2: {harness.shown(ours.seconds[-1])}")
+        frames = ours.turns[-1]["frames"]
+        row = Row(
+            "video",
+            f"60 s at 30 frames a second, {'YuNet' if detector == 'yunet' else 'Haar'}",
+            "this package",
+            "the fer package, frame by frame" if fer else "real time",
+            [each / frames for each in ours.seconds],
+            [each / theirs["frames"] for each in fer.seconds[-2:]] if fer else [60 / frames] * 2,
+            frames,
+            "frame",
+            ours.peak_mb,
+            fer.peak_mb if fer else None,
+            target={"seconds": 60 / frames},
+            note="fer looked at the first 10 s of it." if fer else "",
+        )
+        rows.append(row)
+    if fer:
+        fer.close()
+    return rows
+
+
+GROUPS = {
+    "loading": loading,
+    "training": training,
+    "faces": one_face,
+    "frames": frames,
+    "start": start,
+    "video": video,
+}
+
+
+def measure_machine() -> dict:
+    """Return what limits are computed from: the matrix rate, and the multiplications of the networks."""
+    settings = {"size": 2048, "products": 10}
+    with harness.closing(Way("ways_training.py", "matrix", settings)) as (matrix,):
+        matrix.turn()
+        gflops = max(matrix.turn()["gflops"] for _ in range(5))
+    harness.progress(f"matrix rate {gflops:.0f} GFLOP/s")
+    work = growth.work_of_recipes()
+    return {"matrix_gflops": gflops, "work": work, "multiply_adds": work["tl_whole"]["trained"], "fer": fer_python()}
+
+
+def hardware() -> dict:
+    """Return what the numbers were measured on."""
+    names = [line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")]
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": len(psutil.Process().cpu_affinity())
+        if hasattr(psutil.Process, "cpu_affinity")
+        else psutil.cpu_count(),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9),
+        "processor": names[0] if names else platform.processor() or "unknown",
+    }
+
+
+def _cpuinfo() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.is_file() else []
+
+
+def compare_with_record(rows: list[Row]) -> None:
+    """Print, for each comparison, the recorded ratio beside the one measured now."""
+    path = growth.record_path()
+    if not path.is_file():
+        return
+    recorded = {(row["group"], row["name"]): row["ratio"] for row in growth.read(path)["rows"]}
+    for row in rows:
+        if (was := recorded.get((row.group, row.name))) is not None:
+            harness.progress(
+                f"{row.group}, {row.name}: now {row.ratio['median']:.1f} ({row.ratio['low']:.1f}–"
+                f"{row.ratio['high']:.1f}), recorded {was['median']:.1f} ({was['low']:.1f}–{was['high']:.1f})"
+            )
+
+
+def main() -> int:
+    """Run the groups asked for; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("groups", nargs="*", help=f"of {', '.join((*GROUPS, 'growth'))}; all if none is given")
+    parser.add_argument("--record", action="store_true", help="replace the recorded benchmark (all groups)")
+    arguments = parser.parse_args()
+    unknown = set(arguments.groups) - {*GROUPS, "growth"}
+    if unknown or (arguments.record and arguments.groups):
+        parser.error(f"no group {', '.join(unknown)}" if unknown else "--record needs all groups: name none")
+    began, rows = time.perf_counter(), []
+    machine = measure_machine()
+    with tempfile.TemporaryDirectory() as name:
+        for group, measure in GROUPS.items():
+            if group in (arguments.groups or GROUPS):
+                folder = Path(name) / group
+                folder.mkdir()
+                rows += measure(folder, machine)
+        grown = growth.measure(Path(name)) if "growth" in (arguments.groups or ["growth"]) else []
+    for row in rows:
+        harness.progress(row.sentence())
+    compare_with_record(rows)
+    values = {
+        "measured": datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat(),
+        "hardware": hardware(),
+        "packages": {
+            name: importlib.metadata.version(name)
+            for name in ("tensorflow", "keras", "ai-edge-litert", "opencv-python-headless", "numpy", "pandas")
+        }
+        | ({"fer": fer_environment.FER.partition("==")[2]} if machine["fer"] else {}),
+        "matrix_gflops": machine["matrix_gflops"],
+        "multiply_adds": {"96": machine["multiply_adds"]},
+        "rows": [row.record() for row in rows],
+        "growth": grown,
+    }
+    write(harness.rounded(values), record=arguments.record)
+    missed = [row for row in rows if row.holds is False]
+    harness.progress(f"{(time.perf_counter() - began) / 60:.1f} minutes; {len(missed)} targets missed")
+    return 1 if missed else 0
+
+
+def write(values: dict, *, record: bool) -> None:
+    """Write the benchmark and its figure to `output/bench/`, or as the recorded one."""
+    from emotion_detection import figures, plots_speed, speed
+
+    path = growth.record_path() if record else paths.project_root() / "output" / "bench" / "speed.json"
+    files.write_json(path, values)
+    harness.progress(f"written: {paths.displayed(path)}")
+    if values["rows"]:
+        table = speed.rows_table(speed.read(path))
+        figure, axes = figures.new_axes(1.2 + 0.3 * len(table))
+        plots_speed.ratios(table, axes)
+        picture = paths.project_root() / "output" / "bench" / "ratios.png"
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        picture.write_bytes(figures.png_bytes(figure, dpi=figures.NOTEBOOK_DPI))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,213 @@
+"""What the benchmarks share: each way of doing something in a process of its own, taking turns; ratios with a spread.
+
+A file of ways ends with `harness.serve(WAYS)`: run as a script with a way's name, it prepares that way, then does it
+once for each line that it is sent. The ways of one comparison live side by side and take turns, so that whatever slows
+the machine for a while slows all of them; while one works, the others sleep.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+ANSWER = "answer "
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TQDM_DISABLE": "1", "PYTHONUNBUFFERED": "1"}
+
+
+def serve(ways: dict[str, Callable[[dict], Callable[[], object]]]) -> None:
+    """Be the process of one way: `python ways_….py NAME SETTINGS`; each line on standard input asks for one turn."""
+    settings = json.loads(sys.argv[2])
+    turn = ways[sys.argv[1]](settings)
+    print(ANSWER + json.dumps({"ready": True}), flush=True)
+    for _ in sys.stdin:
+        began = time.perf_counter()
+        extra = turn()
+        seconds = time.perf_counter() - began
+        extra = extra if isinstance(extra, dict) else {}
+        print(ANSWER + json.dumps({"seconds": seconds, "peak_mb": peak_mb(), **extra}), flush=True)
+
+
+def peak_mb() -> float:
+    """Return the highest memory that this process has had, in MB."""
+    if sys.platform == "win32":
+        import psutil
+
+        return psutil.Process().memory_info().peak_wset / 1e6
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+
+
+class Way:
+    """One way of doing something, in a process of its own.
+
+    Args:
+        script: the file of ways, such as "ways_faces.py".
+        name: of the way in it.
+        settings: for the way; JSON.
+        python: the interpreter, where the way has an environment of its own.
+    """
+
+    def __init__(self, script: str, name: str, settings: dict | None = None, *, python: Path | None = None):
+        self.name, self.turns = name, []
+        command = [str(python or sys.executable), str(FOLDER / script), name, json.dumps(settings or {})]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        self._process = subprocess.Popen(command, text=True, env=os.environ | QUIET, **pipes)
+        self._answer()
+
+    def turn(self) -> dict:
+        """Do it once; return "seconds", "peak_mb" and what else the way tells."""
+        self._process.stdin.write("turn\n")
+        self._process.stdin.flush()
+        self.turns.append(self._answer())
+        return self.turns[-1]
+
+    def _answer(self) -> dict:
+        for line in self._process.stdout:
+            if line.startswith(ANSWER):
+                return json.loads(line.removeprefix(ANSWER))
+        raise RuntimeError(f"{self.name} ended with {self._process.wait()}: {self._process.stderr.read()[-2000:]}")
+
+    @property
+    def seconds(self) -> list[float]:
+        """Of each turn, as the way itself measured it."""
+        return [turn["seconds"] for turn in self.turns]
+
+    @property
+    def peak_mb(self) -> float:
+        """Highest memory of its process so far."""
+        return max(turn["peak_mb"] for turn in self.turns)
+
+    def close(self) -> None:
+        """End the process."""
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        self._process.wait(30)
+        self._process.stdout.close()
+        self._process.stderr.close()
+
+
+def alternate(ways: list[Way], *, rounds: int, warm_up: int = 1, say: str = "") -> None:
+    """Let ways take turns; the first turns of each, which load and compile, are not kept."""
+    for way in ways:
+        for _ in range(warm_up):
+            way.turn()
+        way.turns.clear()
+    for number in range(rounds):
+        for way in ways:
+            way.turn()
+        progress(f"{say} round {number + 1}/{rounds}: " + ", ".join(f"{w.name} {shown(w.seconds[-1])}" for w in ways))
+
+
+def shown(seconds: float) -> str:
+    """Return a time in fitting units."""
+    return f"{1000 * seconds:.1f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def progress(words: str) -> None:
+    """Print a line, at once."""
+    print(words, flush=True)
+
+
+@dataclasses.dataclass
+class Row:
+    """One comparison: ours against what one would use instead.
+
+    Args:
+        group: of comparisons, such as "one face".
+        name: what is done.
+        ours: words for our way.
+        other: words for the other.
+        ours_seconds: of each turn.
+        other_seconds: of each turn; in pairs with ours where there are as many.
+        units: how much work a turn is.
+        unit: of what.
+        ours_peak_mb: highest memory of our process.
+        other_peak_mb: of the other's.
+        limit: {"what", "seconds"}: what the same work takes at a stated limit of the machine.
+        target: what is wanted: "ratio", "seconds" or "mb" of ours, "share" of the limit.
+        accuracy: {"ours", "other"} on PublicTest, where both train.
+        note: a sentence.
+    """
+
+    group: str
+    name: str
+    ours: str
+    other: str
+    ours_seconds: list[float]
+    other_seconds: list[float]
+    units: int
+    unit: str
+    ours_peak_mb: float | None = None
+    other_peak_mb: float | None = None
+    limit: dict | None = None
+    target: dict | None = None
+    accuracy: dict | None = None
+    note: str = ""
+
+    @property
+    def ratio(self) -> dict[str, float]:
+        """How many times as long the other way takes: median, lowest and highest over the rounds."""
+        if len(self.ours_seconds) == len(self.other_seconds):
+            pairs = list(zip(self.other_seconds, self.ours_seconds, strict=True))
+        else:
+            pairs = [(theirs, own) for theirs in self.other_seconds for own in self.ours_seconds]
+        ratios = [theirs / own for theirs, own in pairs]
+        return {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether all that is wanted is reached, at the median; None where nothing is."""
+        if not self.target:
+            return None
+        ours_s = statistics.median(self.ours_seconds)
+        reached = {
+            "ratio": lambda wanted: self.ratio["median"] >= wanted,
+            "seconds": lambda wanted: ours_s <= wanted,
+            "mb": lambda wanted: self.ours_peak_mb <= wanted,
+            "share": lambda wanted: self.limit["seconds"] / ours_s >= wanted,
+        }
+        return all(reached[kind](wanted) for kind, wanted in self.target.items())
+
+    def record(self) -> dict:
+        """Return plain values, rounded to what a repetition would give again."""
+        values = dataclasses.asdict(self) | {"ratio": self.ratio, "holds": self.holds}
+        return rounded(values)
+
+    def sentence(self) -> str:
+        """Return the comparison in a line."""
+        ours_s, other_s = (statistics.median(each) for each in (self.ours_seconds, self.other_seconds))
+        ratio = self.ratio
+        words = f"{self.group}, {self.name}: {self.ours} {shown(ours_s)}, {self.other} {shown(other_s)}: "
+        words += f"{ratio['median']:.1f} times as long ({ratio['low']:.1f}–{ratio['high']:.1f})"
+        if self.limit:
+            words += f"; {self.limit['seconds'] / ours_s:.0%} of the limit ({self.limit['what']})"
+        if self.target:
+            words += f"; wanted {self.target}: {'holds' if self.holds else 'MISSED'}"
+        return words
+
+
+def rounded(value):
+    """Return plain values with floats to four significant digits."""
+    if isinstance(value, dict):
+        return {key: rounded(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(each) for each in value]
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
+@contextlib.contextmanager
+def closing(*started: Way):
+    """Hand on ways, and end them when the block ends."""
+    try:
+        yield started
+    finally:
+        for way in started:
+            way.close()

@@ -1,0 +1,79 @@
+"""Ways from the JPEG files of 640×480 frames, or a video, to faces with emotions."""
+
+import time
+from pathlib import Path
+
+import cv2
+import harness
+import numpy as np
+
+from emotion_detection import cards, engine, following, paths
+from emotion_detection.classifier import EmotionClassifier
+from emotion_detection.live import sources
+
+
+def package(settings: dict):
+    """This package: what the live cell does with a frame of the browser."""
+    files = [Path(file).read_bytes() for file in settings["files"]]
+    network = EmotionClassifier.load()
+
+    def turn():
+        looking = engine.Engine({"shipped": network}, following.live_detector(settings["detector"]))
+        faces, times_ms = [], []
+        for number, data in enumerate(files):
+            began = time.perf_counter()
+            frame = engine.Frame(sources.decode_jpeg(data), number / 15, number)
+            faces.append(len(looking.answer(frame).faces))
+            times_ms.append(1000 * (time.perf_counter() - began))
+        return {"faces": faces, "p95_ms": float(np.percentile(times_ms, 95))}
+
+    return turn
+
+
+def old_script(settings: dict):
+    """The older repository's webcam script: Haar at full size, the crop narrowed by 30 %, `predict` for each face."""
+    from emotion_detection import models
+
+    files = [Path(file).read_bytes() for file in settings["files"]]
+    network = models.load_network(paths.models_dir() / f"{cards.SHIPPED}.keras")
+    cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
+
+    def turn():
+        faces = []
+        for data in files:
+            gray = cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), 1), cv2.COLOR_BGR2GRAY)
+            found = cascade.detectMultiScale(gray, scaleFactor=1.1, minNeighbors=4, minSize=(48, 48))
+            for x, y, width, height in found:
+                margin = int(0.15 * width)
+                crop = cv2.resize(gray[y : y + height, x + margin : x + width - margin], (48, 48))
+                network.predict(crop[None, :, :, None], verbose=0)
+            faces.append(len(found))
+        return {"faces": faces}
+
+    return turn
+
+
+def video(settings: dict):
+    """This package: a video into a CSV."""
+    from emotion_detection import recording_files, recordings
+
+    network = EmotionClassifier.load()
+
+    def turn():
+        analyst = recordings.Analyst(
+            detector=following.live_detector(settings["detector"]),
+            classifier=network,
+            every_ms=settings.get("every_ms"),
+        )
+        csv = Path(settings["csv"])
+        csv.unlink(missing_ok=True)
+        summary = recording_files.write_recording(settings["file"], csv=csv, analyst=analyst, progress=False)
+        return {"frames": summary.frames}
+
+    return turn
+
+
+WAYS = {"package": package, "old script": old_script, "video": video}
+
+if __name__ == "__main__":
+    harness.serve(WAYS)

@@ -1,0 +1,199 @@
+"""Ways to train MobileNetV2 by a recipe: this package's loop, plain `Model.fit`, and the parts whose speed limits both."""
+
+import dataclasses
+import tempfile
+import time
+from pathlib import Path
+from unittest import mock
+
+import harness
+import keras
+import numpy as np
+
+from emotion_detection import batches, forward, models, optimizers, paths, recipes, targets, training
+from emotion_detection.datasets import FaceDataset, load_fer2013, load_sample
+from emotion_detection.errors import MissingFileError
+
+ALL_TRAINING_ROWS = 28_709
+
+
+def some_faces(rows: int) -> FaceDataset:
+    """Return the first `rows` Training faces and a quarter as many of PublicTest, of FER2013 or of the drawn sample."""
+    try:
+        dataset = load_fer2013()
+    except MissingFileError:
+        dataset = load_sample(int(rows * 1.5))
+    chosen = [
+        np.flatnonzero(dataset.usage == "Training")[:rows],
+        np.flatnonzero(dataset.usage == "PublicTest")[: rows // 4],
+    ]
+    return dataset[np.concatenate(chosen)]
+
+
+def recipe_of(settings: dict) -> recipes.Recipe:
+    """Return the recipe, for fewer epochs if asked, with as many batches for the batch norms as its rows are worth."""
+    recipe = recipes.get_recipe(settings["recipe"])
+    share = settings["rows"] / ALL_TRAINING_ROWS
+    changes = {"batch_norm_batches": max(1, round(share * recipe.batch_norm_batches))} | settings.get("changes", {})
+    try:
+        models.find_imagenet_weights()
+    except MissingFileError:  # times are the same, accuracy is no result
+        changes["weights"] = None
+    return dataclasses.replace(recipe, **changes)
+
+
+def package(settings: dict):
+    """This package's loop from the first face to the scored network, nothing cached before."""
+    recipe, dataset = recipe_of(settings), some_faces(settings["rows"])
+
+    def turn():
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(paths, "run_cache_dir", lambda: Path(folder)):
+            run = training.train(recipe, dataset, record=False)
+        return {"accuracy": float(run.history["val_accuracy"].iloc[-1]), "dataset": dataset.name}
+
+    return turn
+
+
+def plain_fit(settings: dict):
+    """`Model.fit` on the whole network, every epoch through all of its layers; augmented by Keras' layers."""
+    recipe, dataset = recipe_of(settings), some_faces(settings["rows"])
+
+    def turn():
+        model = models.build_model(recipe, seed=0)
+        steps = -(-settings["rows"] // recipe.batch_size)
+        optimizers.compile_for(model, recipe, steps_per_epoch=steps)
+        history = model.fit(
+            _pipeline(dataset.split("Training"), recipe, train=True),
+            validation_data=_pipeline(dataset.split("PublicTest"), recipe, train=False),
+            epochs=recipe.epochs,
+            verbose=0,
+        )
+        return {"accuracy": history.history["val_accuracy"][-1]}
+
+    return turn
+
+
+def _pipeline(faces: FaceDataset, recipe: recipes.Recipe, *, train: bool):
+    import tensorflow as tf
+
+    arrays = np.asarray(faces.pixels)[..., None], np.eye(7, dtype=np.float32)[faces.emotion]
+    dataset = tf.data.Dataset.from_tensor_slices(arrays)
+    if not train:
+        return dataset.batch(recipe.batch_size).prefetch(2)
+    dataset = dataset.shuffle(len(faces), seed=0).batch(recipe.batch_size)
+    if recipe.augmentation is not None:
+        change = _keras_augmentation(recipe.augmentation)
+        dataset = dataset.map(lambda x, y: (tf.cast(change(tf.cast(x, tf.float32)), tf.uint8), y), tf.data.AUTOTUNE)
+    return dataset.prefetch(2)
+
+
+def _keras_augmentation(settings: recipes.Augmentation) -> keras.Sequential:
+    return keras.Sequential(
+        [
+            keras.layers.RandomFlip("horizontal"),
+            keras.layers.RandomRotation(settings.rotation_deg / 360),
+            keras.layers.RandomTranslation(settings.shift, settings.shift),
+            keras.layers.RandomZoom(settings.zoom),
+            keras.layers.RandomContrast(settings.contrast, value_range=(0, 255)),
+            keras.layers.RandomBrightness(settings.brightness, value_range=(0, 255)),
+        ]
+    )
+
+
+def _stage(settings: dict, folder: str):
+    """Return what an epoch of the package needs: stage, parts, answers, session, in a folder of its own."""
+    recipe, dataset = recipe_of(settings), some_faces(settings["rows"])
+    with mock.patch.object(paths, "run_cache_dir", lambda: Path(folder)):
+        parts = training.protocols.parts(recipe, dataset, seed=0)
+        session = training._Session(recipe, dataset, 0)
+        stage = training._Stage(session, recipe, parts, cache_features=True)
+    return recipe, stage, parts, targets.targets_of(recipe, parts.training), session
+
+
+def epoch(settings: dict):
+    """An epoch of the package's loop, networks built and compiled before: batches, augmentation, steps, checkpoint.
+
+    With "watch" also what comes after: batch-norm statistics estimated anew, PublicTest predicted.
+    """
+    folder = tempfile.mkdtemp()
+    recipe, stage, parts, answers, session = _stage(settings, folder)
+    done = []
+
+    def turn():
+        shuffled = batches.FaceBatches(
+            stage.prepared(parts.training), answers.outputs, weights=None, recipe=recipe, seed=0, epoch=len(done)
+        )
+        training._train_on_all(stage.trained_part, shuffled, session.progress_bar(len(shuffled), len(done)))
+        if settings.get("watch"):
+            training._watch(stage, parts)
+        session.checkpoint(stage.trained_part, [])
+        done.append(1)
+
+    return turn
+
+
+def bare_step(settings: dict):
+    """As many steps as an epoch has, on one batch that is in memory already: what an epoch cannot be faster than."""
+    recipe, stage, parts, answers, _ = _stage(settings, tempfile.mkdtemp())
+    shuffled = batches.FaceBatches(
+        stage.prepared(parts.training), answers.outputs, weights=None, recipe=recipe, seed=0, epoch=0
+    )
+    inputs, outputs, _ = shuffled[0]
+
+    def turn():
+        for _ in range(len(shuffled)):
+            stage.trained_part.train_on_batch(inputs, outputs[0], return_dict=True)
+
+    return turn
+
+
+def forward_pass(settings: dict):
+    """Predict the faces once with the whole network, in batches: the forward rate."""
+    recipe, dataset = recipe_of(settings), some_faces(settings["rows"])
+    model = models.build_model(recipe, seed=0)
+    faces = np.asarray(dataset.split("Training").pixels)
+    return lambda: {"faces": len(forward.predict_logits(model, faces))}
+
+
+def matrix(settings: dict):
+    """A product of two large float32 matrices: the machine's matrix rate."""
+    import tensorflow as tf
+
+    size = settings["size"]
+    left, right = (tf.random.normal((size, size)) for _ in range(2))
+
+    def turn():
+        began = time.perf_counter()
+        for _ in range(settings["products"]):
+            product = tf.linalg.matmul(left, right)
+        float(product[0, 0])
+        return {"gflops": 2 * settings["products"] * size**3 / (time.perf_counter() - began) / 1e9}
+
+    return turn
+
+
+def seeds(settings: dict):
+    """Train a small recipe with several seeds, one after another."""
+    recipe = recipes.fast_version(recipes.TL_TOP)
+    dataset = load_sample(280, seed=0)
+
+    def turn():
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(paths, "run_cache_dir", lambda: Path(folder)):
+            for seed in range(settings["seeds"]):
+                training.train(recipe, dataset, seed=seed, record=False)
+
+    return turn
+
+
+WAYS = {
+    "package": package,
+    "fit": plain_fit,
+    "epoch": epoch,
+    "step": bare_step,
+    "forward": forward_pass,
+    "matrix": matrix,
+    "seeds": seeds,
+}
+
+if __name__ == "__main__":
+    harness.serve(WAYS)
