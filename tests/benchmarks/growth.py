@@ -1,4 +1,4 @@
-"""How cost grows with work: rows, faces in a frame, length of a video, seeds. And what the benchmarks write and read."""
+"""How cost grows with work: rows, faces in a frame, length of a video, seeds. What the benchmarks write and read."""
 
 import functools
 import json

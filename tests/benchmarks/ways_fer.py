@@ -1,4 +1,4 @@
-"""Ways of the `fer` package. Run by `bench.py` with the interpreter of `fer_environment`; needs nothing of this project."""
+"""Ways of the `fer` package. Run with the interpreter of `fer_environment`; needs nothing of this project."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Ways to train MobileNetV2 by a recipe: this package's loop, plain `Model.fit`, and the parts whose speed limits both."""
+"""Ways to train MobileNetV2 by a recipe: this package's loop, plain `Model.fit`, and the parts that limit both."""
 
 import dataclasses
 import tempfile
