@@ -89,6 +89,55 @@ def train(
 
 
 @app.command()
+def sweep(
+    names: Annotated[list[str], typer.Argument(metavar="RECIPE...", help="One or several; see `train --help`.")],
+    seeds: Annotated[str, typer.Option(help="Such as 0,1,2.")] = str(runs.SHIPPED_SEED),
+    engine: Annotated[str, typer.Option(help="ray, or plain: one job after another, without Ray.")] = "ray",
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; else processes on this machine.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Jobs at a time; else one per core.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Cores and threads of each job on Ray.")] = 1,
+):
+    """Train recipes with several seeds on FER2013, side by side; goes on where it was interrupted."""
+    from emotion_detection import progress_table, sweeps
+
+    os.environ.setdefault("TQDM_DISABLE", "1")  # the table takes the place of the bars
+    wanted = sweeps.jobs(names, seeds=_numbers(seeds))
+    where = {"engine": engine, "address": address, "workers": workers, "threads": threads}
+    try:
+        with progress_table.shown() as on_change:
+            states = sweeps.train(wanted, _faces_for(wanted), on_change=on_change, **where)
+    except KeyboardInterrupt:
+        ready = [job.name for job in wanted if runs.is_recorded(job.name)]
+        typer.echo(
+            f"\nInterrupted. Recorded: {len(ready)} of {len(wanted)} ({', '.join(ready) or 'none'}). Finished epochs of "
+            "the others are kept: the same command goes on from there.",
+            err=True,
+        )
+        raise typer.Exit(130) from None
+    failed = [state for state in states if state.state == "failed"]
+    for state in failed:
+        typer.echo(f"Failed: {state.job.name}: {state.reason}", err=True)
+    typer.echo(f"{len(states) - len(failed)} of {len(states)} runs are recorded (see `runs`).")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _numbers(text: str) -> list[int]:
+    """Return the seeds of a list such as "0,1,2"."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise typer.BadParameter(f"{text!r} is not a list of seeds: write them as 0,1,2.", param_hint="--seeds")
+    return [int(part) for part in parts]
+
+
+def _faces_for(wanted: list):
+    """Return FER2013 for jobs of which one is not recorded yet, else None."""
+    from emotion_detection.datasets import load_fer2013
+
+    return None if all(runs.is_recorded(job.name) for job in wanted) else load_fer2013()
+
+
+@app.command()
 def evaluate(
     run: Annotated[str, typer.Argument(help="A recorded run, such as tl_whole or tl_whole-s0.")],
     split: Annotated[str | None, typer.Option(help=f"{USAGE_HELP}; else private where it is recorded.")] = None,
@@ -168,11 +217,17 @@ def analyse(
     pictures: Annotated[list[Path], typer.Argument(help="JPEG, PNG or WebP files.")],
     csv: Annotated[Path | None, typer.Option(help="Write the table here.")] = None,
     annotated: Annotated[Path | None, typer.Option(help="Write the pictures with their faces marked here.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes side by side (needs Ray).")] = None,
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster.")] = None,
+    parts: Annotated[Path | None, typer.Option(help="Keep finished parts in this folder (with --workers).")] = None,
 ):
     """Find faces in pictures and say which emotion each shows."""
-    from emotion_detection import analysis
+    from emotion_detection import analysis, bulk
 
-    table = analysis.analyse_pictures(pictures)
+    if workers or address:
+        table = bulk.analyse_pictures(pictures, workers=workers, address=address, folder=parts)
+    else:
+        table = analysis.analyse_pictures(pictures)
     without_face = table.attrs.get("without_face", [])
     if csv is not None:
         analysis.write_csv(table, csv)

@@ -88,6 +88,8 @@ def train(
     record: bool = True,
     cache_features: bool = True,
     stop_after: int | None = None,
+    on_epoch=lambda history, checkpoint: None,
+    on_trained=lambda network: None,
 ) -> runs.Run:
     """Train one network on Training, watch it on PublicTest, record the run.
 
@@ -101,6 +103,8 @@ def train(
         record: whether to write `data/results/<run>/`.
         cache_features: whether to compute the frozen part once, where the recipe allows it, or in every step.
         stop_after: leave after so many epochs as if interrupted (no record); for tests and staged runs.
+        on_epoch: called before the first epoch and after each with the history so far and the checkpoint's path.
+        on_trained: called with the trained network.
 
     Raises:
         OverlapError: a PublicTest row is also a Training row.
@@ -121,13 +125,16 @@ def train(
     faces_per_epoch = parts.faces_per_epoch or len(parts.training)
     _compile(trained_part, recipe, steps_per_epoch=-(-faces_per_epoch // recipe.batch_size))
     history = session.restore(trained_part)
+    on_epoch(history, session.path)
     while len(history) < recipe.epochs and not _is_enough(history, recipe):
         if stop_after is not None and len(history) >= stop_after:
             raise KeyboardInterrupt(f"Stopped after {stop_after} epochs, as asked.")
         history.append(_run_epoch(trained_part, prepared, parts, session, epoch=len(history)))
         session.checkpoint(trained_part, history)
+        on_epoch(history, session.path)
     session.close()
     fast_layers.copy_back(trained_part, network)
+    on_trained(session.model)
     predictions = {
         name: runs.as_recorded(
             runs.Predictions(name, faces.row, faces.emotion, predict_logits(trained_part, prepared(faces)))
