@@ -14,9 +14,15 @@ ROOT = Path(__file__).resolve().parents[1]
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make not found")
 
 
+NOT_BY_DEFAULT = {"cluster", "jax"}
+"""Extras that neither the lock nor environment.yml holds: see notebooks/beyond_one_machine.md."""
+
+
 def requirements() -> list[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    extras = [each for extra in project["project"]["optional-dependencies"].values() for each in extra]
+    optional = project["project"]["optional-dependencies"]
+    assert set(optional) >= NOT_BY_DEFAULT
+    extras = [each for name, extra in optional.items() if name not in NOT_BY_DEFAULT for each in extra]
     return project["project"]["dependencies"] + extras + project["dependency-groups"]["dev"]
 
 

@@ -98,9 +98,9 @@ def sweep(
     threads: Annotated[int, typer.Option(min=1, help="Cores and threads of each job on Ray.")] = 1,
 ):
     """Train recipes with several seeds on FER2013, side by side; goes on where it was interrupted."""
+    os.environ.setdefault("TQDM_DISABLE", "1")  # the table takes the place of the bars
     from emotion_detection import progress_table, sweeps
 
-    os.environ.setdefault("TQDM_DISABLE", "1")  # the table takes the place of the bars
     wanted = sweeps.jobs(names, seeds=_numbers(seeds))
     where = {"engine": engine, "address": address, "workers": workers, "threads": threads}
     try:
@@ -109,8 +109,8 @@ def sweep(
     except KeyboardInterrupt:
         ready = [job.name for job in wanted if runs.is_recorded(job.name)]
         typer.echo(
-            f"\nInterrupted. Recorded: {len(ready)} of {len(wanted)} ({', '.join(ready) or 'none'}). Finished epochs of "
-            "the others are kept: the same command goes on from there.",
+            f"\nInterrupted. Recorded: {len(ready)} of {len(wanted)} ({', '.join(ready) or 'none'}). Finished epochs "
+            "of the others are kept: the same command goes on from there.",
             err=True,
         )
         raise typer.Exit(130) from None
@@ -219,12 +219,14 @@ def analyse(
     annotated: Annotated[Path | None, typer.Option(help="Write the pictures with their faces marked here.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes side by side (needs Ray).")] = None,
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster.")] = None,
-    parts: Annotated[Path | None, typer.Option(help="Keep finished parts in this folder (with --workers).")] = None,
+    parts: Annotated[
+        Path | None, typer.Option(help="Keep finished parts in this folder, to go on from (needs Ray).")
+    ] = None,
 ):
     """Find faces in pictures and say which emotion each shows."""
     from emotion_detection import analysis, bulk
 
-    if workers or address:
+    if workers or address or parts:
         table = bulk.analyse_pictures(pictures, workers=workers, address=address, folder=parts)
     else:
         table = analysis.analyse_pictures(pictures)

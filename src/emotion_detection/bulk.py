@@ -48,7 +48,7 @@ def analyse_pictures(
     from emotion_detection import analysis, faces
 
     cluster.require_ray()
-    detector = faces.load_detector().name  # the same on all machines: one that lacks it says so
+    detector = faces.load_detector().name.lower()  # the same on all machines: one that lacks it says so
     version = f"{detector} {files.sha256(cards.card_path())}"
     settings = {"address": address, "workers": workers, "folder": folder, "files_per_part": files_per_part}
     table = map_files(functools.partial(_faces_of, detector=detector), pictures, version=version, **settings)
@@ -169,8 +169,11 @@ def _faces_of(picture: Path, *, detector: str) -> "pd.DataFrame":
 
 @functools.cache
 def _detector(name: str):
+    import cv2
+
     from emotion_detection import faces
 
+    cv2.setNumThreads(1)
     return faces.load_detector(name)
 
 
@@ -178,7 +181,7 @@ def _detector(name: str):
 def _classifier():
     from emotion_detection.classifier import EmotionClassifier
 
-    return EmotionClassifier.load()
+    return EmotionClassifier.load(threads=1)
 
 
 def joined(tables: Sequence["pd.DataFrame"]) -> "pd.DataFrame":
@@ -222,6 +225,6 @@ def _failed(failures: list[str], count: int) -> DataError:
     told = "\n  ".join(failures[:FAILURES_TOLD])
     more = f"\n  and {len(failures) - FAILURES_TOLD} more" if len(failures) > FAILURES_TOLD else ""
     return DataError(
-        f"{len(failures)} of {count} files could not be analysed:\n  {told}{more}\nThe others are done. Correct or leave "
-        "out these; with a folder for finished parts, the same call then goes on from them."
+        f"{len(failures)} of {count} files could not be analysed:\n  {told}{more}\nThe others are done. Correct or "
+        "leave out these; with a folder for finished parts, the same call then goes on from them."
     )

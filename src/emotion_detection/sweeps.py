@@ -1,7 +1,7 @@
 """Sweeps: trainings over recipes and seeds, one run record each, one after another or on Ray's workers.
 
-A recipe with folds is one job, which trains its folds in turn. What a worker makes travels through Ray: faces to it once
-per machine, checkpoints, networks and records back, so that the machines need no folder in common.
+A recipe with folds is one job, which trains its folds in turn. What a job needs and makes travels through Ray: the
+faces once to each machine, checkpoints, networks and records back, so that the machines need no folder in common.
 """
 
 import contextlib
@@ -225,14 +225,15 @@ def _on_ray(sweep: _Sweep, dataset: FaceDataset, *, address: str | None, workers
         from ray.util.queue import Queue
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        home = ray.get_runtime_context().get_node_id()
-        here = NodeAffinitySchedulingStrategy(home, soft=False)  # no other machine's end takes the reports along
+        here = NodeAffinitySchedulingStrategy(
+            ray.get_runtime_context().get_node_id(), soft=False
+        )  # no other machine's end takes the reports along
         reports = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
         faces, call = ray.put(dataset), cluster.remote(_trained_by_worker, threads=threads)
 
         def start(name: str):
             job = sweep.states[name].job
-            return call.remote(job, faces, carried(job), reports, home)
+            return call.remote(job, faces, carried(job), reports, _place())
 
         calls = cluster.results(start, sweep.waiting(), at_once=workers, is_ready=sweep.is_ready, on_lost=sweep.lost)
         for name, outcome in calls:
@@ -251,11 +252,16 @@ def carried(job: Job) -> dict[str, bytes]:
     return {path.relative_to(paths.run_cache_dir()).as_posix(): path.read_bytes() for path in found}
 
 
-def _trained_by_worker(job: Job, dataset: FaceDataset, cache: dict[str, bytes], reports, home: str) -> Outcome:
-    """Train a job in a process of Ray's; on another machine than the caller's, with the caller's cache."""
+def _place() -> tuple[str, str]:
+    """Return what tells this machine, and its folder of checkpoints and networks, from others."""
     import ray
 
-    is_away = ray.get_runtime_context().get_node_id() != home
+    return ray.get_runtime_context().get_node_id(), str(paths.run_cache_dir())
+
+
+def _trained_by_worker(job: Job, dataset: FaceDataset, cache: dict[str, bytes], reports, home: tuple) -> Outcome:
+    """Train a job in a process of Ray's; where the caller's cache is another one, with what it needs of that."""
+    is_away = _place() != home
     for name, content in cache.items() if is_away else ():
         with files.written_beside(paths.run_cache_dir() / name) as temporary:
             temporary.write_bytes(content)
