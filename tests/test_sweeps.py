@@ -36,7 +36,7 @@ sys.path.insert(0, sys.argv[1])
 import test_sweeps
 from emotion_detection import sweeps
 states = sweeps.train(test_sweeps.SHORT_JOBS + test_sweeps.LONG_JOBS, test_sweeps.some_faces(), engine="plain")
-sys.exit(str([state.reason for state in states if state.state != "done"] or ""))
+sys.exit("; ".join(state.reason for state in states if state.state != "done") or None)
 """
 
 
