@@ -40,7 +40,7 @@ def train_on_batch(model, x, *arguments, **keywords):
     return logs
 
 keras.Model.train_on_batch = train_on_batch
-dataset = load_sample(210, seed=0)
+dataset = load_sample(170, seed=0)
 with distributed.over(devices) as distribution:
     run = training.train(recipe, dataset, record=False)
     shape = (recipe.batch_size, 48, 48, 1)
@@ -86,7 +86,7 @@ class TestOnTwoDevices:
         assert trained[1]["last_batch"] % 2 == 1  # a batch that cannot be halved is among them
         assert trained[2]["losses"] == pytest.approx(trained[1]["losses"], rel=1e-3)
         assert trained[2]["losses"][0] == pytest.approx(trained[1]["losses"][0], rel=1e-5)
-        assert len(set(trained[1]["losses"])) == len(trained[1]["losses"]) > 5
+        assert len(set(trained[1]["losses"])) == len(trained[1]["losses"]) == 5
         assert trained[2]["val_losses"] == pytest.approx(trained[1]["val_losses"], rel=1e-3)
 
     def test_batch_norm_sees_the_global_batch(self, trained):

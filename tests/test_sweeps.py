@@ -25,8 +25,8 @@ on_cluster = [needs_ray, pytest.mark.slow]
 FIRST = dataclasses.replace(recipes.fast_version(recipes.TL_TOP), name="first", epochs=2, batch_norm_batches=1)
 SECOND = dataclasses.replace(FIRST, name="second", continues="first")
 FOLDS = dataclasses.replace(FIRST, name="in_folds", folds=2)
-LONG = dataclasses.replace(FIRST, name="long", epochs=150)
-LONGER = dataclasses.replace(FIRST, name="longer", epochs=150, learning_rate=1e-3)
+LONG = dataclasses.replace(FIRST, name="long", epochs=100)
+LONGER = dataclasses.replace(FIRST, name="longer", epochs=100, learning_rate=1e-3)
 SHORT_JOBS = [sweeps.Job(FIRST), sweeps.Job(FIRST, 1), sweeps.Job(SECOND), sweeps.Job(FOLDS)]
 LONG_JOBS = [sweeps.Job(LONG), sweeps.Job(LONGER), sweeps.Job(LONGER, 1)]
 

@@ -65,15 +65,15 @@ def block(values: dict | None = None) -> str:
 
 
 BLOCK = """\
-| {workers} workers of one thread, against one process that has all cores | is faster: median (range) of {rounds} rounds |
+| {workers} workers of one thread, against one process with all cores | faster: median (range) of {rounds} rounds |
 |---|---:|
 | trainings, later epochs: what a long sweep comes to | {epochs} |
 | trainings, this short sweep from start to end, Python, TensorFlow and Ray started anew | {total} |
 | {pictures_count} pictures, workers started before | {pictures} |
 
 Measured on {measured}: {cores} cores, {memory_gb} GB, {system}; {packages}; by `{command}`.
-The trainings: {jobs} of TL whole at 96 px, {n_epochs} epochs of {faces} drawn faces each. About {starting_s:.0f} s of the
-short sweep are starting, building and tracing: trainings of less than some minutes gain little by workers.
+The trainings: {jobs} of TL whole at 96 px, {n_epochs} epochs of {faces} drawn faces each. About {starting_s:.0f} s of
+the short sweep are starting, building and tracing: trainings of less than some minutes gain little by workers.
 """
 
 
