@@ -60,6 +60,7 @@ def two_machines(tmp_path_factory):
         for name, value in cluster.LOCAL_VARIABLES.items():
             patch.setenv(name, value)
         patch.setenv("RAY_AUTH_TOKEN", os.urandom(32).hex())  # else Ray keeps one in the home folder
+        patch.setenv("RAY_worker_niceness", "0")  # Ray's 15 lets a busy machine starve the workers
         patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), *sys.path]))
         patch.setenv("EMOTION_OUTPUT_DIR", str(tmp_path_factory.mktemp("here")))
         ray_cluster = pytest.importorskip("ray.cluster_utils")
