@@ -1,6 +1,7 @@
 """The command line: what it prints, and exit codes 0 done, 1 a clear error, 2 usage."""
 
 import json
+import os
 import subprocess
 import sys
 import types
@@ -21,6 +22,9 @@ def call(capsys, monkeypatch):
 
     def _call(*arguments: str):
         monkeypatch.setenv("COLUMNS", "200")
+        monkeypatch.setenv(
+            "TQDM_DISABLE", os.environ.get("TQDM_DISABLE", "")
+        )  # `sweep` sets it; put back after each test
         monkeypatch.setattr(sys, "argv", ["emotion_detection", *arguments])
         with pytest.raises(SystemExit) as stopped:
             cli.main()
@@ -313,3 +317,41 @@ def test_help_works_from_the_shell():
     done = subprocess.run([sys.executable, "-m", "emotion_detection", "--help"], capture_output=True, text=True)
     assert done.returncode == 0
     assert all(name in done.stdout for name in ("data", "runs", "train", "evaluate", "analyse"))
+
+
+def test_sweep_trains_nothing_that_is_recorded(recorded, call):
+    code, out, _ = call("sweep", "tl_top", "--engine", "plain")
+    assert code == 0
+    assert "tl_top-s0: recorded already" in out
+    assert "1 of 1 runs are recorded" in out
+
+
+def test_sweep_asks_for_a_list_of_seeds(isolated, call):
+    code, _, err = call("sweep", "tl_top", "--seeds", "0;1")
+    assert code == 2
+    assert "write them as 0,1,2" in err
+
+
+def test_a_sweep_with_a_failure_tells_it_and_ends_with_1(isolated, call, monkeypatch):
+    from emotion_detection import datasets, sweeps
+
+    monkeypatch.setattr(datasets, "load_fer2013", lambda: None)
+    monkeypatch.setattr(sweeps, "trained", lambda job, *_, **__: sweeps.Outcome(reason=f"{job.name} broke."))
+    code, out, err = call("sweep", "tl_top", "--seeds", "0,1", "--engine", "plain")
+    assert code == 1
+    assert "Failed: tl_top-s1: tl_top-s1 broke." in err
+    assert "0 of 2 runs are recorded" in out
+
+
+def test_an_interrupted_sweep_says_what_is_recorded_and_goes_on(recorded, call, monkeypatch):
+    from emotion_detection import datasets, sweeps
+
+    def interrupted(*arguments, **keywords):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(datasets, "load_fer2013", lambda: None)
+    monkeypatch.setattr(sweeps, "trained", interrupted)
+    code, _, err = call("sweep", "tl_top", "--seeds", "0,1", "--engine", "plain")
+    assert code == 130
+    assert "Recorded: 1 of 2 (tl_top-s0)" in err
+    assert "the same command goes on" in err

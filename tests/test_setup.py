@@ -14,9 +14,15 @@ ROOT = Path(__file__).resolve().parents[1]
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make not found")
 
 
+NOT_BY_DEFAULT = {"cluster", "jax", "parquet"}
+"""Extras that neither the lock nor environment.yml holds; tests/extras.lock pins them for those who test them."""
+
+
 def requirements() -> list[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    extras = [each for extra in project["project"]["optional-dependencies"].values() for each in extra]
+    optional = project["project"]["optional-dependencies"]
+    assert set(optional) >= NOT_BY_DEFAULT
+    extras = [each for name, extra in optional.items() if name not in NOT_BY_DEFAULT for each in extra]
     return project["project"]["dependencies"] + extras + project["dependency-groups"]["dev"]
 
 
@@ -38,6 +44,18 @@ def test_the_lock_pins_every_package_with_hashes_and_names_no_index():
     assert all("--hash=sha256:" in entry for entry in pinned.values())
     wanted = {re.match(r"[\w.-]+", requirement)[0].lower() for requirement in requirements()}
     assert wanted <= set(pinned)
+
+
+def test_the_lock_of_the_extras_pins_them_with_hashes_and_adds_to_the_main_lock_only():
+    pinned, main = (
+        set(re.findall(r"^([\w.-]+)==", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE))
+        for name in ("tests/extras.lock", "requirements.lock")
+    )
+    optional = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    wanted = {re.match(r"[\w.-]+", each)[0] for name in NOT_BY_DEFAULT for each in optional[name]}
+    assert wanted <= pinned
+    assert not pinned & main
+    assert "https://" not in (ROOT / "tests/extras.lock").read_text(encoding="utf-8")
 
 
 def test_opencv_stays_below_5_and_has_no_window_toolkit():

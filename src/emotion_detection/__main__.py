@@ -90,6 +90,55 @@ def train(
 
 
 @app.command()
+def sweep(
+    names: Annotated[list[str], typer.Argument(metavar="RECIPE...", help="One or several; see `train --help`.")],
+    seeds: Annotated[str, typer.Option(help="Such as 0,1,2.")] = str(runs.SHIPPED_SEED),
+    engine: Annotated[str, typer.Option(help="ray, or plain: one job after another, without Ray.")] = "ray",
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; else processes on this machine.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Jobs at a time; else one per core.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Cores and threads of each job on Ray.")] = 1,
+):
+    """Train recipes with several seeds on FER2013, side by side; goes on where it was interrupted."""
+    os.environ.setdefault("TQDM_DISABLE", "1")  # the table takes the place of the bars
+    from emotion_detection import progress_table, sweeps
+
+    wanted = sweeps.jobs(names, seeds=_numbers(seeds))
+    where = {"engine": engine, "address": address, "workers": workers, "threads": threads}
+    try:
+        with progress_table.shown() as on_change:
+            states = sweeps.train(wanted, _faces_for(wanted), on_change=on_change, **where)
+    except KeyboardInterrupt:
+        ready = [job.name for job in wanted if runs.is_recorded(job.name)]
+        typer.echo(
+            f"\nInterrupted. Recorded: {len(ready)} of {len(wanted)} ({', '.join(ready) or 'none'}). Finished epochs "
+            "of the others are kept: the same command goes on from there.",
+            err=True,
+        )
+        raise typer.Exit(130) from None
+    failed = [state for state in states if state.state == "failed"]
+    for state in failed:
+        typer.echo(f"Failed: {state.job.name}: {state.reason}", err=True)
+    typer.echo(f"{len(states) - len(failed)} of {len(states)} runs are recorded (see `runs`).")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _numbers(text: str) -> list[int]:
+    """Return the seeds of a list such as "0,1,2"."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise typer.BadParameter(f"{text!r} is not a list of seeds: write them as 0,1,2.", param_hint="--seeds")
+    return [int(part) for part in parts]
+
+
+def _faces_for(wanted: list):
+    """Return FER2013 for jobs of which one is not recorded yet, else None."""
+    from emotion_detection.datasets import load_fer2013
+
+    return None if all(runs.is_recorded(job.name) for job in wanted) else load_fer2013()
+
+
+@app.command()
 def evaluate(
     run: Annotated[str, typer.Argument(help="A recorded run, such as tl_whole or tl_whole-s0.")],
     split: Annotated[str | None, typer.Option(help=f"{USAGE_HELP}; else private where it is recorded.")] = None,
@@ -176,14 +225,22 @@ def analyse(
     every_ms: Annotated[
         float | None, typer.Option(min=0.001, help="Video: look at a frame so often; else at each.")
     ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Pictures: processes side by side (needs Ray).")] = None,
+    address: Annotated[str | None, typer.Option(help="Pictures: of a Ray cluster.")] = None,
+    parts: Annotated[
+        Path | None, typer.Option(help="Pictures: keep finished parts in this folder, to go on from (needs Ray).")
+    ] = None,
 ):
     """Find faces in pictures, or follow them through a video, and say which emotion each shows."""
     from emotion_detection import videos
 
     is_video = [videos.is_recording(path) for path in files]
     if not any(is_video):
-        _refuse_for_pictures({"--parquet": parquet, "--plot": plot, "--every-ms": every_ms})
-        _analyse_pictures(files, csv=csv, annotated=annotated)
+        _refuse(
+            {"--parquet": parquet, "--plot": plot, "--every-ms": every_ms}, "This is for videos; pictures were given."
+        )
+        side_by_side = {"workers": workers, "address": address, "folder": parts}
+        _analyse_pictures(files, side_by_side, csv=csv, annotated=annotated)
     elif len(files) > 1:
         raise typer.BadParameter(
             f"{files[is_video.index(True)]} is a video, and {len(files) - 1} more were given. Analyse videos one at a "
@@ -191,19 +248,24 @@ def analyse(
             param_hint="FILES",
         )
     else:
+        only_pictures = {"--workers": workers, "--address": address, "--parts": parts}
+        _refuse(only_pictures, "This is for pictures; a video was given.")
         _analyse_video(files[0], every_ms, csv=csv, parquet=parquet, annotated=annotated, plot=plot)
 
 
-def _refuse_for_pictures(options: dict) -> None:
+def _refuse(options: dict, reason: str) -> None:
     for option, value in options.items():
         if value is not None:
-            raise typer.BadParameter("This is for videos; pictures were given. Leave it out.", param_hint=option)
+            raise typer.BadParameter(f"{reason} Leave it out.", param_hint=option)
 
 
-def _analyse_pictures(pictures: list[Path], *, csv: Path | None, annotated: Path | None) -> None:
-    from emotion_detection import analysis
+def _analyse_pictures(pictures: list[Path], side_by_side: dict, *, csv: Path | None, annotated: Path | None) -> None:
+    from emotion_detection import analysis, bulk
 
-    table = analysis.analyse_pictures(pictures)
+    if any(side_by_side.values()):
+        table = bulk.analyse_pictures(pictures, **side_by_side)
+    else:
+        table = analysis.analyse_pictures(pictures)
     without_face = table.attrs.get("without_face", [])
     if csv is not None:
         analysis.write_csv(table, csv)

@@ -33,6 +33,7 @@ class EmotionClassifier:
         path: a LiteRT network from uint8 faces (n, 48, 48, 1) to outputs named as in `OUTPUTS`.
         temperature: what logits are divided by before softmax; above 1 makes answers less sure.
         metadata: the model card's machine-readable half, as `cards.check_against_card` returns it.
+        threads: of the network; None: as many as there are cores, at most `MAXIMUM_THREADS`.
 
     Raises:
         DataError: the file is no such network, or the temperature is not positive.
@@ -48,20 +49,23 @@ class EmotionClassifier:
 
     classes = EMOTIONS
 
-    def __init__(self, path: Path, *, temperature: float = 1.0, metadata: dict | None = None):
+    def __init__(
+        self, path: Path, *, temperature: float = 1.0, metadata: dict | None = None, threads: int | None = None
+    ):
         if not temperature > 0:
             raise DataError(f"The temperature is {temperature}, expected more than 0. Fit it on PublicTest again.")
         self.temperature = float(temperature)
         self.metadata = metadata or {}
-        self._interpreter, self._runner = _open_network(Path(path))
+        self._interpreter, self._runner = _open_network(Path(path), threads)
         self._lock = threading.Lock()
 
     @classmethod
-    def load(cls, path: Path | None = None) -> "EmotionClassifier":
+    def load(cls, path: Path | None = None, *, threads: int | None = None) -> "EmotionClassifier":
         """Load a network after comparing it with the model card beside it, whose temperature it applies.
 
         Args:
             path: a `.tflite` file with a `.json` of the same name beside it; the shipped network if None.
+            threads: as for the class.
 
         Raises:
             MissingFileError: the network or its card is missing.
@@ -69,7 +73,7 @@ class EmotionClassifier:
         """
         path = Path(path) if path is not None else paths.models_dir() / f"{cards.SHIPPED}.tflite"
         card = cards.check_against_card(path)
-        return cls(path, temperature=card["temperature"], metadata=card)
+        return cls(path, temperature=card["temperature"], metadata=card, threads=threads)
 
     def predict_proba(self, faces: Faces) -> np.ndarray:
         """Return how probable each emotion is, the temperature applied.
@@ -128,13 +132,13 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def _open_network(path: Path):
+def _open_network(path: Path, threads: int | None):
     """Return LiteRT's interpreter and its signature runner; the runner needs the interpreter alive."""
     from ai_edge_litert.interpreter import Interpreter
 
     if not path.is_file():
         raise MissingFileError(f"There is no network {paths.displayed(path)}. Pass the path of a .tflite file.")
-    threads = min(MAXIMUM_THREADS, os.cpu_count() or 1)
+    threads = threads or min(MAXIMUM_THREADS, os.cpu_count() or 1)
     try:
         interpreter = Interpreter(model_path=str(path), num_threads=threads)
         runner = interpreter.get_signature_runner()

@@ -11,7 +11,7 @@ from emotion_detection.datasets import FaceDataset, quality
 
 
 def train(
-    recipe: recipes.Recipe, dataset: FaceDataset, *, seed: int = runs.SHIPPED_SEED, record: bool = True
+    recipe: recipes.Recipe, dataset: FaceDataset, *, seed: int = runs.SHIPPED_SEED, record: bool = True, **hooks
 ) -> runs.Run:
     """Train a recipe as it asks: in `recipe.folds` folds of Training, or, without folds, on all of it.
 
@@ -23,13 +23,14 @@ def train(
         dataset: faces with the official split.
         seed: of folds and networks.
         record: whether to write `data/results/<run>/`.
+        hooks: `on_epoch` and `on_trained` of `training.train`, which are called in every fold.
     """
     if not recipe.folds:
-        return training.train(recipe, dataset, seed=seed, record=record)
-    found = [
-        training.train(dataclasses.replace(recipe, name=f"{recipe.name}_fold{number}"), part, seed=seed, record=False)
-        for number, part in enumerate(folds(dataset.training, recipe.folds, seed=seed))
-    ]
+        return training.train(recipe, dataset, seed=seed, record=record, **hooks)
+    found = []
+    for number, part in enumerate(folds(dataset.training, recipe.folds, seed=seed)):
+        fold = dataclasses.replace(recipe, name=f"{recipe.name}_fold{number}")
+        found.append(training.train(fold, part, seed=seed, record=False, **hooks))
     predictions = runs.as_recorded(_joined([run.predictions["PublicTest"] for run in found]))
     history = pd.concat([run.history for run in found]).groupby("epoch", as_index=False).mean()
     info = found[0].info | {

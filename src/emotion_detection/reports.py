@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from emotion_detection import cards, evaluation, files, paths, protocols, recipes, runs
+from emotion_detection import cards, evaluation, files, paths, protocols, recipes, runs, scaling
 from emotion_detection.emotions import DISPLAY_NAMES
 from emotion_detection.errors import DataError, ProjectError
 
@@ -310,11 +310,12 @@ def rendered() -> dict[Path, str]:
     return {
         readme: update_readme(readme.read_text(encoding="utf-8")),
         cards.card_path().with_suffix(".md"): model_card(),
+        scaling.page_path(): scaling.page(),
     }
 
 
 def write_all() -> list[Path]:
-    """Rewrite README.md and the model card; return the paths that changed."""
+    """Rewrite README.md, the model card and the page on several machines; return the paths that changed."""
     changed = []
     for path, text in rendered().items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:

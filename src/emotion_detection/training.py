@@ -47,6 +47,8 @@ def train(
     record: bool = True,
     cache_features: bool = True,
     stop_after: int | None = None,
+    on_epoch=lambda history, checkpoint: None,
+    on_trained=lambda network: None,
 ) -> runs.Run:
     """Train one network on Training, watch it on PublicTest, record the run.
 
@@ -60,6 +62,8 @@ def train(
         record: whether to write `data/results/<run>/`.
         cache_features: whether to compute the frozen part once, where the recipe allows it, or in every step.
         stop_after: leave after so many epochs as if interrupted (no record); for tests and staged runs.
+        on_epoch: called before the first epoch and after each with the history so far and the checkpoint's path.
+        on_trained: called with the trained network.
 
     Raises:
         OverlapError: a PublicTest row is also a Training row.
@@ -72,13 +76,16 @@ def train(
     for at_size, last_epoch in recipe.by_stage():
         stage = _Stage(session, at_size, parts, cache_features=cache_features)
         history = session.restore(stage.trained_part)
+        on_epoch(history, session.path)
         while len(history) < last_epoch and not _is_enough(history, recipe):
             if stop_after is not None and len(history) >= stop_after:
                 raise KeyboardInterrupt(f"Stopped after {stop_after} epochs, as asked.")
             history.append(_run_epoch(stage, parts, answers, session, epoch=len(history)))
             session.checkpoint(stage.trained_part, history)
+            on_epoch(history, session.path)
     session.close()
     stage.settle(parts.training)
+    on_trained(session.model)
     predictions = {
         name: runs.as_recorded(runs.Predictions(name, faces.row, faces.emotion, stage.logits(faces)))
         for name, faces in parts.scored.items()
