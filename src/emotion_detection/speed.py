@@ -220,7 +220,7 @@ COLUMNS = [
 
 
 def targets_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a row per target: a comparison may have several.
+    """Return a row per target: a comparison may have several; one on our side alone is listed once.
 
     Args:
         table: as `rows_table` returns it.
@@ -235,10 +235,17 @@ def targets_table(table: pd.DataFrame) -> pd.DataFrame:
         if np.isnan(wanted):
             continue
         holds = reached >= wanted if kind in ("ratio", "share") else reached <= wanted
-        kept = {key: row[key] for key in ("group", "name", "limit", "limit_share", "note")}
+        kept = {key: row[key] for key in ("group", "limit", "limit_share", "note")}
+        kept["name"] = row["name"] if kind == "ratio" else _own_name(row["name"]) or row["ours"]
         lines.append(kept | {"kind": kind, "wanted": wanted, "reached": reached, "holds": bool(holds)})
     columns = ["group", "name", "kind", "wanted", "reached", "holds", "limit", "limit_share", "note"]
-    return pd.DataFrame(lines, columns=columns)
+    found = pd.DataFrame(lines, columns=columns)
+    return found.drop_duplicates(["group", "name", "kind", "wanted", "reached"]).reset_index(drop=True)
+
+
+def _own_name(name: str) -> str:
+    """Return the part of a comparison's name that is about our side."""
+    return name.partition("against ")[0].strip(" ,")
 
 
 def limits_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -251,7 +258,7 @@ def limits_table(table: pd.DataFrame) -> pd.DataFrame:
         Columns `what`, `ours_s`, `limit`, `limit_s`, `limit_share`.
     """
     limited = table[table["limit_s"].notna()].drop_duplicates(["group", "ours_s", "limit"])
-    own_names = [name.partition("against ")[0].strip(" ,") for name in limited["name"]]
+    own_names = map(_own_name, limited["name"])
     what = [f"{group}: {name}" if name else group for group, name in zip(limited["group"], own_names, strict=True)]
     return limited.assign(what=what)[["what", "ours_s", "limit", "limit_s", "limit_share"]].reset_index(drop=True)
 

@@ -51,10 +51,10 @@ def comparisons(table: pd.DataFrame, group: str) -> pd.DataFrame:
             "Ours": f"{row['ours']}: {in_units(row['ours_s'])}",
             "Instead": f"{row['other']}: {in_units(row['other_s'])}",
             "Ratio (least–most)": f"{times(row['ratio'])} ({times(row['low'])}–{times(row['high'])})",
-            "Peak memory": f"{_megabytes(row['ours_mb'])}, {_megabytes(row['other_mb'])}",
+            "Peak memory (ours, instead)": f"{_megabytes(row['ours_mb'])}, {_megabytes(row['other_mb'])}",
         }
         if pd.notna(row["accuracy_ours"]):
-            line["PublicTest"] = f"{percent(row['accuracy_ours'])}, {percent(row['accuracy_other'])}"
+            line["PublicTest (ours, instead)"] = f"{percent(row['accuracy_ours'])}, {percent(row['accuracy_other'])}"
         lines.append(line)
     return pd.DataFrame(lines).fillna("–")
 
@@ -125,7 +125,7 @@ def latency(table: pd.DataFrame) -> str:
     first, slowest = own.iloc[0], own.loc[own["seconds"].idxmax()]
     text = (
         f"The same network takes {in_units(first['seconds'])} as {first['way']} and {in_units(slowest['seconds'])} as "
-        f"{slowest['way']}: how it is run matters by {times(slowest['seconds'] / first['seconds'])}."
+        f"{slowest['way']}, {times(slowest['seconds'] / first['seconds'])} as long."
     )
     if peers.empty:
         return f"{text} No other network was measured."
