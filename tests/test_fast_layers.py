@@ -118,3 +118,20 @@ def test_other_backends_train_the_network_as_it_is(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     assert fast_layers.arranged(model) is model
     fast_layers.copy_back(model, model)
+
+
+@tensorflow_only
+@pytest.mark.parametrize("layer_name", ["features", "block_10_project_BN"])
+def test_a_folded_network_answers_as_the_network_does(faces, layer_name):
+    model = network("whole", input_px=48)
+    rng = np.random.default_rng(0)
+    for layer in models.batch_norm_layers(model):
+        shape = layer.gamma.shape
+        layer.set_weights([rng.uniform(0.5, 1.5, shape), *rng.normal(0, 0.1, (2, *shape)), rng.uniform(0.5, 2, shape)])
+    part, _ = models.split_at(model, layer_name)
+    folded = fast_layers.folded(part)
+    assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in folded.layers)
+    batch = faces.pixels[:8, ..., None]
+    expected = np.asarray(part(batch, training=False))
+    assert np.ptp(expected) > 0.1
+    np.testing.assert_allclose(folded(batch), expected, atol=1e-4 * np.abs(expected).max())

@@ -9,6 +9,7 @@ own padding does.
 """
 
 import keras
+import numpy as np
 
 
 @keras.saving.register_keras_serializable("emotion_detection")
@@ -44,17 +45,28 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         return outputs
 
 
-def arranged(model: keras.Model) -> keras.Model:
+REPLACED = (
+    keras.layers.BatchNormalization,
+    keras.layers.Conv2D,
+    keras.layers.ZeroPadding2D,
+    keras.layers.DepthwiseConv2D,
+)
+"""Kinds of layers that `arranged` replaces."""
+
+
+def arranged(model: keras.Model, *, kept: tuple[type, ...] = ()) -> keras.Model:
     """Return a copy of MobileNetV2, or of a part of it, that TensorFlow trains faster; other backends get `model`.
 
     Weights are copied, in the same order, and so is what is frozen; `copy_back` returns them when training is done.
 
     Args:
         model: functional, as `models.build_model` or `models.split_at` make it.
+        kept: kinds of `REPLACED` that stay Keras' own, to measure what each is worth (padding and depthwise
+            convolutions belong together).
     """
     if keras.backend.backend() != "tensorflow":
         return model
-    copy = keras.models.clone_model(model, clone_function=_arranged_layer)
+    copy = keras.models.clone_model(model, clone_function=lambda layer: _arranged_layer(layer, kept))
     copy.set_weights(model.get_weights())
     for layer, original in zip(copy.layers, model.layers, strict=True):
         layer.trainable = original.trainable
@@ -69,9 +81,11 @@ def copy_back(copy: keras.Model, model: keras.Model) -> None:
         model.set_weights(copy.get_weights())
 
 
-def _arranged_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
+def _arranged_layer(layer: keras.layers.Layer, kept: tuple[type, ...]) -> keras.layers.Layer:
     """Return a new layer that does the same for the one given, without its weights."""
     config = layer.get_config()
+    if type(layer) in kept:
+        return type(layer).from_config(config)
     if type(layer) is keras.layers.Conv2D and layer.kernel_size == layer.strides == (1, 1):
         return PointwiseConv2D.from_config(config)
     if type(layer) is keras.layers.BatchNormalization:
@@ -81,3 +95,51 @@ def _arranged_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
     if type(layer) is keras.layers.DepthwiseConv2D:  # those with stride 2 are padded by the layer before
         return keras.layers.DepthwiseConv2D.from_config(config | {"padding": "same"})
     return type(layer).from_config(config)
+
+
+class Unchanged(keras.layers.Layer):
+    """Where a batch norm was: takes what that is called with, and returns its inputs."""
+
+    def call(self, inputs, training=None, mask=None):
+        """Return the inputs."""
+        return inputs
+
+
+def folded(model: keras.Model) -> keras.Model:
+    """Return a copy for inference only, its batch norms folded into the convolutions before them.
+
+    A convolution with a bias then does what convolution and batch norm did; TensorFlow computes it with the activation
+    in one operation. Answers differ by rounding.
+
+    Args:
+        model: functional; each batch norm follows a convolution without bias, as in MobileNetV2.
+    """
+    norms = {
+        layer.input._keras_history.operation.name: layer
+        for layer in model.layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+    }
+    copy = keras.models.clone_model(model, clone_function=lambda layer: _folded_layer(layer, layer.name in norms))
+    for layer in copy.layers:
+        original = model.get_layer(layer.name)
+        if layer.name in norms:
+            layer.set_weights(_folded_weights(original, norms[layer.name]))
+        elif layer.weights:
+            layer.set_weights(original.get_weights())
+    return copy
+
+
+def _folded_layer(layer: keras.layers.Layer, is_normed: bool) -> keras.layers.Layer:
+    """Return a new layer for the one given: with a bias if a batch norm follows, nothing for the batch norm."""
+    if isinstance(layer, keras.layers.BatchNormalization):
+        return Unchanged(name=layer.name)
+    return type(layer).from_config(layer.get_config() | ({"use_bias": True} if is_normed else {}))
+
+
+def _folded_weights(convolution: keras.layers.Layer, norm: keras.layers.Layer) -> list[np.ndarray]:
+    """Return kernel and bias of the convolution that does what convolution and batch norm do."""
+    (kernel,) = convolution.get_weights()
+    gamma, beta, mean, variance = norm.get_weights()
+    scale = gamma / np.sqrt(variance + norm.epsilon)
+    is_depthwise = isinstance(convolution, keras.layers.DepthwiseConv2D)
+    return [kernel * (scale[:, None] if is_depthwise else scale), beta - mean * scale]

@@ -1,5 +1,7 @@
 """Run a network over many faces: its answers, and the batch-norm statistics that belong to its weights."""
 
+from collections.abc import Iterator
+
 import keras
 import numpy as np
 from tqdm.auto import tqdm
@@ -62,9 +64,22 @@ def compiled_forward(model: keras.Model):
 
 def predict_logits(model: keras.Model, inputs: np.ndarray, *, progress: str | None = None) -> np.ndarray:
     """Return float32 logits (n, 7) of uint8 faces (n, 48, 48) or of features; with a bar named `progress` if given."""
-    starts = range(0, len(inputs), PREDICT_BATCH)
-    chunks = []
-    for start in tqdm(starts, desc=progress, disable=progress is None, unit="batch"):
-        batch = np.ascontiguousarray(inputs[start : start + PREDICT_BATCH])
-        chunks.append(model.predict_on_batch(batch[..., None] if batch.dtype == np.uint8 else batch))
+    chunks = list(answers_in_batches(model, inputs, progress=progress))
     return np.concatenate(chunks).astype(np.float32)
+
+
+def answers_in_batches(model: keras.Model, inputs: np.ndarray, *, progress: str | None = None) -> Iterator[np.ndarray]:
+    """Yield what a network answers, batch by batch; the last batch is filled up, so that one graph serves all.
+
+    Args:
+        model: any network with one output.
+        inputs: uint8 faces (n, 48, 48), or features.
+        progress: name of a progress bar; None for none.
+    """
+    size = min(PREDICT_BATCH, len(inputs))
+    for start in tqdm(range(0, len(inputs), size or 1), desc=progress, disable=progress is None, unit="batch"):
+        batch = np.ascontiguousarray(inputs[start : start + size])
+        missing = size - len(batch)
+        filled = np.concatenate([batch, np.repeat(batch[-1:], missing, axis=0)]) if missing else batch
+        answers = model.predict_on_batch(filled[..., None] if filled.dtype == np.uint8 else filled)
+        yield answers[: len(batch)]

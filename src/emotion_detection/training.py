@@ -2,6 +2,7 @@
 
 import collections
 import datetime
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -165,10 +166,11 @@ class _CachedInputs:
 
     def __init__(self, frozen_part: keras.Model, recipe: recipes.Recipe):
         self.frozen_part, self.recipe, self.known = frozen_part, recipe, {}
+        self.quick = functools.cache(lambda: fast_layers.folded(frozen_part))
 
     def __call__(self, faces: FaceDataset) -> np.ndarray:
         if faces.fingerprint not in self.known:
-            self.known[faces.fingerprint] = frozen_features(self.frozen_part, faces, self.recipe)
+            self.known[faces.fingerprint] = frozen_features(self.frozen_part, faces, self.recipe, quick=self.quick)
         return self.known[faces.fingerprint]
 
 
@@ -211,15 +213,25 @@ def _watch(stage: _Stage, parts: protocols.Parts) -> dict[str, float]:
 
 
 def _train_on_all(model: keras.Model, shuffled: batches.FaceBatches, bar: tqdm) -> dict[str, float]:
-    """Train on each batch once; return the metrics' means over the faces (Keras resets its own at every batch)."""
+    """Train on each batch once; return the metrics' means over the faces.
+
+    `train_on_batch` resets the metrics every time, which takes a quarter of a small step. On TensorFlow it is called
+    for the first batch only, and the metrics add up by themselves.
+    """
+    adds_up = keras.backend.backend() == "tensorflow"
     sums, faces = collections.Counter(), 0
     for index in range(len(shuffled)):
         inputs, answers, weights = shuffled[index]
-        logs = model.train_on_batch(inputs, *_as_keras(answers, weights), return_dict=True)
-        sums.update({name.removeprefix("logits_"): float(value) * len(inputs) for name, value in logs.items()})
-        faces += len(inputs)
+        batch = (inputs, *_as_keras(answers, weights))
+        if adds_up and index:
+            model.train_function(iter([batch]))
+        else:
+            logs = model.train_on_batch(*batch, return_dict=True)
+            sums.update({name: float(value) * len(inputs) for name, value in logs.items()})
+            faces += len(inputs)
         bar.update()
-    return {name: total / faces for name, total in sums.items()}
+    means = model.get_metrics_result() if adds_up else {name: total / faces for name, total in sums.items()}
+    return {name.removeprefix("logits_"): float(value) for name, value in means.items()}
 
 
 def _as_keras(answers: list[np.ndarray], weights: np.ndarray | None) -> tuple:
@@ -243,11 +255,17 @@ def _loss_and_accuracy(logits: np.ndarray, labels: np.ndarray) -> tuple[float, f
     return float(loss), float((logits.argmax(axis=1) == labels).mean())
 
 
-def frozen_features(frozen_part: keras.Model, faces: FaceDataset, recipe: recipes.Recipe) -> np.ndarray:
+def frozen_features(frozen_part: keras.Model, faces: FaceDataset, recipe: recipes.Recipe, *, quick=None) -> np.ndarray:
     """Return what the frozen part makes of each face, computed once and kept under `data/cache/features/`.
 
     The cache is keyed by the faces, the frozen weights and the input stage; a change of any makes a new one, and a
     file that cannot be read is made again.
+
+    Args:
+        frozen_part: from uint8 faces to features.
+        faces: whose features are wanted.
+        recipe: names the cache.
+        quick: gives the folded copy of the frozen part (`fast_layers.folded`), so that it is made once.
 
     Returns:
         float32 array (n, …), memory-mapped.
@@ -260,11 +278,13 @@ def frozen_features(frozen_part: keras.Model, faces: FaceDataset, recipe: recipe
     cached = _cached_array(path, shape)
     if cached is not None:
         return cached
+    network = quick() if quick is not None else fast_layers.folded(frozen_part)
     with files.written_beside(path) as temporary:
         array = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
-        for start in tqdm(range(0, len(faces), forward.PREDICT_BATCH), desc="frozen features", unit="batch"):
-            batch = faces.pixels[start : start + forward.PREDICT_BATCH, :, :, None]
-            array[start : start + forward.PREDICT_BATCH] = frozen_part.predict_on_batch(np.ascontiguousarray(batch))
+        start = 0
+        for features in forward.answers_in_batches(network, faces.pixels, progress="frozen features"):
+            array[start : start + len(features)] = features
+            start += len(features)
         array.flush()
         del array  # Windows renames no open file
     return np.load(path, mmap_mode="r")

@@ -59,14 +59,23 @@ class Way:
         script: the file of ways, such as "ways_faces.py".
         name: of the way in it.
         settings: for the way; JSON.
-        python: the interpreter, where the way has an environment of its own.
+        python: the interpreter, where the way has a virtual environment of its own.
+        environment: further variables.
     """
 
-    def __init__(self, script: str, name: str, settings: dict | None = None, *, python: Path | None = None):
+    def __init__(
+        self,
+        script: str,
+        name: str,
+        settings: dict | None = None,
+        *,
+        python: Path | None = None,
+        environment: dict[str, str] | None = None,
+    ):
         self.name, self.turns = name, []
         command = [str(python or sys.executable), str(FOLDER / script), name, json.dumps(settings or {})]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        self._process = subprocess.Popen(command, text=True, env=os.environ | QUIET, **pipes)
+        self._process = subprocess.Popen(command, text=True, env=os.environ | QUIET | (environment or {}), **pipes)
         self._answer()
 
     def turn(self) -> dict:

@@ -10,7 +10,7 @@ import harness
 import keras
 import numpy as np
 
-from emotion_detection import batches, forward, models, optimizers, paths, recipes, targets, training
+from emotion_detection import batches, fast_layers, forward, models, optimizers, paths, recipes, targets, training
 from emotion_detection.datasets import FaceDataset, load_fer2013, load_sample
 from emotion_detection.errors import MissingFileError
 
@@ -147,6 +147,37 @@ def bare_step(settings: dict):
     return turn
 
 
+def one_step(settings: dict):
+    """Steps of the whole network on one batch of random faces; a turn is 256 faces."""
+    if "policy" in settings:
+        keras.config.set_dtype_policy(settings["policy"])
+    size = {"input_px": settings["input_px"], "batch_size": settings["batch_size"]}
+    recipe = dataclasses.replace(recipes.TL_WHOLE, weights=None, **size)
+    kept = {
+        "all": (),
+        "none": tuple(fast_layers.REPLACED),
+        "no fused batch norm": (keras.layers.BatchNormalization,),
+        "no matrix products": (keras.layers.Conv2D,),
+    }[settings["layers"]]
+    model = fast_layers.arranged(models.build_model(recipe), kept=kept)
+    optimizers.compile_for(model, recipe, steps_per_epoch=100)
+    if settings.get("xla"):
+        model.jit_compile = True
+    rng = np.random.default_rng(0)
+    shape = (settings["batch_size"], settings["input_px"], settings["input_px"], 1)
+    faces = rng.integers(0, 256, shape, np.uint8)
+    answers = np.eye(7, dtype=np.float32)[rng.integers(0, 7, settings["batch_size"])]
+    steps = max(1, 256 // settings["batch_size"])
+
+    def turn():
+        began = time.perf_counter()
+        for _ in range(steps):
+            model.train_on_batch(faces, answers, return_dict=True)
+        return {"images_per_s": steps * settings["batch_size"] / (time.perf_counter() - began)}
+
+    return turn
+
+
 def forward_pass(settings: dict):
     """Predict the faces once with the whole network, in batches: the forward rate."""
     recipe, dataset = recipe_of(settings), some_faces(settings["rows"])
@@ -190,6 +221,7 @@ WAYS = {
     "fit": plain_fit,
     "epoch": epoch,
     "step": bare_step,
+    "one step": one_step,
     "forward": forward_pass,
     "matrix": matrix,
     "seeds": seeds,
