@@ -39,7 +39,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         outputs, mean, unbiased = tf.raw_ops.FusedBatchNormV3(
             x=inputs, scale=self.gamma, offset=self.beta, mean=[], variance=[], epsilon=self.epsilon, is_training=True
         )[:3]
-        count = tf.cast(tf.size(inputs) // inputs.shape[-1], inputs.dtype)
+        count = tf.cast(tf.size(inputs) // inputs.shape[-1], unbiased.dtype)
         for variable, value in ((self.moving_mean, mean), (self.moving_variance, unbiased * (count - 1) / count)):
             variable.assign(variable * self.momentum + value * (1 - self.momentum))
         return outputs

@@ -231,23 +231,3 @@ def two_processes() -> str:
         f"Several trainings on {cores} cores: {workers} workers of one thread do {times(median)} the work of one "
         f"process with all cores (lowest {times(min(gains))}, highest {times(max(gains))})."
     )
-
-
-def step_path():
-    """Return the file in which `tests/benchmarks/bench_step.py` records what changes the speed of a training step."""
-    return paths.project_root() / "data" / "results" / "benchmarks" / "step.json"
-
-
-def steps_table() -> pd.DataFrame:
-    """Return what was tried to make a training step faster, with its speed beside that of the base, as text."""
-    rows = json.loads(step_path().read_text(encoding="utf-8"))["rows"]
-    lines = [
-        {
-            "Tried": row["name"],
-            "Images a second": f"{row['images_per_s']:,.0f}",
-            "Of the base (least–most)": f"{times(row['ratio']['median'])} "
-            f"({times(row['ratio']['low'])}–{times(row['ratio']['high'])})",
-        }
-        for row in sorted(rows, key=lambda row: -row["images_per_s"])
-    ]
-    return pd.DataFrame(lines)

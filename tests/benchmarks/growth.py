@@ -88,7 +88,8 @@ def frame_with_faces(time_s: float, count: int) -> np.ndarray:
     """Return a frame of 640×480 px, BGR, with the portrait's face so many times: uint8 array (480, 640, 3)."""
     if count == 1:
         return clip.frame_at(time_s)
-    frame = np.full((clip.HEIGHT_PX, clip.WIDTH_PX, 3), 96, np.uint8)
+    lower_half = clip.portrait_bgr()[256:]  # a suit and a flag: something to look at, and no face
+    frame = cv2.resize(lower_half, (clip.WIDTH_PX, clip.HEIGHT_PX), interpolation=cv2.INTER_LINEAR)
     face = clip.frame_at(time_s)[20:380, 160:480]
     height, width = 200, 155
     for index in range(count):

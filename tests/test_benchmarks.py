@@ -1,0 +1,93 @@
+"""The benchmark's own arithmetic, and that its ways run; what they measure is no test's business."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
+
+import bench
+import growth
+import harness
+
+
+def row(**changes) -> harness.Row:
+    values = {
+        "group": "one face",
+        "name": "against x",
+        "ours": "ours",
+        "other": "x",
+        "ours_seconds": [1.0, 2.0, 4.0],
+        "other_seconds": [10.0, 10.0, 10.0],
+        "units": 1,
+        "unit": "face",
+        "ours_peak_mb": 100.0,
+    }
+    return harness.Row(**(values | changes))
+
+
+def test_a_ratio_is_taken_round_by_round():
+    assert row().ratio == {"median": 5.0, "low": 2.5, "high": 10.0}
+
+
+def test_where_one_side_ran_once_it_is_compared_with_every_round():
+    assert row(other_seconds=[8.0]).ratio == {"median": 4.0, "low": 2.0, "high": 8.0}
+
+
+@pytest.mark.parametrize(
+    ("target", "holds"),
+    [
+        (None, None),
+        ({"ratio": 5}, True),
+        ({"ratio": 5.1}, False),
+        ({"seconds": 2.0, "mb": 100}, True),
+        ({"seconds": 2.0, "mb": 99}, False),
+        ({"share": 0.5}, True),
+        ({"share": 0.6}, False),
+    ],
+)
+def test_a_target_holds_at_the_median_or_is_missed(target, holds):
+    assert row(target=target, limit={"what": "x", "seconds": 1.0}).holds is holds
+
+
+def test_a_way_runs_in_a_process_of_its_own_and_tells_time_and_memory(tmp_path):
+    file = tmp_path / "some.bytes"
+    file.write_bytes(b"x" * 1000)
+    with harness.closing(harness.Way("ways_loading.py", "bytes", {"file": str(file)})) as (way,):
+        harness.alternate([way], rounds=2)
+    assert [turn["bytes"] for turn in way.turns] == [1000, 1000]
+    assert all(seconds > 0 for seconds in way.seconds)
+    assert 10 < way.peak_mb < 500
+
+
+def test_a_way_that_fails_says_why():
+    with pytest.raises(RuntimeError, match="FileNotFoundError"):
+        harness.Way("ways_loading.py", "bytes", {"file": "gone"}).turn()
+
+
+def test_groups_measured_anew_replace_those_recorded_on_the_same_machine():
+    recorded = {"hardware": 1, "rows": [{"group": "loading"}, {"group": "video", "old": 1}], "growth": ["g"]}
+    values = {"hardware": 1, "rows": [{"group": "video", "old": 0}], "growth": []}
+    merged = bench.merged(recorded, values)
+    assert merged["rows"] == [{"group": "loading"}, {"group": "video", "old": 0}]
+    assert merged["growth"] == ["g"]
+    assert bench.merged(recorded | {"hardware": 2}, values) == values
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 8])
+def test_frames_have_so_many_faces(count):
+    from emotion_detection import faces
+
+    if faces.find_yunet() is None:
+        pytest.skip("YuNet not found: run make setup or set EMOTION_DATA_DIR")
+    assert len(faces.load_detector("yunet").detect(growth.frame_with_faces(0.0, count))) == count
+
+
+def test_memory_of_a_new_process_is_its_own_not_that_of_its_parent():
+    ballast = bytearray(400_000_000)
+    ballast[::4096] = b"x" * len(ballast[::4096])
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import harness; print(harness.peak_mb())"
+    peak_mb = growth.run_once([sys.executable, "-c", code, str(harness.FOLDER)])["peak_mb"]
+    assert peak_mb < 100
+    assert len(ballast) == 400_000_000
