@@ -14,9 +14,12 @@ from emotion_detection.speed_words import in_units, times
 
 HOLDS_COLORS = {True: SERIES_COLORS[0], False: SERIES_COLORS[1], None: "#A9B4C2"}
 HOLDS_WORDS = {True: "targets hold", False: "one is missed", None: "no target"}
-RATIO_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+RATIO_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
+MOST_RATIO_TICKS = 9
+"""With more, their labels touch: then only the powers of ten are named."""
+
 INK = "#222222"
-LIMIT_COLORS = (SERIES_COLORS[0], "#6699CC", "#997700")
+LIMIT_COLORS = (SERIES_COLORS[0], "#6699CC", "#997700", "#555555", "#AA4499")
 ABOVE = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 0.2}
 """Place of a legend between the axes and a title that makes room for it."""
 
@@ -74,7 +77,10 @@ def _name_ratio_axes(axes: matplotlib.axes.Axes, labels: dict[float, str], value
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(max(labels) + 0.8, -0.8)
     axes.set_xlim(values.min() / 1.15, values.max() * 1.9)
-    axes.set_xticks([each for each in RATIO_TICKS if values.min() / 1.15 <= each <= values.max() * 1.9])
+    ticks = [each for each in RATIO_TICKS if values.min() / 1.15 <= each <= values.max() * 1.9]
+    if len(ticks) > MOST_RATIO_TICKS:
+        ticks = [each for each in ticks if np.log10(each) == round(np.log10(each))]
+    axes.set_xticks(ticks)
     axes.xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,g}×"))
     axes.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
     axes.grid(visible=False, axis="y")
@@ -102,7 +108,9 @@ def limits(table: pd.DataFrame, axes: matplotlib.axes.Axes) -> dict:
     places, shares = np.arange(len(table)), table["limit_share"].to_numpy(float)
     for index, limit in enumerate(table["limit"].unique()):
         chosen = (table["limit"] == limit).to_numpy()
-        axes.barh(places[chosen], shares[chosen], height=0.66, color=LIMIT_COLORS[index % 3], label=limit)
+        axes.barh(
+            places[chosen], shares[chosen], height=0.66, color=LIMIT_COLORS[index % len(LIMIT_COLORS)], label=limit
+        )
     axes.axvline(1.0, color=INK, linewidth=2.2)
     for place, share, row in zip(places, shares, table.itertuples(index=False), strict=True):
         text = f"{100 * share:.0f} %: {in_units(row.ours_s)}, limit {in_units(row.limit_s)}"
