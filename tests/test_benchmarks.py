@@ -91,3 +91,13 @@ def test_memory_of_a_new_process_is_its_own_not_that_of_its_parent():
     peak_mb = growth.run_once([sys.executable, "-c", code, str(harness.FOLDER)])["peak_mb"]
     assert peak_mb < 100
     assert len(ballast) == 400_000_000
+
+
+def test_the_multiplications_of_mobilenet_are_the_300_million_that_its_authors_count():
+    import dataclasses
+
+    from emotion_detection import models, recipes
+
+    model = models.build_model(dataclasses.replace(recipes.TL_WHOLE, weights=None, input_px=224))
+    assert growth.multiply_adds(model) == pytest.approx(300e6, rel=0.01)
+    assert growth.multiply_adds(model, trained_only=True) == growth.multiply_adds(model)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from emotion_detection import cards, files, paths, recipes
 from emotion_detection.emotions import EMOTIONS
@@ -192,23 +191,3 @@ def load_network(path: Path) -> keras.Model:
             f"The network {paths.displayed(path)} cannot be loaded ({type(error).__name__}: {error}). "
             "The file is damaged: restore it (git checkout -- data/models) or train the run again."
         ) from error
-
-
-def multiply_adds(model: keras.Model, *, trained_only: bool = False) -> int:
-    """Return how many multiplications (each with an addition) the network's products take for one face.
-
-    Convolutions and dense layers are counted, as is usual; what batch norms, activations and resizing take is not.
-
-    Args:
-        model: functional, with inputs of a known size from its first convolution on.
-        trained_only: count the layers that are trained only.
-    """
-    total = 0
-    for layer in model.layers:
-        if trained_only and not layer.trainable_variables:
-            continue
-        if isinstance(layer, keras.layers.DepthwiseConv2D | keras.layers.Conv2D):
-            total += int(np.prod(layer.output.shape[1:3])) * int(np.prod(layer.kernel.shape))
-        elif isinstance(layer, keras.layers.Dense):
-            total += int(np.prod(layer.kernel.shape))
-    return total
