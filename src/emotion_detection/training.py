@@ -231,7 +231,8 @@ def _train_on_all(model: keras.Model, shuffled: batches.FaceBatches, bar: tqdm) 
             faces += len(inputs)
         bar.update()
     means = model.get_metrics_result() if adds_up else {name: total / faces for name, total in sums.items()}
-    return {name.removeprefix("logits_"): float(value) for name, value in means.items()}
+    of_answers = {name: means.get(f"logits_{name}", means.get(name)) for name in ("accuracy", "cross_entropy")}
+    return {name: float(value) for name, value in ({"loss": means["loss"]} | of_answers).items()}
 
 
 def _as_keras(answers: list[np.ndarray], weights: np.ndarray | None) -> tuple:
