@@ -62,8 +62,9 @@ def test_a_way_runs_in_a_process_of_its_own_and_tells_time_and_memory(tmp_path):
 
 
 def test_a_way_that_fails_says_why():
-    with pytest.raises(RuntimeError, match="FileNotFoundError"):
-        harness.Way("ways_loading.py", "bytes", {"file": "gone"}).turn()
+    way = harness.Way("ways_loading.py", "bytes", {"file": "gone"})
+    with harness.closing(way), pytest.raises(RuntimeError, match="FileNotFoundError"):
+        way.turn()
 
 
 def test_groups_measured_anew_replace_those_recorded_on_the_same_machine():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -322,11 +323,17 @@ def test_an_analysis_interrupted_while_drawing_only_draws_again(video, tmp_path,
     assert (tmp_path / "rows.csv").is_file() and (tmp_path / "a.mp4").is_file()
 
 
+def heed_interrupts() -> None:
+    """Undo what a shell's background jobs inherit, and hand on: they ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_exits_130_keeps_what_was_done_and_the_same_command_ends_it(tmp_path):
     path = clip.write(tmp_path / "clip.mp4", seconds=12)
     command = [sys.executable, "-m", "emotion_detection", "analyse", str(path), "--csv", str(tmp_path / "rows.csv")]
     state = tmp_path / "rows.csv.partial.json"
-    started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    started = subprocess.Popen(command, text=True, preexec_fn=None if os.name == "nt" else heed_interrupts, **pipes)
     until = time.monotonic() + 120
     while not state.is_file() and started.poll() is None and time.monotonic() < until:
         time.sleep(0.02)
