@@ -27,10 +27,18 @@ def ratios(values: dict) -> dict[str, list[float]]:
     rounds = values["trainings"]["rounds"]
     return {
         "total": [each["plain"]["total_s"] / each["ray"]["total_s"] for each in rounds],
-        # one after another takes the sum, side by side the longest
-        "epochs": [sum(each["plain"]["epoch_s"]) / max(each["ray"]["epoch_s"]) for each in rounds],
+        "epochs": epoch_ratios(values),
         "pictures": [each["plain_s"] / each["ray_s"] for each in values["pictures"]["rounds"]],
     }
+
+
+def epoch_ratios(values: dict) -> list[float]:
+    """Return how many times faster the workers were in later epochs, a number per round.
+
+    One after another takes the sum of the jobs' epochs, side by side the longest of them.
+    """
+    rounds = values["trainings"]["rounds"]
+    return [sum(each["plain"]["epoch_s"]) / max(each["ray"]["epoch_s"]) for each in rounds]
 
 
 def told(numbers: list[float]) -> str:

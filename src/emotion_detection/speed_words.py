@@ -5,7 +5,7 @@ import statistics
 
 import pandas as pd
 
-from emotion_detection import paths, speed
+from emotion_detection import scaling, speed
 from emotion_detection.reports import percent
 
 UNITS = ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (120.0, 1.0, "s"), (float("inf"), 1 / 60, "min"))
@@ -216,13 +216,12 @@ def two_processes() -> str:
     Raises:
         DataError: its record is damaged.
     """
-    file = paths.project_root() / "data" / "results" / "benchmarks" / "sweep.json"
+    file = scaling.path()
     if not file.is_file():
         return ""
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
-        rounds = [(each["plain"]["epoch_s"], each["ray"]["epoch_s"]) for each in values["trainings"]["rounds"]]
-        gains = [sum(one_by_one) / max(side_by_side) for one_by_one, side_by_side in rounds]
+        gains = scaling.epoch_ratios(values)
         workers, cores = values["workers"], values["hardware"]["cores"]
         median = statistics.median(gains)
     except (ValueError, KeyError, TypeError) as error:
