@@ -2,13 +2,12 @@
 
 import dataclasses
 import datetime
-from pathlib import Path
 
 import numpy as np
 
-from emotion_detection import cards, evaluation, paths, runs
+from emotion_detection import cards, evaluation, runs
 from emotion_detection.datasets import FaceDataset
-from emotion_detection.errors import DataError, MissingFileError
+from emotion_detection.errors import DataError
 
 
 def finalise(name: str, dataset: FaceDataset, *, labels_ferplus: np.ndarray | None = None) -> runs.Run:
@@ -78,7 +77,7 @@ def recompute(run: runs.Run, dataset: FaceDataset, *, split: str) -> runs.Predic
 def require_network(run: runs.Run) -> None:
     """Raise MissingFileError, with what to do, if the run's network is not on this machine."""
     if not cards.is_shipped(run):
-        _trained_network(run)
+        runs.trained_network(run.name)
 
 
 def _predict(run: runs.Run, dataset: FaceDataset, split: str, logits_of) -> runs.Predictions:
@@ -98,19 +97,7 @@ def _shipped_logits(run: runs.Run, faces: FaceDataset) -> np.ndarray:
 
 
 def _cached_logits(run: runs.Run, faces: FaceDataset) -> np.ndarray:
-    path = _trained_network(run)
+    path = runs.trained_network(run.name)
     from emotion_detection import forward, models
 
     return forward.predict_logits(models.load_network(path), faces.pixels, progress=run.name)
-
-
-def _trained_network(run: runs.Run) -> Path:
-    path = runs.weights_path(run.name)
-    if not path.is_file():
-        recipe, seed = runs.split_name(run.name)
-        raise MissingFileError(
-            f"The network of {run.name} is not on this machine: {paths.displayed(path)} does not exist (only the "
-            f"shipped run has its network in the repository). Train it: "
-            f"python -m emotion_detection train {recipe} --seed {seed} --retrain"
-        )
-    return path

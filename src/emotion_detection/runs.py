@@ -101,6 +101,27 @@ def weights_path(name: str) -> Path:
     return paths.run_cache_dir() / "weights" / f"{full_name(name)}.keras"
 
 
+def trained_network(name: str, *, role: str = "The network of") -> Path:
+    """Return the file of a run's network on this machine.
+
+    Args:
+        name: of the run.
+        role: how the message begins, such as "The network of the teacher".
+
+    Raises:
+        MissingFileError: it is not here; the message says how to train it.
+    """
+    path = weights_path(name)
+    if not path.is_file():
+        recipe, seed = split_name(name)
+        raise MissingFileError(
+            f"{role} {full_name(name)} is not on this machine: {paths.displayed(path)} does not exist (only the "
+            "shipped run has its network in the repository). Train it: "
+            f"python -m emotion_detection train {recipe} --seed {seed} --retrain"
+        )
+    return path
+
+
 def recorded() -> list[str]:
     """Return the names of all recorded runs, sorted."""
     found = (path.parent.name for path in paths.results_dir().glob("*/run.json"))

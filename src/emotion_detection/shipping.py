@@ -5,7 +5,7 @@ import numpy as np
 from emotion_detection import cards, confidence, export, files, models, paths, recipes, runs
 from emotion_detection.datasets import FaceDataset
 from emotion_detection.emotions import EMOTIONS
-from emotion_detection.errors import DataError, MissingFileError
+from emotion_detection.errors import DataError
 
 LARGEST_DIFFERENCE = 0.02
 """How far a LiteRT probability may be from Keras' (float16 weights)."""
@@ -25,9 +25,7 @@ def ship(name: str, dataset: FaceDataset) -> dict:
     run = runs.load_run(name)
     if not run.is_final:
         raise DataError(f"{run.name} is not final: run `evaluate {run.name} --final` before shipping its network.")
-    trained = runs.weights_path(name)
-    if not trained.is_file():
-        raise MissingFileError(f"{paths.displayed(trained)} does not exist. Train {run.name} on this machine first.")
+    trained = runs.trained_network(name)
     folder = paths.models_dir()
     folder.mkdir(parents=True, exist_ok=True)
     keras_file, litert_file = folder / f"{cards.SHIPPED}.keras", folder / f"{cards.SHIPPED}.tflite"

@@ -11,6 +11,7 @@ arXiv:1503.02531.
 
 import dataclasses
 import hashlib
+from pathlib import Path
 
 import numpy as np
 from scipy import special
@@ -19,7 +20,6 @@ from sklearn.utils import class_weight
 from emotion_detection import files, forward, models, paths, recipes, runs
 from emotion_detection.datasets import FaceDataset, ferplus
 from emotion_detection.emotions import EMOTIONS
-from emotion_detection.errors import MissingFileError
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -108,15 +108,8 @@ def _answers_of(name: str, faces: FaceDataset, temperature: float) -> np.ndarray
     return np.mean([special.softmax(each / temperature, axis=1) for each in logits], axis=0)
 
 
-def _network_of(name: str):
-    path = runs.weights_path(name)
-    if not path.is_file():
-        recipe, seed = runs.split_name(name)
-        raise MissingFileError(
-            f"The network of the teacher {name} is not on this machine: {paths.displayed(path)} does not exist. "
-            f"Train it first: python -m emotion_detection train {recipe} --seed {seed} --retrain"
-        )
-    return path
+def _network_of(name: str) -> Path:
+    return runs.trained_network(name, role="The network of the teacher")
 
 
 def sources(recipe: recipes.Recipe) -> dict[str, str]:

@@ -33,7 +33,6 @@ from emotion_detection import (
     targets,
 )
 from emotion_detection.datasets import FaceDataset, ferplus
-from emotion_detection.errors import MissingFileError
 
 log = logging.getLogger(__name__)
 
@@ -325,7 +324,8 @@ class _Session:
         """Return the network that is trained, for the size that `recipe` has now."""
         self.model = models.build_model(recipe, seed=self.seed)
         if recipe.continues:
-            self.model.set_weights(models.load_network(_network_of(f"{recipe.continues}-s{self.seed}")).get_weights())
+            before = runs.trained_network(f"{recipe.continues}-s{self.seed}", role="The network to go on from,")
+            self.model.set_weights(models.load_network(before).get_weights())
         return self.model
 
     def progress_bar(self, steps: int, epoch: int) -> tqdm:
@@ -362,18 +362,6 @@ class _Session:
             variable.assign(array)
         log.info("%s goes on after epoch %d of %d", self.name, len(history), self.recipe.epochs)
         return history
-
-
-def _network_of(name: str) -> Path:
-    """Return the file of a trained network that another recipe starts from."""
-    path = runs.weights_path(name)
-    if not path.is_file():
-        recipe, seed = runs.split_name(name)
-        raise MissingFileError(
-            f"The network of {name}, from which this recipe goes on, is not on this machine: {paths.displayed(path)} "
-            f"does not exist. Train it first: python -m emotion_detection train {recipe} --seed {seed} --retrain"
-        )
-    return path
 
 
 def _state(model: keras.Model) -> list:
