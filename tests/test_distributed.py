@@ -19,7 +19,7 @@ needs_jax = pytest.mark.skipif(
 TRAINED = """
 import dataclasses, json, sys
 import keras, numpy as np
-from emotion_detection import distributed, models, recipes, training
+from emotion_detection import batches, distributed, models, optimizers, recipes, training
 from emotion_detection.datasets import load_sample
 
 same = {"dropout": 0.0, "augmentation": None, "batch_norm_batches": 0, "batch_norm_momentum": 0.0, "epochs": 2}
@@ -38,14 +38,15 @@ with distributed.over(int(sys.argv[1])) as distribution:
     kept["val_losses"] = run.history["val_loss"].tolist()
 
     network = models.build_model(whole)
-    training._compile(network, whole, steps_per_epoch=1)
-    batch = training.FaceBatches(dataset.pixels, dataset.emotion, recipe=whole, seed=0, epoch=0)[0]
-    kept["whole_loss"] = float(original(network, *batch[:2], return_dict=True)["loss"])
+    optimizers.compile_for(network, whole, steps_per_epoch=1)
+    labels = np.eye(7, dtype=np.float32)[dataset.emotion]
+    inputs, answers, _ = batches.FaceBatches(dataset.pixels, [labels], recipe=whole, seed=0, epoch=0)[0]
+    kept["whole_loss"] = float(original(network, inputs, answers[0], return_dict=True)["loss"])
     norm = models.batch_norm_layers(network)[-1]
     kept["variance"] = np.asarray(norm.moving_variance).tolist()
     kept["devices"] = len(norm.moving_variance.value.sharding.device_set)
-    layout = distribution.get_data_layout(batch[0].shape).backend_layout
-    kept["shard"] = layout.shard_shape(batch[0].shape)
+    layout = distribution.get_data_layout(inputs.shape).backend_layout
+    kept["shard"] = layout.shard_shape(inputs.shape)
 kept["last_batch"] = len(dataset.training) % top.batch_size
 print(json.dumps(kept))
 """

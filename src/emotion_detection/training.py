@@ -324,7 +324,8 @@ class _Session:
         """Return the network that is trained, for the size that `recipe` has now."""
         self.model = models.build_model(recipe, seed=self.seed)
         if recipe.continues:
-            before = runs.trained_network(f"{recipe.continues}-s{self.seed}", role="The network to go on from,")
+            role = f"{recipe.name} goes on where another run ended, but the network of"
+            before = runs.trained_network(f"{recipe.continues}-s{self.seed}", role=role)
             self.model.set_weights(models.load_network(before).get_weights())
         return self.model
 
