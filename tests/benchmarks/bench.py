@@ -418,6 +418,14 @@ def merged(recorded: dict, values: dict) -> dict:
     return values | {"rows": rows, "growth": values["growth"] or recorded["growth"]}
 
 
+def timed(group: str, measure, *arguments):
+    """Measure a group; say what that took."""
+    began = time.perf_counter()
+    found = measure(*arguments)
+    harness.progress(f"{group}: measured in {time.perf_counter() - began:.0f} s")
+    return found
+
+
 def main() -> int:
     """Run the groups asked for; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -434,8 +442,8 @@ def main() -> int:
             if group in (arguments.groups or GROUPS):
                 folder = Path(name) / group
                 folder.mkdir()
-                rows += measure(folder, machine)
-        grown = growth.measure(Path(name)) if "growth" in (arguments.groups or ["growth"]) else []
+                rows += timed(group, measure, folder, machine)
+        grown = timed("growth", growth.measure, Path(name)) if "growth" in (arguments.groups or ["growth"]) else []
     for row in rows:
         harness.progress(row.sentence())
     compare_with_record(rows)
