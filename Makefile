@@ -49,7 +49,7 @@ test: $(READY)  ## run the tests (those that need FER2013 run when it is found)
 test-browser: $(READY)  ## run the tests that drive Chromium, and those that take minutes
 	@$(BIN)/python -m pytest -m "browser or slow"
 
-bench: $(READY)  ## measure speed against what one would use instead (20 minutes on an idle machine; RECORD=1 keeps it)
+bench: $(READY)  ## measure speed against what one would use instead (15 minutes on an idle machine; RECORD=1 keeps it)
 	@$(BIN)/python tests/benchmarks/bench.py $(call flag,$(RECORD),--record)
 
 lab: $(READY)  ## open JupyterLab on notebooks/

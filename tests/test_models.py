@@ -77,6 +77,15 @@ def test_the_frozen_and_the_trained_part_together_are_the_network(regime):
     assert not frozen.get_layer("bn_Conv1").trainable
 
 
+def test_the_first_stride_decides_the_feature_maps_and_leaves_the_weights():
+    recipe = dataclasses.replace(recipes.TL_WHOLE, weights=None, input_px=48)
+    usual, finer = (models.build_model(dataclasses.replace(recipe, stem_stride=stride), seed=5) for stride in (2, 1))
+    assert usual.get_layer("out_relu").output.shape[1:3] == (2, 2)
+    assert finer.get_layer("out_relu").output.shape[1:3] == (3, 3)
+    assert all(np.array_equal(*pair) for pair in zip(usual.get_weights(), finer.get_weights(), strict=True))
+    assert all(layer.trainable for layer in finer.layers)
+
+
 def test_the_same_seed_builds_the_same_head():
     first, second, other = (
         models.build_model(tiny(), seed=seed).get_layer("logits").get_weights()[0] for seed in (1, 1, 2)

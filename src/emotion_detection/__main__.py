@@ -144,11 +144,14 @@ def evaluate(
     split: Annotated[str | None, typer.Option(help=f"{USAGE_HELP}; else private where it is recorded.")] = None,
     final: Annotated[bool, typer.Option("--final", help="Predict PrivateTest and record it, once.")] = False,
     recompute: Annotated[bool, typer.Option("--recompute", help="Run the network over the faces again.")] = False,
+    averaged: Annotated[bool, typer.Option("--averaged", help="Score answers averaged over ten views.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ):
     """Score a run from its recorded predictions, or from its network with --recompute."""
-    from emotion_detection import evaluation, experiments, reports
+    from emotion_detection import evaluation, experiments, reports, views
 
+    if averaged and recompute:
+        raise typer.BadParameter("is recorded only: leave out --recompute.", param_hint="--averaged")
     usage = _split_name(split)
     loaded = runs.load_run(run)
     if final:
@@ -156,7 +159,7 @@ def evaluate(
     if recompute:
         usage = usage or ("PrivateTest" if loaded.is_final else "PublicTest")
         loaded = _recomputed(loaded, usage)
-    scores = evaluation.scores(loaded, split=usage)
+    scores = evaluation.scores(views.of_run(loaded) if averaged else loaded, split=usage)
     typer.echo(json.dumps(scores, indent=1) if as_json else reports.describe(scores))
 
 

@@ -21,6 +21,8 @@ BASE = {
 STRONGER = {"rotation_deg": 30.0, "shift": 0.15, "zoom": 0.2, "shear": 0.15, "contrast": 0.3, "brightness": 0.15}
 
 ARMS = {
+    "48px": ("48 px, 9 epochs", {"input_px": 48, "epochs": 9}),
+    "stem": ("48 px, first stride 1, 4 epochs", {"input_px": 48, "stem_stride": 1, "epochs": 4}),
     "96px": ("96 px, 4 epochs", {"input_px": 96, "epochs": 4}),
     "112px": ("112 px, 3 epochs", {"input_px": 112, "epochs": 3}),
     "progressive": (
@@ -28,12 +30,16 @@ ARMS = {
         {"input_px": 96, "epochs": 7, "stages": ((48, 3), (64, 2), (96, 2))},
     ),
     "sgd": ("SGD, Nesterov momentum", {"optimizer": "sgd", "learning_rate": 0.05}),
+    "batch_64": ("batches of 64, rate 0.0014", {"batch_size": 64, "learning_rate": 1.4e-3}),
+    "sharpness": ("sharpness-aware (SAM), 4 epochs", {"sharpness_radius": 0.05, "epochs": 4}),
     "stronger": ("stronger augmentation", {"augmentation": STRONGER}),
+    "randaugment": ("RandAugment, 2 operations", {"augmentation": {"randaugment": 2}}),
     "erasing": ("random erasing", {"augmentation": {"erasing": 0.5}}),
     "mixup": ("mixup", {"augmentation": {"mixup": 1.0}}),
     "cutmix": ("CutMix", {"augmentation": {"cutmix": 0.5}}),
     "no_smoothing": ("no label smoothing", {"label_smoothing": 0.0}),
     "ferplus_blend": ("half FER+ votes in the targets", {"ferplus_blend": 0.5}),
+    "ferplus_only": ("FER+ votes alone", {"ferplus_only": True}),
     "ferplus_auxiliary": ("FER+ as a second task", {"ferplus_auxiliary": 0.5}),
     "ema": ("averaged weights, decay 0.999", {"ema": 0.999}),
     "drop_conflicting": ("without conflicting labels", {"drop_conflicting": True}),

@@ -9,6 +9,7 @@ import dataclasses
 import cv2
 import numpy as np
 
+from emotion_detection import randaugment
 from emotion_detection.datasets import FaceDataset
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.recipes import Augmentation
@@ -40,6 +41,8 @@ def augment(faces: np.ndarray, settings: Augmentation, *, size_px: int, rng: np.
             levels = np.clip(np.arange(256) * gain[index] + bias[index], 0, 255).astype(np.uint8)
             warped = cv2.LUT(warped, levels)
         changed[index] = warped
+    if settings.randaugment:
+        randaugment.apply(changed, settings.randaugment, magnitude=settings.randaugment_magnitude, rng=rng)
     _blur(changed, settings.blur_px * size_px / faces.shape[1], rng)
     _add_noise(changed, settings.noise, rng)
     _erase(changed, settings, rng)

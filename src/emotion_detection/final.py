@@ -5,7 +5,7 @@ import datetime
 
 import numpy as np
 
-from emotion_detection import cards, evaluation, runs
+from emotion_detection import cards, evaluation, runs, views
 from emotion_detection.datasets import FaceDataset
 from emotion_detection.errors import DataError
 
@@ -13,7 +13,8 @@ from emotion_detection.errors import DataError
 def finalise(name: str, dataset: FaceDataset, *, labels_ferplus: np.ndarray | None = None) -> runs.Run:
     """Predict PrivateTest with a finished run's network and write it into the record, with the time.
 
-    The temperature is chosen here too, on PublicTest. FER+ scores are recorded where the votes are at hand.
+    The temperature is chosen here too, on PublicTest. Answers averaged over views of each face are recorded for both
+    splits, and FER+ scores where the votes are at hand.
 
     Args:
         name: the run.
@@ -37,14 +38,16 @@ def finalise(name: str, dataset: FaceDataset, *, labels_ferplus: np.ndarray | No
             f"{dataset.fingerprint[:12]}…. Use the same copy of {run.info['data']['name']}, or train again."
         )
     predictions = run.predictions | {"PrivateTest": _predict(run, dataset, "PrivateTest", _cached_logits)}
+    for split in ("PublicTest", "PrivateTest"):
+        part = f"{split}{runs.VIEWS}"
+        predictions[part] = runs.as_recorded(_predict(run, dataset, split, _view_logits), part=part)
     info = dict(run.info)
     info["temperature"] = round(float(evaluation.fit_temperature(predictions["PublicTest"])), 4)
     info["metrics"] = info["metrics"] | {"PrivateTest": {"accuracy": _accuracy(predictions["PrivateTest"])}}
     info["final"] = {"at": datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()}
     if labels_ferplus is not None:
         info["ferplus"] = {
-            split: evaluation.ferplus_strict(values, labels_ferplus[values.row])
-            for split, values in predictions.items()
+            part: evaluation.ferplus_strict(values, labels_ferplus[values.row]) for part, values in predictions.items()
         }
     runs.write_run(run.name, info, run.history, predictions)
     return dataclasses.replace(run, info=info, predictions=predictions)
@@ -101,3 +104,11 @@ def _cached_logits(run: runs.Run, faces: FaceDataset) -> np.ndarray:
     from emotion_detection import forward, models
 
     return forward.predict_logits(models.load_network(path), faces.pixels, progress=run.name)
+
+
+def _view_logits(run: runs.Run, faces: FaceDataset) -> np.ndarray:
+    path = runs.trained_network(run.name)
+    from emotion_detection import forward, models
+
+    model = models.load_network(path)
+    return views.averaged(lambda view: forward.predict_logits(model, view, progress=run.name), faces.pixels)

@@ -59,6 +59,8 @@ def build_model(recipe: recipes.Recipe, *, seed: int = 0) -> keras.Model:
     base = _mobilenet(_input_stage(faces, recipe), recipe.input_px, weights)
     logits = _head(base.output, recipe, seed)
     model = keras.Model(faces, logits, name="emotion_mobilenetv2")
+    if recipe.stem_stride != 2:
+        model = _with_stem_stride(model, recipe.stem_stride)
     freeze(model, recipe.regime)
     _set_batch_norm(model, recipe)
     return model
@@ -98,6 +100,18 @@ def _head(feature_map, recipe: recipes.Recipe, seed: int):
     if recipe.head == "two_dense":
         values = keras.layers.Dense(128, "relu", name="dense_2", kernel_initializer=initializer(seed + 2))(values)
     return keras.layers.Dense(len(EMOTIONS), name="logits", kernel_initializer=initializer(seed))(values)
+
+
+def _with_stem_stride(model: keras.Model, stride: int) -> keras.Model:
+    """Return a copy with equal weights whose first convolution has another stride."""
+
+    def copied(layer):
+        changes = {"strides": (stride, stride)} if layer.name == "Conv1" else {}
+        return type(layer).from_config(layer.get_config() | changes)
+
+    copy = keras.models.clone_model(model, clone_function=copied)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def freeze(model: keras.Model, regime: str) -> None:

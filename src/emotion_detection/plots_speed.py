@@ -20,6 +20,8 @@ MOST_RATIO_TICKS = 9
 
 INK = "#222222"
 LIMIT_COLORS = (SERIES_COLORS[0], "#6699CC", "#997700", "#555555", "#AA4499")
+CURVE_COLORS = ("#222222", "#4477AA", "#66CCEE", "#228833", "#CCBB44", "#EE6677", "#AA3377")
+MARKERS = "osD^v<>"
 ABOVE = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 0.2}
 """Place of a legend between the axes and a title that makes room for it."""
 
@@ -154,6 +156,27 @@ def accuracy_latency(table: pd.DataFrame, axes: matplotlib.axes.Axes) -> dict:
     axes.set_title(f"Accuracy against time (n = {speed.PRIVATE_TEST_FACES:,}, 95 % intervals)", pad=24)
     axes.legend(ncols=table["network"].nunique(), **ABOVE)
     return {column: table[column].tolist() for column in table.columns}
+
+
+@styled
+def time_to_accuracy(curves: dict[str, pd.DataFrame], axes: matplotlib.axes.Axes, *, goal: float) -> dict:
+    """Plot accuracy on PublicTest over the minutes of training, a curve per recipe; the level asked for is a line.
+
+    Args:
+        curves: name → columns minutes, val_accuracy (0–1), as `steps.curve` returns them; not empty.
+        axes: to draw on.
+        goal: the level, 0–1.
+    """
+    axes.axhline(goal, color="#555555", linewidth=1.0, linestyle="--")
+    for index, (name, curve) in enumerate(curves.items()):
+        style = {"color": CURVE_COLORS[index % len(CURVE_COLORS)], "marker": MARKERS[index % len(MARKERS)]}
+        axes.plot(curve["minutes"], curve["val_accuracy"], label=name, linewidth=1.4, markersize=5, **style)
+    axes.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0, decimals=0, symbol=" %"))
+    axes.set_xlim(left=0)
+    axes.set(xlabel="minutes of training steps", ylabel="accuracy on PublicTest")
+    axes.set_title(f"Time to an accuracy (dashed: {100 * goal:.0f} %)")
+    axes.legend(loc="lower right")
+    return {"goal": goal} | {name: curve[["minutes", "val_accuracy"]] for name, curve in curves.items()}
 
 
 def _name_points(axes: matplotlib.axes.Axes, points: pd.DataFrame) -> None:

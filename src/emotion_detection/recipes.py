@@ -48,6 +48,8 @@ class Augmentation:
         mixup_alpha: the blend is drawn from Beta(alpha, alpha): small values stay near one of the two faces.
         cutmix: share of the batches in which each face gets a rectangle of another one; targets by area.
         cutmix_alpha: the area is drawn from Beta(alpha, alpha).
+        randaugment: how many operations of RandAugment each face goes through (see `randaugment`).
+        randaugment_magnitude: how strong each is, 0–1.
     """
 
     flip: bool = True
@@ -66,6 +68,8 @@ class Augmentation:
     mixup_alpha: float = _later(0.2)
     cutmix: float = _later(0.0)
     cutmix_alpha: float = _later(1.0)
+    randaugment: int = _later(0)
+    randaugment_magnitude: float = _later(0.3)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,6 +160,10 @@ class Recipe:
         stages: training in sizes that grow, as ((input_px, epochs), …); empty: all epochs at `input_px`.
         validate_every: look at PublicTest after every so many epochs, and after the last.
         drop_conflicting: leave out Training faces that are constant, or identical to one with another label.
+        sharpness_radius: how far against the gradient the weights are moved before the gradient is taken that they
+            learn from (sharpness-aware minimisation, see `sharpness`; on TensorFlow only); 0: not at all.
+        stem_stride: stride of the first convolution. With 1, a face of 48 px has the feature maps that one of 96 px has
+            with MobileNetV2's own stride of 2.
     """
 
     name: str
@@ -197,6 +205,8 @@ class Recipe:
     stages: tuple[tuple[int, int], ...] = _later(())
     validate_every: int = _later(1)
     drop_conflicting: bool = _later(False)
+    sharpness_radius: float = _later(0.0)
+    stem_stride: int = _later(2)
 
     def __post_init__(self):
         if self.stages and (self.stages[-1][0], sum(epochs for _, epochs in self.stages)) != (

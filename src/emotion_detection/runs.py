@@ -23,9 +23,21 @@ from emotion_detection import files, paths
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
 
 SHIPPED_SEED = 0
-RECORDED_PARTS = ("PublicTest", "PrivateTest", "Training", "Unseen", "Folds")
+VIEWS = "_views"
+"""Ends the name of a part whose answers are averaged over several views of each face (see `views`)."""
+
+RECORDED_PARTS = (
+    "PublicTest",
+    "PrivateTest",
+    "Training",
+    "Unseen",
+    "Folds",
+    f"PublicTest{VIEWS}",
+    f"PrivateTest{VIEWS}",
+)
 """What predictions may be about: the official test splits; in the audit also the rows that a network learned from, and
-those that it never saw, and all of Training predicted in folds (their logits are kept in half precision)."""
+those that it never saw, and all of Training predicted in folds; and the test splits once more, averaged over views.
+Logits of all but the first two are kept in half precision."""
 
 RUN_NAME = re.compile(r"(?P<recipe>[a-z0-9_]+?)(?:-s(?P<seed>\d+))?")
 REQUIRED = ("run", "recipe", "seed", "data", "metrics", "parameters", "hardware", "wall_time_s")
@@ -36,7 +48,7 @@ class Predictions:
     """What a network answered on one split.
 
     Args:
-        split: one of `RECORDED_PARTS`.
+        split: one of `RECORDED_PARTS`, without `VIEWS`.
         row: int32 array (n,), FER2013 row numbers.
         label: int8 array (n,), FER2013 labels.
         logits: float32 array (n, 7), before softmax and before any temperature.
@@ -200,9 +212,14 @@ def write_predictions(path: Path, predictions: dict[str, Predictions]) -> None:
                 np.lib.format.write_array(stream, array, allow_pickle=False)
 
 
-def as_recorded(predictions: Predictions) -> Predictions:
-    """Return predictions with their logits rounded as a record keeps them, so that scores before and after agree."""
-    rounded = predictions.logits.astype(_precision(predictions.split)).astype(np.float32)
+def as_recorded(predictions: Predictions, *, part: str | None = None) -> Predictions:
+    """Return predictions with their logits rounded as a record keeps them, so that scores before and after agree.
+
+    Args:
+        predictions: to be recorded.
+        part: under which name; by default that of their split.
+    """
+    rounded = predictions.logits.astype(_precision(part or predictions.split)).astype(np.float32)
     return dataclasses.replace(predictions, logits=rounded)
 
 
@@ -293,5 +310,5 @@ def _read_predictions(path: Path) -> dict[str, Predictions]:
         logits = logits.astype(np.float32)
         if not np.isfinite(logits).all() or not np.isin(label, range(7)).all():
             raise _damaged(path, f"{split} has labels outside 0–6 or logits that are not finite")
-        predictions[split] = Predictions(split, row, label, logits)
+        predictions[split] = Predictions(split.removesuffix(VIEWS), row, label, logits)
     return predictions

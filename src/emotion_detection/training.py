@@ -30,6 +30,7 @@ from emotion_detection import (
     protocols,
     recipes,
     runs,
+    sharpness,
     targets,
 )
 from emotion_detection.datasets import FaceDataset, ferplus
@@ -110,7 +111,7 @@ class _Stage:
         if recipe.ferplus_auxiliary:
             classes = len(ferplus.CLASSES)
             self.network = models.with_second_task(self.network, classes=classes, seed=session.seed)
-        self.trained_part = fast_layers.arranged(self.network)
+        self.trained_part = sharpness.aware(fast_layers.arranged(self.network), recipe)
         self.answering_part = models.answering_part(self.trained_part)
         began = time.perf_counter()
         for faces in (parts.training, parts.validation, *parts.watched.values()):
@@ -416,13 +417,20 @@ def _now() -> str:
 
 
 def hardware() -> dict:
-    """Return what a reader needs to judge the times: system, cores of this process, memory, devices that Keras sees."""
+    """Return what a reader needs to judge the times.
+
+    These are system, cores of this process, memory, devices that Keras sees, threads where TensorFlow was given a
+    number, and how many processes wanted the machine in the last minute (more than `cores`: others slowed this one).
+    """
+    threads = os.environ.get("TF_NUM_INTRAOP_THREADS")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else psutil.cpu_count()
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "cores": cores,
         "memory_gb": round(psutil.virtual_memory().total / 1e9),
         "devices": _devices(),
+        **({"threads": int(threads)} if threads else {}),
+        **({"load": round(os.getloadavg()[0], 1)} if hasattr(os, "getloadavg") else {}),
     }
 
 

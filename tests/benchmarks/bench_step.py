@@ -18,7 +18,7 @@ from harness import Way
 
 from emotion_detection import files, paths
 
-BASE = {"input_px": 96, "batch_size": 32, "layers": "all"}
+BASE = {"input_px": 96, "batch_size": 32, "layers": "all", "optimizer": "adamw"}
 ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
 KEEP_MEMORY = {
     "MALLOC_ARENA_MAX": "1",
@@ -36,6 +36,8 @@ VARIANTS = (
     ("48 px", {"input_px": 48}, {}),
     ("64 px", {"input_px": 64}, {}),
     ("112 px", {"input_px": 112}, {}),
+    ("64 px, batches of 64", {"input_px": 64, "batch_size": 64}, {}),
+    ("64 px, SGD", {"input_px": 64, "optimizer": "sgd"}, {}),
     ("one thread", {}, ONE_THREAD),
     ("without oneDNN", {}, {"TF_ENABLE_ONEDNN_OPTS": "0"}),
     ("memory is never given back (malloc settings)", {}, KEEP_MEMORY),
@@ -70,16 +72,17 @@ def main() -> int:
     parser.add_argument("--record", action="store_true", help="replace the recorded measurement")
     record = parser.parse_args().record
     base = Way("ways_training.py", "one step", BASE)
-    rows = []
+    rows, not_run = [], {}
     with harness.closing(base):
         base.turn()
         for variant in VARIANTS:
             try:
                 rows.append(compared(*variant, base))
             except RuntimeError as error:  # a variant that does not run is told, and the others go on
-                harness.progress(f"{variant[0]}: does not run ({str(error).splitlines()[0][:200]})")
+                not_run[variant[0]] = str(error).splitlines()[0][:200]
+                harness.progress(f"{variant[0]}: does not run ({not_run[variant[0]]})")
     measured = datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()
-    values = harness.rounded({"measured": measured, "hardware": hardware(), "base": BASE, "rows": rows})
+    values = harness.rounded({"measured": measured, "hardware": hardware(), "base": BASE, "rows": rows, "not_run": not_run})
     folder = paths.project_root() / ("data/results/benchmarks" if record else "output/bench")
     files.write_json(folder / "step.json", values)
     return 0

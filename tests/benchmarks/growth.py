@@ -35,6 +35,19 @@ def read(path: Path) -> dict:
 
 def write_csv(path: Path, n_rows: int) -> tuple[str, int]:
     """Write `n_rows` of FER2013, or of drawn faces, over and over, as CSV; return the name of what was written."""
+    dataset, texts = _faces_as_text()
+    known = min(n_rows, len(dataset))
+    with path.open("w") as stream:
+        stream.write("emotion,pixels,Usage\n")
+        for row in range(n_rows):
+            index = row % known
+            stream.write(f"{max(dataset.emotion[index], 0)},{texts[index]},{dataset.usage[index]}\n")
+    return dataset.name, n_rows
+
+
+@functools.cache
+def _faces_as_text():
+    """Return FER2013, or drawn faces without it, and each face's pixels as a CSV has them."""
     from emotion_detection.datasets import load_fer2013, load_sample
     from emotion_detection.errors import MissingFileError
 
@@ -42,14 +55,7 @@ def write_csv(path: Path, n_rows: int) -> tuple[str, int]:
         dataset = load_fer2013(allow_altered=True)
     except MissingFileError:
         dataset = load_sample()
-    known = min(n_rows, len(dataset))
-    texts = [" ".join(map(str, face.ravel().tolist())) for face in np.asarray(dataset.pixels[:known])]
-    with path.open("w") as stream:
-        stream.write("emotion,pixels,Usage\n")
-        for row in range(n_rows):
-            index = row % known
-            stream.write(f"{max(dataset.emotion[index], 0)},{texts[index]},{dataset.usage[index]}\n")
-    return dataset.name, n_rows
+    return dataset, [" ".join(map(str, face.ravel().tolist())) for face in np.asarray(dataset.pixels)]
 
 
 def forget(csv: Path) -> None:

