@@ -106,3 +106,18 @@ def in_words(found: pd.DataFrame) -> str:
         "moves a network, too, so that intervals tell of the faces, not of the seeds."
     )
     return told + (f" Not trained yet: {', '.join(waiting)}." if waiting else "")
+
+
+def findings(found: pd.DataFrame) -> str:
+    """Return in words which arms are worth their while, which cost something, and what is left open."""
+    told = {
+        "better": "Better than the base, whatever the faces drawn",
+        "worse": "Worse",
+        "no difference shown": "No difference shown (it may be there, and too small for so many faces)",
+    }
+    lines = []
+    for verdict, words in told.items():
+        rows = found[found["verdict"] == verdict]
+        named = "; ".join(f"{row.words} ({_points(row.difference, row.low, row.high)} points)" for row in rows.itertuples())
+        lines.append(f"- **{words}**: {named or 'none'}.")
+    return "\n".join(lines)
