@@ -77,7 +77,7 @@ def test_without_a_base_the_error_says_what_to_train(isolated):
 
 def test_the_plot_shows_every_arm_at_its_place(recorded):
     found = search.differences()
-    figure, axes = figures.new_axes(3.0)
+    _, axes = figures.new_axes(3.0)
     values = plots_search.arms(found, axes, title="Arms")
     drawn = np.concatenate([line.get_xdata() for line in axes.lines if line.get_marker() == "o"])
     assert sorted(drawn) == pytest.approx(sorted(100 * found["difference"]))

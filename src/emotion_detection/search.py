@@ -1,4 +1,4 @@
-"""What the search for the best recipe found: each recorded arm of the ablations beside the base, on PublicTest alone."""
+"""What the search for the best recipe found: each recorded arm of the ablations beside the base, on PublicTest."""
 
 import pandas as pd
 
@@ -78,9 +78,7 @@ def table(found: pd.DataFrame) -> pd.DataFrame:
             "PublicTest": percent(row["accuracy"]),
             "Points to the base (95 %)": _points(row["difference"], row["low"], row["high"]),
             "McNemar p": f"{row['p_value']:.1g}",
-            "Macro-F1, points (95 %)": _points(
-                row["macro_f1_difference"], row["macro_f1_low"], row["macro_f1_high"]
-            ),
+            "Macro-F1, points (95 %)": _points(row["macro_f1_difference"], row["macro_f1_low"], row["macro_f1_high"]),
             "Verdict": row["verdict"],
         }
         for row in found.to_dict("records")
@@ -118,6 +116,8 @@ def findings(found: pd.DataFrame) -> str:
     lines = []
     for verdict, words in told.items():
         rows = found[found["verdict"] == verdict]
-        named = "; ".join(f"{row.words} ({_points(row.difference, row.low, row.high)} points)" for row in rows.itertuples())
+        named = "; ".join(
+            f"{row.words} ({_points(row.difference, row.low, row.high)} points)" for row in rows.itertuples()
+        )
         lines.append(f"- **{words}**: {named or 'none'}.")
     return "\n".join(lines)

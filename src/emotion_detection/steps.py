@@ -1,7 +1,7 @@
 """What changes the speed of a training step, and how long a size, batch or schedule takes to reach an accuracy.
 
-Speeds are from one measurement that takes turns (`tests/benchmarks/bench_step.py`); how many epochs an accuracy takes is
-from the recorded runs, whose own times depend on what else the machine did.
+Speeds are from one measurement that takes turns (`tests/benchmarks/bench_step.py`); how many epochs an accuracy takes
+is from the recorded runs, whose own times depend on what else the machine did.
 """
 
 import json
@@ -41,7 +41,9 @@ def read(file: Path | None = None) -> dict:
     """
     file = path() if file is None else Path(file)
     if not file.is_file():
-        raise MissingFileError(f"The measurement {paths.displayed(file)} is missing. Measure on this machine: {COMMAND}")
+        raise MissingFileError(
+            f"The measurement {paths.displayed(file)} is missing. Measure on this machine: {COMMAND}"
+        )
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
         for row in record["rows"]:
