@@ -33,7 +33,7 @@ RECORD = {
 
 
 def trained(accuracies, **changes) -> runs.Run:
-    recipe = dataclasses.replace(recipes.ABLATION_BASE, epochs=len(accuracies), **changes)
+    recipe = dataclasses.replace(recipes.ABLATION_BASES["early"], epochs=len(accuracies), **changes)
     columns = {"epoch": np.arange(1, len(accuracies) + 1), "val_accuracy": accuracies, "seconds": 999.0}
     info = {"recipe": recipe.settings(), "data": {"counts": {"Training": 24_000}}}
     return runs.Run("abl_base-s0", info, pd.DataFrame(columns), {})
@@ -55,7 +55,7 @@ def test_a_step_that_was_not_measured_is_told():
     with pytest.raises(
         DataError, match=r"abl_base was measured: .*'optimizer': 'sgd'.*VARIANTS.*bench_step\.py --record"
     ):
-        steps.rate(RECORD, dataclasses.replace(recipes.ABLATION_BASE, optimizer="sgd"))
+        steps.rate(RECORD, dataclasses.replace(recipes.ABLATION_BASES["early"], optimizer="sgd"))
 
 
 def test_the_table_has_the_fastest_first_and_the_words_say_what_did_not_run():

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from emotion_detection import evaluation, paths, recipes, speed
+from emotion_detection import ablations, evaluation, paths, recipes, speed
 from emotion_detection.errors import DataError, MissingFileError
 from emotion_detection.reports import percent
 from emotion_detection.runs import Run
@@ -20,8 +20,10 @@ COMMAND = "python tests/benchmarks/bench_step.py --record"
 DECIDES = ("input_px", "batch_size", "optimizer")
 """Settings of a recipe by which a measured step is found again."""
 
-COMPARED = tuple(f"abl_{arm}" for arm in ("base", "48px", "96px", "112px", "progressive", "batch_64", "sgd"))
-"""Recipes that differ in size, batch, optimiser or schedule alone: the base of the ablations, and arms of it."""
+COMPARED = tuple(
+    ablations.recipe_name("early", arm) for arm in ("base", "48px", "96px", "progressive", "batch_64", "sgd")
+)
+"""Recipes that differ in size, batch, optimiser or schedule alone."""
 
 GOAL = 0.60
 """The PublicTest accuracy whose time is compared."""
