@@ -83,9 +83,10 @@ def test_without_a_base_the_error_says_what_to_train(isolated):
 
 def test_the_plot_shows_every_arm_at_its_place(recorded):
     found = search.differences("early")
-    _, axes = figures.new_axes(3.0)
-    values = plots_search.arms(found, axes, title="Arms")
+    figure = figures.new_figure(3.0)
+    values = plots_search.rounds({"early": found}, figure, split="PublicTest")
+    (axes,) = figure.axes
     drawn = np.concatenate([line.get_xdata() for line in axes.lines if line.get_marker() == "o"])
     assert sorted(drawn) == pytest.approx(sorted(100 * found["difference"]))
-    assert values["words"] == found["words"].tolist()
+    assert values["early"]["words"] == found["words"].tolist()
     assert [text.get_text() for text in axes.get_yticklabels()] == found["words"].tolist()

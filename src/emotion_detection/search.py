@@ -10,10 +10,15 @@ SPLIT = "PublicTest"
 """The search sees no other faces beside those of Training."""
 
 ROUNDS = {
-    "early": "from ImageNet's weights: size, batch, optimiser",
-    "late": "from TL whole's: what helps a network that is already good",
+    "early": "Early: from ImageNet's weights",
+    "late": "Late: from TL whole's weights",
 }
-"""Round of the ablations → what it asks, in words."""
+"""Round of the ablations → its name in figures."""
+
+
+def title(part: str) -> str:
+    """Return a round's name with that of its base."""
+    return f"{ROUNDS[part]} ({ablations.BASES[part]['display_name']})"
 
 
 def base_of(part: str) -> runs.Run:
