@@ -57,7 +57,10 @@ ARMS = {
             "48, 64, then 96 px, 7 epochs",
             {"input_px": 96, "epochs": 7, "stages": ((48, 3), (64, 2), (96, 2))},
         ),
-        "sgd": ("SGD, Nesterov momentum", {"optimizer": "sgd", "learning_rate": 0.05}),
+        "sgd": (
+            "SGD, Nesterov momentum",
+            {"optimizer": "sgd", "learning_rate": 0.02, "weight_decay": 5e-4},
+        ),
         "batch_64": ("batches of 64, rate 0.0014", {"batch_size": 64, "learning_rate": 1.4e-3}),
     },
     "late": {

@@ -40,7 +40,7 @@ def _optimizer(recipe: recipes.Recipe, rate) -> keras.optimizers.Optimizer:
     if recipe.ema:
         kind, settings = _averaging(kind), settings | {"use_ema": True, "ema_momentum": recipe.ema}
     optimizer = kind(rate, **settings)
-    if recipe.optimizer == "adamw":
+    if recipe.optimizer in ("adamw", "sgd"):
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
 
