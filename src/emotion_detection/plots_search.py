@@ -43,9 +43,9 @@ def _arms(axes: matplotlib.axes.Axes, found: pd.DataFrame) -> None:
             value, low, high = points[chosen].T
             style = {"fmt": "o", "ms": 6, "capsize": 3, "elinewidth": 1.6, "color": color}
             axes.errorbar(value, places[chosen], xerr=[value - low, high - value], label=verdict, **style)
-    for place, (value, _, high) in zip(places, points, strict=True):
-        style = {"textcoords": "offset points", "va": "center", "fontsize": 8}
-        axes.annotate(f"{value:+.1f}".replace("-", "−"), (high, place), (5, 0), **style)
+    for place, value in zip(places, points[:, 0], strict=True):
+        style = {"textcoords": "offset points", "ha": "center", "va": "bottom", "fontsize": 8}
+        axes.annotate(f"{value:+.1f}".replace("-", "−"), (value, place), (0, 5), **style)
     axes.axvline(0.0, color="#555555", linewidth=1.0)
     axes.set_yticks(places, labels=found["words"])
     axes.set_ylim(-0.7, len(found) - 0.3)
