@@ -19,6 +19,9 @@ WANTED_ACCURACY = 0.75
 THRESHOLDS = np.round(np.arange(0.0, 1.0, 0.05), 2)
 """Thresholds that a model card tells about."""
 
+FINE_THRESHOLDS = np.round(np.arange(0.0, 1.0, 0.01), 2)
+"""Thresholds to choose from, and to draw curves with."""
+
 
 def coverage(predictions: Predictions, *, temperature: float, thresholds: np.ndarray = THRESHOLDS) -> pd.DataFrame:
     """Return what a minimum confidence does to a set of predictions.
@@ -52,7 +55,7 @@ def choose_threshold(predictions: Predictions, *, temperature: float, wanted: fl
     """
     if predictions.split != "PublicTest":
         raise DataError(f"A threshold was to be chosen on {predictions.split}. Choose it on PublicTest.")
-    table = coverage(predictions, temperature=temperature, thresholds=np.round(np.arange(0, 1, 0.01), 2))
+    table = coverage(predictions, temperature=temperature, thresholds=FINE_THRESHOLDS)
     enough = table[table["accuracy"] >= wanted]
     if enough.empty:
         raise DataError(
@@ -60,6 +63,29 @@ def choose_threshold(predictions: Predictions, *, temperature: float, wanted: fl
             f"{100 * table['accuracy'].max():.0f} % are. Ask for less."
         )
     return float(enough["threshold"].iloc[0])
+
+
+def chosen_for(run: Run) -> float | None:
+    """Return the threshold that a final run gets, or None where no threshold makes enough of its answers right."""
+    try:
+        return choose_threshold(run.predictions["PublicTest"], temperature=run.info["temperature"])
+    except DataError:
+        return None
+
+
+def chosen_told(run: Run, *, split: str) -> str:
+    """Return in words what the threshold of a final run costs and buys on a split."""
+    chosen = chosen_for(run)
+    if chosen is None:
+        return f"No minimum confidence makes {100 * WANTED_ACCURACY:.0f} % of this network's answers right."
+    thresholds = np.array([0.0, chosen])
+    table = coverage(run.predictions[split], temperature=run.info["temperature"], thresholds=thresholds)
+    before, after = table.to_dict("records")
+    return (
+        f"Below a confidence of {100 * chosen:.0f} %, chosen on PublicTest, it says “not sure”: on {split} "
+        f"**{100 * after['coverage']:.0f} %** of the faces get an answer then, and **{100 * after['accuracy']:.1f} %** "
+        f"of these answers are right, against {100 * before['accuracy']:.1f} % of all."
+    )
 
 
 def of_run(run: Run) -> dict:
