@@ -167,11 +167,18 @@ def head_of(model) -> dict[str, np.ndarray]:
     return dict(zip(network_metadata.HEAD, dense[0].get_weights(), strict=True))
 
 
-def describe(*, run: runs.Run, keras_file: Path) -> dict:
+def outputs_of(model) -> dict[str, str]:
+    """Return type and shape of each output that a network's files have, in words, such as "float32 (n, 7)"."""
+    shapes = {name: output.shape[1:] for name, output in with_named_outputs(model).output.items()}
+    return {name: f"float32 ({', '.join(['n', *map(str, shape)])})" for name, shape in shapes.items()}
+
+
+def describe(model, *, run: runs.Run, keras_file: Path) -> dict:
     """Return what a network's files say about themselves: labels, input, outputs, temperature, where they are from.
 
     Args:
-        run: that the network is of.
+        model: the network.
+        run: that it is of.
         keras_file: with the weights; its SHA-256 is named.
     """
     return {
@@ -186,11 +193,8 @@ def describe(*, run: runs.Run, keras_file: Path) -> dict:
             "framing": "as FER2013's faces: emotion_detection.faces.crop_face, then area-averaged to 48×48",
             "inside": f"bilinear resizing to {run.info['recipe']['input_px']} px, grey to RGB, scaling",
         },
-        "outputs": {
-            "logits": "float32 (n, 7), in the order of classes: divide by the temperature, then softmax",
-            "features": "float32 (n, 1280), pooled",
-            "feature_map": "float32 (n, 3, 3, 1280), before pooling",
-        },
+        "outputs": outputs_of(model),
+        "probabilities": "softmax of logits / temperature, in the order of classes",
         "temperature": run.info.get("temperature", 1.0),
         "keras_sha256": files.sha256(keras_file),
     }
@@ -218,8 +222,8 @@ def export_run(name: str, *, form: str, path: Path | None = None, calibration: C
         with files.written_beside(path) as temporary:
             shutil.copyfile(trained, temporary)
         return path
-    says = describe(run=run, keras_file=trained)
-    return export(models.load_network(trained), path, form=form, says=says, calibration=calibration)
+    model = models.load_network(trained)
+    return export(model, path, form=form, says=describe(model, run=run, keras_file=trained), calibration=calibration)
 
 
 def export_dir() -> Path:

@@ -45,14 +45,14 @@ def ship(name: str, dataset: FaceDataset) -> dict:
     with contextlib.ExitStack() as stack:
         written = stack.enter_context(files.written_beside(keras_file))
         shutil.copyfile(trained, written)
-        says, formats = export.describe(run=run, keras_file=written), {}
+        says, formats = export.describe(model, run=run, keras_file=written), {}
         for form in cards.SUFFIXES:
             temporary = stack.enter_context(files.written_beside(cards.network_path(form)))
             faces = calibration if form == "int8" else None
             export.export_litert(model, temporary, says=says, calibration=faces)
             formats[form] = checked(form, temporary, run, dataset)
         formats["int8"]["calibration"] = calibration.description
-    card = _card(run, formats, [keras_file, *map(cards.network_path, cards.SUFFIXES)])
+    card = _card(run, export.outputs_of(model), formats, [keras_file, *map(cards.network_path, cards.SUFFIXES)])
     files.write_json(cards.card_path(), card)
     return card
 
@@ -109,7 +109,7 @@ def compared(path: Path, expected: runs.Predictions, dataset: FaceDataset) -> di
     }
 
 
-def _card(run: runs.Run, formats: dict, network_files: list[Path]) -> dict:
+def _card(run: runs.Run, outputs: dict, formats: dict, network_files: list[Path]) -> dict:
     recipe = recipes.get_recipe(runs.split_name(run.name)[0])
     return {
         "name": cards.SHIPPED,
@@ -118,11 +118,7 @@ def _card(run: runs.Run, formats: dict, network_files: list[Path]) -> dict:
         "recipe": recipe.name,
         "classes": list(EMOTIONS),
         "input": "uint8 (n, 48, 48, 1) grey",
-        "outputs": {
-            "logits": "float32 (n, 7)",
-            "features": "float32 (n, 1280)",
-            "feature_map": "float32 (n, 3, 3, 1280)",
-        },
+        "outputs": outputs,
         "temperature": run.info["temperature"],
         "confidence": confidence.of_run(run),
         "parameters": run.info["parameters"]["all"],
