@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from emotion_detection import cards, evaluation, figures, paths, protocols, recipes, reports, runs
+from emotion_detection import cards, evaluation, figures, model_card, paths, protocols, recipes, reports, runs
 from emotion_detection.datasets import summaries
 from emotion_detection.errors import DataError
 
@@ -30,7 +30,7 @@ def test_the_shipped_network_is_the_recorded_one():
 def test_a_card_is_not_written_for_a_network_that_is_not_shipped(monkeypatch):
     monkeypatch.setattr(cards, "read_card", lambda: {"run": "tl_whole-s0", "finished": "earlier"})
     with pytest.raises(DataError, match="ship tl_whole-s0"):
-        reports.model_card()
+        model_card.page()
 
 
 def test_a_readme_without_markers_is_an_error_that_says_what_to_do():

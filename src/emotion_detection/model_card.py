@@ -47,6 +47,7 @@ def page() -> str:
         calibrated=_calibrated(card["formats"]["int8"]["calibration"]),
         latency=latency(),
         robustness=_filled(robustness_told()),
+        ferplus_use="train and to score" if recipe.uses_ferplus else "score only",
         disgust=int(evaluation.per_class(run.predictions[SPLIT])["support"]["disgust"]),
     )
 
@@ -181,12 +182,13 @@ def robustness_told() -> str:
 
 def _recipe_paragraph(run: runs.Run, recipe: recipes.Recipe) -> str:
     hardware, faces = run.info["hardware"], run.info["data"]["counts"]["Training"]
+    accelerators = [device for device in hardware["devices"] if not device.startswith("cpu")]
+    processor = f"{hardware['cores']} cores, {hardware.get('memory_gb', '?')} GB, {hardware['system']}"
     public = _percent(run.info["metrics"]["PublicTest"]["accuracy"])
     return (
-        f"Trained on the {faces:,} Training faces of FER2013 (Goodfellow et al., 2013), starting from {_start(recipe)}. "
-        f"Recipe `{recipe.display_name}`: {_settings(recipe)}.{_statistics(recipe)} Training took "
-        f"{run.info['wall_time_s'] / 60:.0f} minutes on {hardware['cores']} cores, {hardware['memory_gb']} GB, "
-        f"{hardware['system']}. PublicTest ({public}) was looked at to choose; PrivateTest was predicted once, after "
+        f"Trained on the {faces:,} Training faces of FER2013 (Goodfellow et al., 2013), starting from "
+        f"{_start(recipe)}. Recipe `{recipe.display_name}`: {_settings(recipe)}.{_statistics(recipe)} Training took "
+        f"{run.info['wall_time_s'] / 60:.0f} minutes on {', '.join(accelerators) or processor}. PublicTest ({public}) was looked at to choose; PrivateTest was predicted once, after "
         "training."
     )
 
@@ -271,7 +273,8 @@ Act, Regulation (EU) 2024/1689, Article 5(1)(f)).
   {temperature} (chosen on PublicTest) before the softmax; `EmotionClassifier` does.
 - **Parameters**: {parameters}.
 - **In the LiteRT files**: labels, preprocessing, temperature, SHA-256 of the `.keras` file and the last layer's
-  weights, as metadata (`emotion_detection.network_metadata`). Other formats: `python -m emotion_detection export --help`.
+  weights, as metadata (`emotion_detection.network_metadata`). Other formats:
+  `python -m emotion_detection export --help`.
 
 ## Data and recipe
 
@@ -315,5 +318,5 @@ int8: weights with a scale per channel, values between layers in 8 bits, their r
 ## Licences
 
 Code and the trained weights: MIT. FER2013 comes with the terms of the Kaggle challenge (research use; not included
-here). ImageNet weights of MobileNetV2: Apache-2.0. FER+ votes, used to score only: MIT (Microsoft).
+here). ImageNet weights of MobileNetV2: Apache-2.0. FER+ votes, used to {ferplus_use}: MIT (Microsoft).
 """

@@ -65,3 +65,12 @@ def answers(path: Path, faces: np.ndarray) -> dict[str, np.ndarray]:
     session = onnxruntime.InferenceSession(Path(path), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, {"faces": faces[..., None]}), strict=True))
+
+
+def said(path: Path) -> dict:
+    """Return what an ONNX file says about itself; empty if it says nothing; needs onnxruntime."""
+    require("onnxruntime")
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(Path(path), providers=["CPUExecutionProvider"])
+    return json.loads(session.get_modelmeta().custom_metadata_map.get(ENTRY, "{}"))
