@@ -188,8 +188,8 @@ def _recipe_paragraph(run: runs.Run, recipe: recipes.Recipe) -> str:
     return (
         f"Trained on the {faces:,} Training faces of FER2013 (Goodfellow et al., 2013), starting from "
         f"{_start(recipe)}. Recipe `{recipe.display_name}`: {_settings(recipe)}.{_statistics(recipe)} Training took "
-        f"{run.info['wall_time_s'] / 60:.0f} minutes on {', '.join(accelerators) or processor}. PublicTest ({public}) was looked at to choose; PrivateTest was predicted once, after "
-        "training."
+        f"{run.info['wall_time_s'] / 60:.0f} minutes on {', '.join(accelerators) or processor}. PublicTest ({public}) "
+        "was looked at to choose; PrivateTest was predicted once, after training."
     )
 
 
