@@ -65,29 +65,6 @@ def choose_threshold(predictions: Predictions, *, temperature: float, wanted: fl
     return float(enough["threshold"].iloc[0])
 
 
-def chosen_for(run: Run) -> float | None:
-    """Return the threshold that a final run gets, or None where no threshold makes enough of its answers right."""
-    try:
-        return choose_threshold(run.predictions["PublicTest"], temperature=run.info["temperature"])
-    except DataError:
-        return None
-
-
-def chosen_told(run: Run, *, split: str) -> str:
-    """Return in words what the threshold of a final run costs and buys on a split."""
-    chosen = chosen_for(run)
-    if chosen is None:
-        return f"No minimum confidence makes {100 * WANTED_ACCURACY:.0f} % of this network's answers right."
-    thresholds = np.array([0.0, chosen])
-    table = coverage(run.predictions[split], temperature=run.info["temperature"], thresholds=thresholds)
-    before, after = table.to_dict("records")
-    return (
-        f"Below a confidence of {100 * chosen:.0f} %, chosen on PublicTest, it says “not sure”: on {split} "
-        f"**{100 * after['coverage']:.0f} %** of the faces get an answer then, and **{100 * after['accuracy']:.1f} %** "
-        f"of these answers are right, against {100 * before['accuracy']:.1f} % of all."
-    )
-
-
 def of_run(run: Run) -> dict:
     """Return what a model card says about a final run: the threshold chosen, and the table of both test splits."""
     temperature = run.info["temperature"]

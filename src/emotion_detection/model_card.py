@@ -4,7 +4,7 @@ import textwrap
 
 import pandas as pd
 
-from emotion_detection import cards, confidence, evaluation, ferplus_scores, mistakes, recipes, runs, speed
+from emotion_detection import cards, evaluation, ferplus_scores, mistakes, recipes, reports, runs, speed
 from emotion_detection.emotions import DISPLAY_NAMES
 from emotion_detection.errors import DataError
 
@@ -54,10 +54,6 @@ def page() -> str:
 
 def _filled(text: str) -> str:
     return textwrap.fill(text, width=WIDTH, break_long_words=False, break_on_hyphens=False)
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
 
 
 def scores_table(run: runs.Run) -> pd.DataFrame:
@@ -113,8 +109,8 @@ def calibration_told(run: runs.Run) -> str:
     tables = [evaluation.reliability(predictions, temperature=each) for each in (1.0, temperature)]
     before, after = (evaluation.expected_calibration_error(table) for table in tables)
     return (
-        f"Expected calibration error ({evaluation.CALIBRATION_BINS} bins): {_percent(before)} as trained, "
-        f"{_percent(after)} at the temperature {temperature}. {confidence.chosen_told(run, split=SPLIT)}"
+        f"Expected calibration error ({evaluation.CALIBRATION_BINS} bins): {reports.percent(before)} as trained, "
+        f"{reports.percent(after)} at the temperature {temperature}. {reports.not_sure_told(run, split=SPLIT)}"
     )
 
 
@@ -184,7 +180,7 @@ def _recipe_paragraph(run: runs.Run, recipe: recipes.Recipe) -> str:
     hardware, faces = run.info["hardware"], run.info["data"]["counts"]["Training"]
     accelerators = [device for device in hardware["devices"] if not device.startswith("cpu")]
     processor = f"{hardware['cores']} cores, {hardware.get('memory_gb', '?')} GB, {hardware['system']}"
-    public = _percent(run.info["metrics"]["PublicTest"]["accuracy"])
+    public = reports.percent(run.info["metrics"]["PublicTest"]["accuracy"])
     return (
         f"Trained on the {faces:,} Training faces of FER2013 (Goodfellow et al., 2013), starting from "
         f"{_start(recipe)}. Recipe `{recipe.display_name}`: {_settings(recipe)}.{_statistics(recipe)} Training took "

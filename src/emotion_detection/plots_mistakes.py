@@ -6,6 +6,7 @@ import matplotlib.ticker
 import numpy as np
 import pandas as pd
 
+from emotion_detection.perturbations import PERTURBATIONS
 from emotion_detection.plots import SERIES_COLORS, _suptitle, styled
 
 PERCENT = matplotlib.ticker.PercentFormatter(1.0, decimals=0, symbol=" %")
@@ -77,16 +78,15 @@ def _band(least: int, most: int, n: int) -> str:
 
 
 @styled
-def robustness(table: pd.DataFrame, figure: matplotlib.figure.Figure, *, commonest: float, units: dict) -> dict:
+def robustness(table: pd.DataFrame, figure: matplotlib.figure.Figure, *, commonest: float) -> dict:
     """Plot accuracy against the strength of each way to spoil faces: small curves, one colour a network.
 
     Args:
         table: as `robustness.table` returns it.
         figure: empty, about as high as wide.
         commonest: what a network gets right that always names the commonest emotion, 0–1.
-        units: name of a way → what its strengths are.
     """
-    ways, names = list(units), list(dict.fromkeys(table["network"]))
+    ways, names = PERTURBATIONS, list(dict.fromkeys(table["network"]))
     grid = figure.subplots(-(-len(ways) // 3), 3, sharey=True, squeeze=False)
     for axes, way in zip(grid.flat, ways, strict=False):
         for color, name in zip(SERIES_COLORS, names, strict=False):
@@ -95,7 +95,7 @@ def robustness(table: pd.DataFrame, figure: matplotlib.figure.Figure, *, commone
             axes.fill_between(rows["step"], rows["low"], rows["high"], color=color, alpha=0.18, linewidth=0)
         axes.axhline(commonest, color="#555555", linestyle="--", linewidth=1.0, label="always the commonest emotion")
         axes.set_xticks(rows["step"], labels=["none", *(f"{each:g}" for each in rows["strength"].iloc[1:])])
-        axes.set(title={"jpeg": "JPEG"}.get(way, way.capitalize()), xlabel=units[way], ylim=(0, 0.8))
+        axes.set(title={"jpeg": "JPEG"}.get(way, way.capitalize()), xlabel=ways[way].unit, ylim=(0, 0.8))
         axes.yaxis.set_major_formatter(PERCENT)
         axes.xaxis.label.set_size(8)
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)

@@ -6,9 +6,10 @@ import re
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from emotion_detection import cards, evaluation, files, model_card, paths, protocols, recipes, runs, scaling
+from emotion_detection import cards, confidence, evaluation, files, paths, protocols, recipes, runs, scaling
 from emotion_detection.emotions import DISPLAY_NAMES
 from emotion_detection.errors import DataError, ProjectError
 
@@ -82,6 +83,40 @@ def side_by_side(found: list[runs.Run]) -> pd.DataFrame:
     """Return the scores of several runs with a row per score and a column per run, as text."""
     table = evaluation.table(found).set_index("Recipe").T
     return table.rename_axis("Score").reset_index()
+
+
+def coverage_tables(found: list[runs.Run], *, split: str) -> dict[str, pd.DataFrame]:
+    """Return what a minimum confidence does to each run's answers on a split: display name → `confidence.coverage`."""
+    thresholds = confidence.FINE_THRESHOLDS
+    return {
+        evaluation.display_name(run): confidence.coverage(
+            run.predictions[split], temperature=run.info["temperature"], thresholds=thresholds
+        )
+        for run in found
+    }
+
+
+def not_sure_below(run: runs.Run) -> float | None:
+    """Return the minimum confidence that a final run gets, or None where none makes enough of its answers right."""
+    try:
+        return confidence.choose_threshold(run.predictions["PublicTest"], temperature=run.info["temperature"])
+    except DataError:
+        return None
+
+
+def not_sure_told(run: runs.Run, *, split: str) -> str:
+    """Return in words what the minimum confidence of a final run costs and buys on a split."""
+    chosen = not_sure_below(run)
+    if chosen is None:
+        return f"No minimum confidence makes {percent(confidence.WANTED_ACCURACY, 0)} of this network's answers right."
+    thresholds = np.array([0.0, chosen])
+    table = confidence.coverage(run.predictions[split], temperature=run.info["temperature"], thresholds=thresholds)
+    before, after = table.to_dict("records")
+    return (
+        f"Below a confidence of {percent(chosen, 0)}, chosen on PublicTest, it says “not sure”: on {split} "
+        f"**{percent(after['coverage'], 0)}** of the faces get an answer then, and **{percent(after['accuracy'])}** of "
+        f"these answers are right, against {percent(before['accuracy'])} of all."
+    )
 
 
 def regimes_table(found: list[runs.Run]) -> pd.DataFrame:
@@ -198,6 +233,8 @@ def update_readme(text: str) -> str:
 
 def rendered() -> dict[Path, str]:
     """Return path → text of the documents that hold recorded figures, as they should read."""
+    from emotion_detection import model_card
+
     readme = paths.project_root() / "README.md"
     return {
         readme: update_readme(readme.read_text(encoding="utf-8")),
