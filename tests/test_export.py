@@ -1,12 +1,13 @@
 """Networks as files: LiteRT in float16 and int8, ONNX; what they answer, and what they say about themselves."""
 
+import dataclasses
 import importlib.util
 import json
 
 import numpy as np
 import pytest
 
-from emotion_detection import cards, export, files, network_metadata, paths, runs, shipping
+from emotion_detection import cards, export, files, network_metadata, paths, quantization, runs, shipping
 from emotion_detection.classifier import EmotionClassifier
 from emotion_detection.datasets import load_sample
 from emotion_detection.emotions import EMOTIONS
@@ -41,6 +42,7 @@ def written(tiny, faces, tmp_path_factory):
     found = {}
     for form in cards.SUFFIXES:
         path, calibration = folder / f"tiny{cards.SUFFIXES[form]}", export.calibration_of(faces, n=50)
+        calibration = dataclasses.replace(calibration, convolutions_in_float=0)
         found[form] = export.export(tiny, path, form=form, says=SAYS, calibration=calibration)
     assert sorted(child.name for child in folder.iterdir()) == ["tiny.tflite", "tiny_int8.tflite"]
     return found
@@ -55,17 +57,31 @@ def test_an_exported_network_has_named_outputs_and_answers_as_keras(tiny, faces,
     np.testing.assert_allclose(feature_map.mean(axis=(1, 2)), features, atol=0.02)
 
 
-def test_int8_computes_in_integers_between_casting_the_faces_and_its_outputs(written):
-    from ai_edge_litert.interpreter import Interpreter
+def convolved_types(path) -> list[type]:
+    """The types of what each convolution of a LiteRT file reads and of its weights, in their order."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    interpreter = Interpreter(model_path=str(written["int8"]))
-    kinds = {detail["name"]: detail["dtype"] for detail in interpreter.get_tensor_details()}
-    convolved = [detail for detail in interpreter._get_ops_details() if detail["op_name"] == "CONV_2D"]
-    assert len(convolved) == 1
-    types = {detail["index"]: detail["dtype"] for detail in interpreter.get_tensor_details()}
-    inputs = [types[index] for index in convolved[0]["inputs"]]
-    assert inputs[:2] == [np.int8, np.int8]
-    assert kinds
+    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = Interpreter(model_path=str(path), experimental_op_resolver_type=plain)
+    types = {tensor["index"]: tensor["dtype"] for tensor in interpreter.get_tensor_details()}
+    operations = [each for each in interpreter._get_ops_details() if each["op_name"] in quantization.CONVOLUTIONS]
+    return [{types[index] for index in each["inputs"][:2]} for each in operations]
+
+
+def test_int8_computes_in_integers_but_for_the_first_convolutions(tiny, faces, written, tmp_path):
+    assert convolved_types(written["int8"]) == [{np.int8}]
+    calibration = dataclasses.replace(export.calibration_of(faces, n=50), convolutions_in_float=1)
+    path = export.export_litert(tiny, tmp_path / "first_in_float.tflite", calibration=calibration)
+    assert convolved_types(path) == [{np.float32}]
+    assert export.parity(tiny, path, faces.pixels[:20]) < 0.03
+
+
+def test_the_shipped_int8_file_has_its_first_block_alone_in_float():
+    found = convolved_types(cards.network_path("int8"))
+    first = cards.read_card()["formats"]["int8"]["convolutions_in_float"]
+    assert found[:first] == [{np.float32}] * first
+    assert found[first:] == [{np.int8}] * (len(found) - first)
+    assert first < 0.1 * len(found)
 
 
 def test_an_exported_network_says_what_it_is(tiny, written):

@@ -2,11 +2,12 @@
 
 import dataclasses
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
 
-from emotion_detection import cards, files, network_metadata, paths, runs
+from emotion_detection import cards, files, network_metadata, paths, quantization, runs
 from emotion_detection.classifier import EmotionClassifier, softmax
 from emotion_detection.datasets import FaceDataset
 from emotion_detection.emotions import EMOTIONS
@@ -26,10 +27,12 @@ class Calibration:
     Args:
         faces: uint8 array (n, 48, 48), grey, 0–255.
         description: where they are from, for the file and the card.
+        convolutions_in_float: so many, from the first on, stay in float32 (see `quantization`).
     """
 
     faces: np.ndarray
     description: dict
+    convolutions_in_float: int = quantization.CONVOLUTIONS_IN_FLOAT
 
 
 def calibration_of(dataset: FaceDataset, *, n: int = CALIBRATION_FACES, seed: int = CALIBRATION_SEED) -> Calibration:
@@ -91,7 +94,7 @@ def export_litert(model, path: Path, *, says: dict | None = None, calibration: C
     """Write a Keras network as LiteRT, in int8 if calibrated, else in float16; outputs by name.
 
     In float16 the weights are rounded and the arithmetic is float32. In int8 weights (one scale per channel) and values
-    between layers are 8-bit integers; casting and resizing the faces stays in float32. The file's signature has the
+    between layers are 8-bit integers, but for the first layers, as `quantization` says. The file's signature has the
     input `faces`, uint8 (n, 48, 48, 1), and the float32 outputs `logits` (n, 7), `features` (n, 1280) and `feature_map`
     (n, 3, 3, 1280). What the file says about itself, and the last layer, are put into it as `network_metadata` says.
 
@@ -114,20 +117,31 @@ def export_litert(model, path: Path, *, says: dict | None = None, calibration: C
     with files.written_beside(path) as temporary:
         try:
             options = _litert_options(calibration)
-            named.export(temporary, format="litert", input_signature=signature, verbose=False, **options)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the converter uses what TensorFlow is about to drop
+                named.export(temporary, format="litert", input_signature=signature, verbose=False, **options)
+            if calibration is not None:
+                in_float = calibration.convolutions_in_float
+                int8 = quantization.quantized(temporary.read_bytes(), convolutions_in_float=in_float)
+                temporary.write_bytes(int8)
         except tf.lite.experimental.ConverterError as error:
             raise DataError(
                 f"The network {model.name!r} cannot be written as LiteRT: {str(error)[:300]}. Replace the operation "
                 f"that it names (bilinear resizing works, bicubic does not)."
             ) from error
         if says is not None:
-            arithmetic = {"format": "int8", "calibration": calibration.description} if calibration else {}
+            arithmetic = _int8_facts(calibration) if calibration else {}
             network_metadata.write(temporary, {"format": "float16"} | says | arithmetic, head_of(model))
     return Path(path)
 
 
+def _int8_facts(calibration: Calibration) -> dict:
+    in_float = {"convolutions_in_float": calibration.convolutions_in_float}
+    return {"format": "int8", "calibration": calibration.description} | in_float
+
+
 def _litert_options(calibration: Calibration | None) -> dict:
-    """Return the converter's settings for float16, or for int8 if there are faces to calibrate it with."""
+    """Return the converter's settings: for float16, or for ranges of values, with which int8 begins."""
     import tensorflow as tf
 
     options = {"optimizations": [tf.lite.Optimize.DEFAULT]}
@@ -136,7 +150,8 @@ def _litert_options(calibration: Calibration | None) -> dict:
         return options | {"target_spec": target}
     faces = calibration.faces[:, None, :, :, None]
     target = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]}
-    return options | {"target_spec": target, "representative_dataset": lambda: ({"faces": face} for face in faces)}
+    calibrate = {"representative_dataset": lambda: ({"faces": face} for face in faces)}
+    return options | calibrate | {"target_spec": target, "_experimental_calibrate_only": True}
 
 
 def with_named_outputs(model):

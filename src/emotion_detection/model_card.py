@@ -44,7 +44,7 @@ def page() -> str:
         calibration=_filled(calibration_told(run)),
         agreement=_filled(_agreement(run)),
         formats=evaluation.to_markdown(formats_table(card)),
-        calibrated=_calibrated(card["formats"]["int8"]["calibration"]),
+        int8=_filled(int8_told(card["formats"]["int8"])),
         latency=latency(),
         robustness=_filled(robustness_told()),
         ferplus_use="train and to score" if recipe.uses_ferplus else "score only",
@@ -141,8 +141,15 @@ def formats_table(card: dict) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def _calibrated(facts: dict) -> str:
-    return f"{facts['faces']:,} {facts['split']} faces of {facts['data']}, chosen by seed {facts['seed']}"
+def int8_told(facts: dict) -> str:
+    """Return in words what is rounded to 8 bits, and by which faces."""
+    calibration, in_float = facts["calibration"], facts["convolutions_in_float"]
+    kept = f"resizing and scaling the faces and the first {in_float} convolutions" if in_float else "resizing the faces"
+    return (
+        "int8: weights with a scale per channel, values between layers in 8 bits, their ranges taken from "
+        f"{calibration['faces']:,} {calibration['split']} faces of {calibration['data']} (seed {calibration['seed']}); "
+        f"{kept} stay in float32 (`emotion_detection.quantization` says why)."
+    )
 
 
 def latency() -> str:
@@ -291,8 +298,7 @@ set aside), contempt counted as an error.
 ## LiteRT against Keras
 
 {formats}
-int8: weights with a scale per channel, values between layers in 8 bits, their ranges taken from
-{calibrated}; casting and resizing the faces stays in float32.
+{int8}
 
 ## Time
 

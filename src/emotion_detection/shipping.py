@@ -51,7 +51,10 @@ def ship(name: str, dataset: FaceDataset) -> dict:
             faces = calibration if form == "int8" else None
             export.export_litert(model, temporary, says=says, calibration=faces)
             formats[form] = checked(form, temporary, run, dataset)
-        formats["int8"]["calibration"] = calibration.description
+        formats["int8"] |= {
+            "calibration": calibration.description,
+            "convolutions_in_float": calibration.convolutions_in_float,
+        }
     card = _card(run, export.outputs_of(model), formats, [keras_file, *map(cards.network_path, cards.SUFFIXES)])
     files.write_json(cards.card_path(), card)
     return card
