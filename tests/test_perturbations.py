@@ -11,7 +11,7 @@ from emotion_detection.perturbations import PERTURBATIONS
 
 @pytest.fixture(scope="module")
 def faces():
-    return load_sample(60, seed=3).pixels
+    return load_sample(70, seed=3).pixels
 
 
 @pytest.mark.parametrize("name", PERTURBATIONS)

@@ -34,10 +34,10 @@ def export_onnx(model, path: Path, *, says: dict | None = None) -> Path:
     import onnx
     import tensorflow as tf
 
-    from emotion_detection import export
+    from emotion_detection import export, fast_layers
 
     signature = [tf.TensorSpec((None, 48, 48, 1), tf.uint8, name="faces")]
-    named = export.with_named_outputs(model)
+    named = export.with_named_outputs(fast_layers.folded(model))  # tf2onnx stumbles over batch norms
     with files.written_beside(path) as temporary:
         named.export(temporary, format="onnx", input_signature=signature, opset_version=OPSET, verbose=False)
         if says is not None:

@@ -10,7 +10,7 @@ from emotion_detection.perturbations import PERTURBATIONS
 from emotion_detection.plots import SERIES_COLORS, _suptitle, styled
 
 PERCENT = matplotlib.ticker.PercentFormatter(1.0, decimals=0, symbol=" %")
-NOT_SURE_COLOR = "#EFEFEF"
+NOT_SURE_COLOR = "#E6E6E6"
 
 
 @styled
@@ -32,12 +32,9 @@ def coverage_curves(
         values[name] = {column: shown[column].tolist() for column in ("threshold", "coverage", "accuracy")}
     if chosen is not None:
         at = table.iloc[(table["threshold"] - chosen).abs().argmin()]
-        axes.axvspan(at["coverage"], 1, color=NOT_SURE_COLOR, zorder=0)
+        label = f"{name}: “not sure” below {100 * chosen:.0f} % confidence"
+        axes.axvspan(at["coverage"], 1, color=NOT_SURE_COLOR, zorder=0, label=label)
         axes.plot(at["coverage"], at["accuracy"], "o", color=color, markersize=7, zorder=4)
-        label = f"“not sure” below {100 * chosen:.0f} % confidence ({name})"
-        axes.annotate(
-            label, (at["coverage"], 0.06), (6, 0), textcoords="offset points", fontsize=8.5, rotation=90, va="bottom"
-        )
         values["chosen"] = {"network": name} | at[["threshold", "coverage", "accuracy"]].to_dict()
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="share of faces that get an answer")
     axes.set(ylabel="share of answers that are right", title=f"What saying “not sure” buys, {split}")
@@ -98,6 +95,6 @@ def robustness(table: pd.DataFrame, figure: matplotlib.figure.Figure, *, commone
         axes.set(title={"jpeg": "JPEG"}.get(way, way.capitalize()), xlabel=ways[way].unit, ylim=(0, 0.8))
         axes.yaxis.set_major_formatter(PERCENT)
         axes.xaxis.label.set_size(8)
-    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     _suptitle(figure, f"Accuracy on PublicTest as faces are spoiled (n = {int(table['n'].iloc[0]):,})")
     return {"commonest": commonest, "rows": table}

@@ -4,8 +4,8 @@ MobileNetV2's first block reads small differences of grey out of large sums, and
 carried, enlarged, through all that follows. Of the recipe TL whole, on 898 PublicTest faces, int8 changed a logit by so
 much (root mean square): 0.20 with all but resizing in integers, 0.15 with scaling in float32, too, 0.14 with the first
 convolution, too, 0.08 with all three convolutions of the first block, which do 7 % of the multiplications. Making
-channels alike in size (Nagel et al. 2019, arXiv:1906.04721), narrowing the ranges to the least squared error, and leaving
-the last layer in float32 did not help.
+channels alike in size (Nagel et al. 2019, arXiv:1906.04721), narrowing the ranges to the least squared error, and the
+last layer in float32 did not help.
 """
 
 CONVOLUTIONS_IN_FLOAT = 3
