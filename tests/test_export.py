@@ -192,6 +192,19 @@ def test_onnx_answers_as_keras_and_says_what_it_is(tiny, faces, tmp_path):
     assert onnx_export.said(path)["temperature"] == SAYS["temperature"]
 
 
+@pytest.mark.slow
+def test_the_shipped_network_answers_as_keras_on_onnx(faces, tmp_path):
+    for package in ("tf2onnx", "onnx", "onnxruntime"):
+        pytest.importorskip(package, reason="the extra `onnx` is not installed (make extras)")
+    from emotion_detection import forward, models, onnx_export
+
+    path = export.export_run(cards.read_card()["run"], form="onnx", path=tmp_path / "network.onnx")
+    model = models.load_network(paths.models_dir() / f"{cards.SHIPPED}.keras")
+    answers = onnx_export.answers(path, faces.pixels)
+    np.testing.assert_allclose(answers["logits"], forward.predict_logits(model, faces.pixels), atol=1e-3)
+    assert onnx_export.said(path)["run"] == cards.read_card()["run"]
+
+
 # The shipped files
 
 

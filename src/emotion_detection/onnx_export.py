@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,9 @@ def export_onnx(model, path: Path, *, says: dict | None = None) -> Path:
     signature = [tf.TensorSpec((None, 48, 48, 1), tf.uint8, name="faces")]
     named = export.with_named_outputs(fast_layers.folded(model))  # tf2onnx stumbles over batch norms
     with files.written_beside(path) as temporary:
-        named.export(temporary, format="onnx", input_signature=signature, opset_version=OPSET, verbose=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Keras asks numpy for a name that it no longer has
+            named.export(temporary, format="onnx", input_signature=signature, opset_version=OPSET, verbose=False)
         if says is not None:
             graph = onnx.load(temporary)
             onnx.helper.set_model_props(graph, {ENTRY: json.dumps({"format": "onnx"} | says, ensure_ascii=False)})
