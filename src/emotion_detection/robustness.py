@@ -141,7 +141,7 @@ def _baseline(name: str) -> tuple[Answering, dict]:
 def load() -> dict[str, dict]:
     """Return the records of what is compared, by network, the shipped first; networks not measured are left out.
 
-    A record of the shipped run that is of an earlier training is left out too.
+    A record of a run that is of an earlier training is left out too.
     """
     found = {}
     for name in networks():
@@ -171,10 +171,21 @@ def display_name(name: str) -> str:
 def table(records: dict[str, dict]) -> pd.DataFrame:
     """Return accuracy by network, way and strength.
 
+    Args:
+        records: as `load` returns them.
+
     Returns:
         Columns `network`, `perturbation`, `step` (0 for unchanged faces, then 1–5), `strength` (NaN at step 0), `n`,
         `accuracy`, `low`, `high` (95 % Wilson interval), 0–1.
+
+    Raises:
+        MissingFileError: nothing is recorded.
     """
+    if not records:
+        raise MissingFileError(
+            f"Nothing is recorded in {paths.displayed(folder())}. Measure it with FER2013: python -m emotion_detection "
+            "robustness"
+        )
     lines = []
     for name, record in records.items():
         for way, right in record["right"].items():
