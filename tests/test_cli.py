@@ -380,7 +380,7 @@ def test_int8_without_fer2013_is_a_clear_error(call, monkeypatch, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_ferplus_and_robustness_name_what_is_missing(recorded, call):
+def test_ferplus_refuses_a_run_of_the_drawn_sample(recorded, call):
     code, _, error = call("ferplus", "tl_top")
     assert code == 1
     assert "FER2013's row numbers" in error

@@ -93,10 +93,11 @@ def _needed(calibration: Calibration | None) -> Calibration:
 def export_litert(model, path: Path, *, says: dict | None = None, calibration: Calibration | None = None) -> Path:
     """Write a Keras network as LiteRT, in int8 if calibrated, else in float16; outputs by name.
 
-    In float16 the weights are rounded and the arithmetic is float32. In int8 weights (one scale per channel) and values
-    between layers are 8-bit integers, but for the first layers, as `quantization` says. The file's signature has the
-    input `faces`, uint8 (n, 48, 48, 1), and the float32 outputs `logits` (n, 7), `features` (n, 1280) and `feature_map`
-    (n, 3, 3, 1280). What the file says about itself, and the last layer, are put into it as `network_metadata` says.
+    In float16 weights are rounded, and the arithmetic is float32. In int8 weights (one scale per channel) and values
+    between layers are 8-bit integers. Both leave the first layers in float32, as `quantization` says. The file's
+    signature has the input `faces`, uint8 (n, 48, 48, 1), and the float32 outputs `logits` (n, 7), `features` (n, 1280)
+    and `feature_map` (n, 3, 3, 1280 at 96 px). What the file says about itself, and the last layer, are put into it as
+    `network_metadata` says.
 
     Args:
         model: Keras functional model from uint8 faces to logits, with a pooling layer named "features".
@@ -112,18 +113,17 @@ def export_litert(model, path: Path, *, says: dict | None = None, calibration: C
     """
     import tensorflow as tf
 
-    signature = [tf.TensorSpec((None, 48, 48, 1), tf.uint8, name="faces")]
     named = with_named_outputs(model)
     with files.written_beside(path) as temporary:
         try:
-            options = _litert_options(calibration)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # the converter uses what TensorFlow is about to drop
-                named.export(temporary, format="litert", input_signature=signature, verbose=False, **options)
-            if calibration is not None:
+            if calibration is None:
+                float16, float32 = (_converted(named, temporary, **_float_options(half=half)) for half in (True, False))
+                content = quantization.with_first_weights(float16, float32)
+            else:
+                calibrated = _converted(named, temporary, **_calibrate_options(calibration))
                 in_float = calibration.convolutions_in_float
-                int8 = quantization.quantized(temporary.read_bytes(), convolutions_in_float=in_float)
-                temporary.write_bytes(int8)
+                content = quantization.quantized(calibrated, convolutions_in_float=in_float)
+            temporary.write_bytes(content)
         except tf.lite.experimental.ConverterError as error:
             raise DataError(
                 f"The network {model.name!r} cannot be written as LiteRT: {str(error)[:300]}. Replace the operation "
@@ -140,18 +140,36 @@ def _int8_facts(calibration: Calibration) -> dict:
     return {"format": "int8", "calibration": calibration.description} | in_float
 
 
-def _litert_options(calibration: Calibration | None) -> dict:
-    """Return the converter's settings: for float16, or for ranges of values, with which int8 begins."""
+def _converted(named, path: Path, **options) -> bytes:
+    """Return what the converter makes of a network with named outputs; `path` is written on the way."""
     import tensorflow as tf
 
-    options = {"optimizations": [tf.lite.Optimize.DEFAULT]}
-    if calibration is None:
-        target = {"supported_types": [tf.float16], "supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
-        return options | {"target_spec": target}
+    signature = [tf.TensorSpec((None, 48, 48, 1), tf.uint8, name="faces")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the converter uses what TensorFlow is about to drop
+        named.export(path, format="litert", input_signature=signature, verbose=False, **options)
+    return path.read_bytes()
+
+
+def _float_options(*, half: bool) -> dict:
+    """Return the converter's settings for weights in float16, or in float32."""
+    import tensorflow as tf
+
+    target = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]} | ({"supported_types": [tf.float16]} if half else {})
+    return {"target_spec": target, "optimizations": [tf.lite.Optimize.DEFAULT] if half else []}
+
+
+def _calibrate_options(calibration: Calibration) -> dict:
+    """Return the converter's settings for float32 with the ranges of all values, with which int8 begins."""
+    import tensorflow as tf
+
     faces = calibration.faces[:, None, :, :, None]
-    target = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]}
-    calibrate = {"representative_dataset": lambda: ({"faces": face} for face in faces)}
-    return options | calibrate | {"target_spec": target, "_experimental_calibrate_only": True}
+    return {
+        "optimizations": [tf.lite.Optimize.DEFAULT],
+        "target_spec": {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]},
+        "representative_dataset": lambda: ({"faces": face} for face in faces),
+        "_experimental_calibrate_only": True,
+    }
 
 
 def with_named_outputs(model):
