@@ -92,6 +92,7 @@ def test_scores_against_ferplus_count_contempt_as_an_error():
     assert scores["n"] == 100
     assert scores["accuracy"] == pytest.approx(0.7)
     assert scores["macro_f1"] == pytest.approx((6 + 2 * 10 / (10 + 40)) / 7)
+    assert scores["f1"]["angry"] == pytest.approx(2 * 10 / (10 + 40))
     assert scores["accuracy_ci"] == pytest.approx((0.7, 0.7))  # resampled within each class: nothing varies
 
 

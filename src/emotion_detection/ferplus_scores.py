@@ -64,18 +64,21 @@ def scores(recorded: dict) -> dict:
     over the seven emotions, as wrong answers of the emotion that was named.
 
     Returns:
-        `n`, `accuracy`, `accuracy_ci`, `macro_f1`, `macro_f1_ci`; 0–1.
+        `n`, `accuracy`, `accuracy_ci`, `macro_f1`, `macro_f1_ci`, and by emotion `f1` and `f1_ci`; 0–1.
     """
     counts = np.zeros((len(ferplus.CLASSES), len(ferplus.CLASSES)), int)
     counts[:, : len(EMOTIONS)] = recorded["confusion"]
     drawn = evaluation.resampled_confusions(counts)
     both = np.concatenate([counts[None], drawn])
     accuracy = evaluation.accuracy_of(both)
-    macro_f1 = evaluation.f1_of(both)[:, : len(EMOTIONS)].mean(axis=1)
+    f1 = evaluation.f1_of(both)[:, : len(EMOTIONS)]
+    macro_f1 = f1.mean(axis=1)
     return {
         "n": int(counts.sum()),
         "accuracy": float(accuracy[0]),
         "accuracy_ci": evaluation.interval(accuracy[1:]),
         "macro_f1": float(macro_f1[0]),
         "macro_f1_ci": evaluation.interval(macro_f1[1:]),
+        "f1": dict(zip(EMOTIONS, f1[0].tolist(), strict=True)),
+        "f1_ci": {name: evaluation.interval(f1[1:, index]) for index, name in enumerate(EMOTIONS)},
     }

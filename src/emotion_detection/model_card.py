@@ -87,20 +87,30 @@ def _scores_line(labels: str, faces: str, values: dict) -> dict[str, str]:
 
 
 def emotions_table(run: runs.Run) -> pd.DataFrame:
-    """Return precision, recall and F1 with its interval, a row per emotion, as text."""
-    table = evaluation.f1_with_intervals(run.predictions[SPLIT])
-    return pd.DataFrame(
-        {
-            "Emotion": [DISPLAY_NAMES[name] for name in table.index],
-            "Precision": [f"{value:.3f}" for value in table["precision"]],
-            "Recall": [f"{value:.3f}" for value in table["recall"]],
-            "F1 (95 % interval)": [
-                evaluation.with_interval(line.f1, [line.f1_low, line.f1_high], percent=False)
-                for line in table.itertuples()
-            ],
-            "Faces": [f"{value:,}" for value in table["support"]],
-        }
-    )
+    """Return F1 per emotion with its interval as text: against both labels, of all faces and of those without twins."""
+    predictions = run.predictions[SPLIT]
+    table = evaluation.per_class(predictions)
+    columns = {
+        "Emotion": [DISPLAY_NAMES[name] for name in table.index],
+        "Faces": [f"{value:,}" for value in table["support"]],
+        "Precision": [f"{value:.3f}" for value in table["precision"]],
+        "Recall": [f"{value:.3f}" for value in table["recall"]],
+    }
+    kept = evaluation.without_twins(predictions, evaluation.load_twins())
+    for name, each in (("F1", predictions), ("F1, de-duplicated", kept)):
+        lines = evaluation.f1_with_intervals(each).itertuples()
+        columns[name] = [_f1(line.f1, (line.f1_low, line.f1_high)) for line in lines]
+    recorded = (run.info.get("ferplus") or {}).get(SPLIT, {})
+    for name, counts in (("F1, FER+", recorded), ("F1, FER+, de-duplicated", recorded.get("deduplicated", {}))):
+        if "confusion" in counts:
+            values = ferplus_scores.scores(counts)
+            columns[name] = [_f1(values["f1"][emotion], values["f1_ci"][emotion]) for emotion in table.index]
+    return pd.DataFrame(columns)
+
+
+def _f1(value: float, interval: tuple[float, float]) -> str:
+    low, high = interval
+    return f"{value:.2f} ({low:.2f}–{high:.2f})"
 
 
 def calibration_told(run: runs.Run) -> str:
@@ -163,7 +173,12 @@ def latency() -> str:
     table = speed.rows_table(record)
     faces = table[table["group"].isin(["one face", "formats"])]
     known = {f"{row.group}: {row.ours}": row.ours_s for row in faces.itertuples()}
-    lines = [{"What": "one face, `EmotionClassifier` (float16)", "Median": known["one face: EmotionClassifier"]}]
+    lines = [
+        {
+            "What": f"one face, `EmotionClassifier` ({cards.DEFAULT_FORMAT})",
+            "Median": known["one face: EmotionClassifier"],
+        }
+    ]
     for row in faces[faces["group"] == "formats"].itertuples():
         lines += [
             {"What": f"{row.name}, {form}", "Median": seconds}
@@ -305,7 +320,8 @@ set aside), contempt counted as an error.
 {latency}
 ## Spoiled faces
 
-{robustness} [Notebook 05](../../notebooks/05_evaluate_f1.ipynb) shows the curves.
+{robustness}
+[Notebook 05](../../notebooks/05_evaluate_f1.ipynb) shows the curves.
 
 ## Limits
 
