@@ -138,7 +138,7 @@ def test_the_temperature_of_the_card_is_applied_once(shipped, drawn_faces):
     card = json.loads(NETWORK.with_suffix(".json").read_text(encoding="utf-8"))
     expected = classifier.softmax(shipped.logits(drawn_faces) / card["temperature"])
     np.testing.assert_array_equal(shipped.predict_proba(drawn_faces), expected)
-    plain = EmotionClassifier(NETWORK)
+    plain = EmotionClassifier(NETWORK, temperature=1.0)
     np.testing.assert_array_equal(plain.logits(drawn_faces), shipped.logits(drawn_faces))
 
 
@@ -169,6 +169,35 @@ def test_features_are_the_pooled_feature_map(shipped, drawn_faces):
     assert features.shape == (3, 1280)
     assert feature_map.shape == (3, 3, 3, 1280)
     np.testing.assert_allclose(feature_map.mean(axis=(1, 2)), features, atol=1e-4)
+
+
+@pytest.mark.parametrize("form", cards.SUFFIXES)
+def test_the_last_layer_turns_features_into_logits(form, drawn_faces):
+    network = EmotionClassifier.load(form)
+    kernel, bias = network.head()
+    assert (kernel.shape, bias.shape) == ((1280, 7), (7,))
+    expected = network.output("features", drawn_faces) @ kernel + bias
+    tolerance = {"float16": 0.02, "int8": 0.5}[form]
+    np.testing.assert_allclose(network.logits(drawn_faces), expected, atol=tolerance)
+
+
+def test_a_format_is_loaded_by_its_name(drawn_faces):
+    np.testing.assert_array_equal(
+        EmotionClassifier.load("int8").logits(drawn_faces),
+        EmotionClassifier.load(cards.network_path("int8")).logits(drawn_faces),
+    )
+    assert EmotionClassifier.load("int8").metadata == EmotionClassifier.load("float16").metadata
+    with pytest.raises(MissingFileError, match="int4"):
+        EmotionClassifier.load("int4")
+
+
+@pytest.mark.parametrize("form", cards.SUFFIXES)
+def test_a_shipped_file_says_what_it_is(form):
+    network, card = EmotionClassifier(cards.network_path(form)), cards.read_card()
+    assert network.classes == tuple(network.metadata["classes"])
+    assert network.temperature == network.metadata["temperature"] == card["temperature"]
+    assert network.metadata["keras_sha256"] == card["files"][f"{cards.SHIPPED}.keras"]["sha256"]
+    assert (network.metadata["format"], network.metadata["run"]) == (form, card["run"])
 
 
 def test_an_unknown_output_is_refused(shipped, drawn_faces):
@@ -215,34 +244,3 @@ def test_classifying_imports_no_tensorflow(statement):
     code = IMPORTED.format(statement=statement)
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert finished.stdout.strip().splitlines()[-1] == "[]"
-
-
-def test_the_shipped_network_answers_as_its_keras_twin(shipped, drawn_faces):
-    pytest.importorskip("tensorflow")
-    from emotion_detection import export, models
-
-    model = models.load_network(NETWORK.with_suffix(".keras"))
-    assert export.parity(model, NETWORK, preprocessing.to_gray48_batch(drawn_faces)) < 0.02
-
-
-def test_an_exported_network_has_named_outputs_and_answers_as_keras(tmp_path, drawn_faces):
-    """A network of three layers goes the same way as the shipped one."""
-    keras = pytest.importorskip("keras")
-    from emotion_detection import export
-
-    keras.utils.set_random_seed(0)
-    inputs = keras.Input((None, None, 1), dtype="uint8", name="faces")
-    values = keras.layers.Resizing(96, 96, interpolation="bilinear")(inputs)
-    values = keras.layers.Rescaling(1 / 127.5, -1.0)(values)
-    values = keras.layers.Conv2D(8, 9, strides=8, activation="relu")(values)
-    pooled = keras.layers.GlobalAveragePooling2D(name="features")(values)
-    model = keras.Model(inputs, keras.layers.Dense(7, name="logits")(pooled))
-    path = export.export_litert(model, tmp_path / "tiny.tflite")
-    assert export.parity(model, path, preprocessing.to_gray48_batch(drawn_faces)) < 1e-3
-    exported = EmotionClassifier(path)
-    assert exported.output("feature_map", drawn_faces).shape == (10, 11, 11, 8)
-    assert [child.name for child in tmp_path.iterdir()] == ["tiny.tflite"]
-
-    with pytest.raises(DataError, match="no layer 'features'"):
-        export.export_litert(keras.Model(inputs, values), tmp_path / "other.tflite")
-    assert not (tmp_path / "other.tflite").exists()

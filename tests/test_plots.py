@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emotion_detection import evaluation, figures, plots, runs
+from emotion_detection import confidence, evaluation, figures, mistakes, perturbations, plots, plots_mistakes, runs
 from emotion_detection.emotions import COLORS, EMOTIONS
 
 COUNTS = pd.DataFrame(
@@ -40,11 +40,37 @@ F1_TABLES = {name: evaluation.f1_with_intervals(predictions(seed)) for seed, nam
 RELIABILITY = {f"temperature {value}": evaluation.reliability(predictions(), temperature=value) for value in (1.0, 1.4)}
 COSTS = pd.DataFrame({"seconds_per_epoch": [0.9, 160.0, 335.0], "total_s": [336.0, 1300.0, 3350.0]}, index=HISTORIES)
 
+COVERAGE = {
+    name: confidence.coverage(predictions(seed), temperature=1.0, thresholds=confidence.FINE_THRESHOLDS)
+    for seed, name in enumerate(HISTORIES)
+}
+AGREEMENT = mistakes.shares_by_agreement(
+    [
+        {"votes_least": least, "votes_most": most, "n": n, "right": n // 2, "right_by_votes": n // 3, "labels_agree": 9}
+        for (least, most), n in zip(mistakes.BANDS, (40, 80, 100, 140), strict=True)
+    ]
+)
+SPOILED = pd.DataFrame(
+    [
+        {"network": network, "perturbation": way, "step": step, "strength": strength, "n": 3589}
+        | {"accuracy": 0.7 - 0.1 * step, "low": 0.68 - 0.1 * step, "high": 0.72 - 0.1 * step}
+        for network in ("ours (shipped)", "another")
+        for way, each in perturbations.PERTURBATIONS.items()
+        for step, strength in enumerate([np.nan, *each.strengths])
+    ]
+)
+
 ON_AXES = {
+    "coverage_curves": (
+        4.2,
+        lambda axes: plots_mistakes.coverage_curves(COVERAGE, axes, split="PrivateTest", chosen=0.4),
+    ),
+    "by_agreement": (3.9, lambda axes: plots_mistakes.by_agreement(AGREEMENT, axes, title="By agreement")),
     "count_plot": (5.2, lambda axes: plots.count_plot(COUNTS, axes)),
     "f1_bars": (3.8, lambda axes: plots.f1_bars(F1_TABLES, axes, split="PrivateTest")),
 }
 ON_FIGURE = {
+    "robustness": (8.0, lambda figure: plots_mistakes.robustness(SPOILED, figure, commonest=0.25)),
     "average_faces": (1.9, lambda figure: plots.average_faces(AVERAGES, figure, counts=COUNTS["Training"])),
     "learning_curves": (5.0, lambda figure: plots.learning_curves(HISTORIES, figure)),
     "confusion_matrices": (

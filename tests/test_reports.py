@@ -2,9 +2,22 @@
 
 import json
 
+import numpy as np
 import pytest
 
-from emotion_detection import cards, evaluation, figures, paths, protocols, recipes, reports, runs
+from emotion_detection import (
+    cards,
+    evaluation,
+    figures,
+    mistakes,
+    model_card,
+    paths,
+    protocols,
+    recipes,
+    reports,
+    robustness,
+    runs,
+)
 from emotion_detection.datasets import summaries
 from emotion_detection.errors import DataError
 
@@ -30,7 +43,7 @@ def test_the_shipped_network_is_the_recorded_one():
 def test_a_card_is_not_written_for_a_network_that_is_not_shipped(monkeypatch):
     monkeypatch.setattr(cards, "read_card", lambda: {"run": "tl_whole-s0", "finished": "earlier"})
     with pytest.raises(DataError, match="ship tl_whole-s0"):
-        reports.model_card()
+        model_card.page()
 
 
 def test_a_readme_without_markers_is_an_error_that_says_what_to_do():
@@ -61,16 +74,53 @@ def test_prose_on_the_data_set_holds_the_recorded_counts():
 
 
 def test_figures_show_the_recorded_scores():
-    found = [runs.load_run(name) for name in recipes.REGIMES]
+    found = [runs.load_run(name) for name in reports.evaluated_runs()]
     f1, curves = figure_values("05_f1_by_emotion")["f1"], figure_values("03_learning_curves")
     for run in found:
         name = evaluation.display_name(run)
         table = evaluation.f1_with_intervals(run.predictions["PrivateTest"])
         assert f1[name]["f1"] == figures.plain(table["f1"])
         assert f1[name]["f1_low"] == figures.plain(table["f1_low"])
-        assert curves[name]["val_accuracy"] == figures.plain(run.history["val_accuracy"])
+        if runs.split_name(run.name)[0] in recipes.REGIMES:
+            assert curves[name]["val_accuracy"] == figures.plain(run.history["val_accuracy"])
     counts = evaluation.confusion(found[-1].predictions["PrivateTest"])
     assert figure_values("05_confusion_matrix")["counts"] == counts.tolist()
+
+
+def test_what_notebook_05_adds_is_what_the_records_say():
+    table = mistakes.shipped_by_agreement(split="PrivateTest")
+    shown = figure_values("05_errors_by_agreement")
+    assert shown["n"] == table["n"].tolist()
+    assert shown["accuracy"] == figures.plain(table["accuracy"])
+    best = runs.load_run(reports.evaluated_runs()[-1])
+    coverage = reports.coverage_tables([best], split="PrivateTest")[evaluation.display_name(best)]
+    chosen = figure_values("05_coverage")["chosen"]
+    line = coverage[np.isclose(coverage["threshold"], reports.not_sure_below(best))].iloc[0]
+    assert chosen["accuracy"] == pytest.approx(line["accuracy"], abs=1e-5)
+    assert chosen["coverage"] == pytest.approx(line["coverage"], abs=1e-5)
+    spoiled = robustness.table(robustness.load())
+    assert figure_values("05_robustness")["rows"]["accuracy"] == figures.plain(spoiled["accuracy"])
+
+
+def test_the_shipped_run_is_evaluated_beside_the_regimes(monkeypatch):
+    regimes = [f"{name}-s0" for name in recipes.REGIMES]
+    monkeypatch.setattr(cards, "read_card", lambda: {"run": "better-s1"})
+    assert reports.evaluated_runs() == [*regimes, "better-s1"]
+    assert reports.evaluated_runs(fast=True) == regimes
+    monkeypatch.setattr(cards, "read_card", lambda: {"run": regimes[-1]})
+    assert reports.evaluated_runs() == regimes
+
+
+def test_the_model_card_holds_both_labels_all_formats_and_what_it_must_not_be_used_for():
+    card, shipped = document("data/models/emotion_mobilenetv2.md"), cards.read_card()
+    for form, suffix in cards.SUFFIXES.items():
+        assert f"`{cards.SHIPPED}{suffix}`" in card
+        accuracy = shipped["formats"][form]["PrivateTest"]["accuracy"]
+        assert f"| {form} | PrivateTest | 3,589 | {100 * accuracy:.2f} % |" in card
+    run = runs.load_run(shipped["run"])
+    for counts in (run.info["ferplus"]["PrivateTest"], run.info["ferplus"]["PrivateTest"]["deduplicated"]):
+        assert f"{100 * counts['accuracy']:.1f} % (" in card and f"{counts['n']:,}" in card
+    assert "at work or in schools is banned" in card and "An expression is not a feeling" in card
 
 
 def test_recorded_scores_are_those_of_the_recorded_predictions():

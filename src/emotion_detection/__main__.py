@@ -208,6 +208,53 @@ def ship(run: Annotated[str, typer.Argument(help="A final run whose network is o
 
 
 @app.command()
+def export(
+    form: Annotated[str, typer.Argument(metavar="FORMAT", help="float16 or int8 (LiteRT), onnx or keras.")],
+    run: Annotated[str | None, typer.Option(help="A run whose network is on this machine; else the shipped.")] = None,
+    output: Annotated[Path | None, typer.Option(help="The file; else in output/export/.")] = None,
+):
+    """Write a network as a file of its own that says what it is: labels, input, temperature (int8 needs FER2013)."""
+    from emotion_detection import cards
+    from emotion_detection import export as exporting
+    from emotion_detection.datasets import load_fer2013
+
+    calibration = exporting.calibration_of(load_fer2013()) if form == "int8" else None
+    path = exporting.export_run(run or cards.read_card()["run"], form=form, path=output, calibration=calibration)
+    typer.echo(f"{path} ({path.stat().st_size:,} bytes)")
+
+
+@app.command("ferplus")
+def record_ferplus(names: Annotated[list[str], typer.Argument(metavar="RUN...", help="Recorded runs.")]):
+    """Record how runs' answers go with FER+'s votes (needs them); `evaluate RUN --final` does it for a new run."""
+    from emotion_detection import ferplus_scores
+
+    for name in names:
+        ferplus_scores.record(name)
+        typer.echo(f"{runs.run_dir(name)}/run.json")
+
+
+@app.command()
+def robustness(
+    networks: Annotated[
+        list[str] | None, typer.Argument(metavar="[NETWORK]...", help="Else those without a record of their own.")
+    ] = None,
+):
+    """Measure how accuracy on PublicTest falls as faces are spoiled; minutes for each network (needs FER2013)."""
+    from emotion_detection import robustness as measuring
+    from emotion_detection.datasets import load_fer2013
+    from emotion_detection.errors import MissingFileError
+
+    recorded = measuring.load()
+    for name in networks or [name for name in measuring.networks() if name not in recorded]:
+        try:
+            typer.echo(measuring.measure(name, load_fer2013()))
+        except MissingFileError as error:
+            if networks:
+                raise
+            typer.echo(f"Left out: {error}", err=True)
+
+
+@app.command()
 def report():
     """Rewrite the tables of README.md and the model card from data/results/."""
     from emotion_detection import reports

@@ -8,18 +8,46 @@ from typing import TYPE_CHECKING
 
 from emotion_detection import files, paths
 from emotion_detection.emotions import EMOTIONS
-from emotion_detection.errors import DataError, MissingFileError
+from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
 
 if TYPE_CHECKING:  # the live cell reads a card in a moment, without pandas
     from emotion_detection.runs import Run
 
 SHIPPED = "emotion_mobilenetv2"
-"""Name of the shipped network; its files are `<name>.keras`, `.tflite`, `.json` and the model card `.md`."""
+"""Name of the shipped network; its files are `<name>.keras`, `.tflite`, `_int8.tflite`, `.json` and the model card
+`.md`."""
+
+SUFFIXES = {"float16": ".tflite", "int8": "_int8.tflite"}
+"""Format of a network on LiteRT → what its file is called, after the network's name."""
+
+DEFAULT_FORMAT = "float16"
+"""What is loaded where nothing is said: the format that answers as Keras does."""
 
 
 def card_path(network: str = SHIPPED) -> Path:
     """Return the path of a shipped network's card."""
     return paths.models_dir() / f"{network}.json"
+
+
+def network_path(form: str = DEFAULT_FORMAT, *, network: str = SHIPPED) -> Path:
+    """Return the path of a shipped network on LiteRT.
+
+    Args:
+        form: a key of `SUFFIXES`.
+        network: its name.
+
+    Raises:
+        UnknownNameError: there is no such format.
+    """
+    if form not in SUFFIXES:
+        raise UnknownNameError(f"{form!r} is no format of the shipped network. Use one of {', '.join(SUFFIXES)}.")
+    return paths.models_dir() / f"{network}{SUFFIXES[form]}"
+
+
+def card_beside(path: Path) -> Path:
+    """Return where the card of a network's file is: beside it, one card for all files of a network."""
+    stem = path.name.removesuffix(SUFFIXES["int8"]) if path.name.endswith(SUFFIXES["int8"]) else path.stem
+    return path.with_name(f"{stem}.json")
 
 
 def read_card(network: str = SHIPPED) -> dict:
@@ -44,7 +72,7 @@ def is_shipped(run: Run) -> bool:
 
 
 def check_against_card(path: Path) -> dict:
-    """Compare a network's file with the model card of the same name beside it.
+    """Compare a network's file with the model card beside it.
 
     Args:
         path: a `.tflite` or `.keras` file.
@@ -57,7 +85,7 @@ def check_against_card(path: Path) -> dict:
         DataError: the card is damaged or of another kind of network, or the file's SHA-256 is not the card's.
     """
     path = Path(path)
-    card_file = path.with_suffix(".json")
+    card_file = card_beside(path)
     for needed, what in ((path, "network"), (card_file, "model card")):
         if not needed.is_file():
             raise _missing(needed, what)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import tqdm
 
-from emotion_detection import cards, paths, preprocessing
+from emotion_detection import cards, network_metadata, paths, preprocessing
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
 
@@ -30,13 +30,15 @@ class EmotionClassifier:
     faster. One classifier may be used by several threads; they wait for each other.
 
     Args:
-        path: a LiteRT network from uint8 faces (n, 48, 48, 1) to outputs named as in `OUTPUTS`.
-        temperature: what logits are divided by before softmax; above 1 makes answers less sure.
-        metadata: the model card's machine-readable half, as `cards.check_against_card` returns it.
+        path: a LiteRT network from uint8 faces (n, 48, 48, 1) to outputs named as in `OUTPUTS`, in float16 or int8.
+        temperature: what logits are divided by before softmax; above 1 makes answers less sure. None: what the file
+            says, 1 if it says nothing.
+        metadata: the model card's machine-readable half, as `cards.check_against_card` returns it. None: what the
+            file says about itself.
         threads: of the network; None: as many as there are cores, at most `MAXIMUM_THREADS`.
 
     Raises:
-        DataError: the file is no such network, or the temperature is not positive.
+        DataError: the file is no such network or one for other classes, or the temperature is not positive.
 
     Example:
         >>> classifier = EmotionClassifier.load()
@@ -50,28 +52,36 @@ class EmotionClassifier:
     classes = EMOTIONS
 
     def __init__(
-        self, path: Path, *, temperature: float = 1.0, metadata: dict | None = None, threads: int | None = None
+        self,
+        path: Path,
+        *,
+        temperature: float | None = None,
+        metadata: dict | None = None,
+        threads: int | None = None,
     ):
-        if not temperature > 0:
+        if temperature is not None and not temperature > 0:
             raise DataError(f"The temperature is {temperature}, expected more than 0. Fit it on PublicTest again.")
-        self.temperature = float(temperature)
-        self.metadata = metadata or {}
         self._interpreter, self._runner = _open_network(Path(path), threads)
+        said, self._head = network_metadata.read(path)
+        self.temperature = float(said.get("temperature", 1.0) if temperature is None else temperature)
+        self.metadata = metadata or said
         self._lock = threading.Lock()
 
     @classmethod
-    def load(cls, path: Path | None = None, *, threads: int | None = None) -> "EmotionClassifier":
+    def load(cls, network: Path | str | None = None, *, threads: int | None = None) -> "EmotionClassifier":
         """Load a network after comparing it with the model card beside it, whose temperature it applies.
 
         Args:
-            path: a `.tflite` file with a `.json` of the same name beside it; the shipped network if None.
+            network: "float16" or "int8", a format of the shipped network (float16 if None), or the path of a `.tflite`
+                file with its card, a `.json`, beside it.
             threads: as for the class.
 
         Raises:
             MissingFileError: the network or its card is missing.
             DataError: the network or its card is damaged.
         """
-        path = Path(path) if path is not None else paths.models_dir() / f"{cards.SHIPPED}.tflite"
+        network = network or cards.DEFAULT_FORMAT
+        path = cards.network_path(network) if network in cards.SUFFIXES else Path(network)
         card = cards.check_against_card(path)
         return cls(path, temperature=card["temperature"], metadata=card, threads=threads)
 
@@ -119,6 +129,22 @@ class EmotionClassifier:
             values[index] = self._run(face)[name][0]
         return values
 
+    def head(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the last layer: float32 weights (1280, 7) and biases (7,) that make logits of "features".
+
+        With "feature_map" they say which part of a face speaks for which emotion, without Keras.
+
+        Raises:
+            DataError: the file does not hold them.
+        """
+        if not self._head:
+            raise DataError(
+                "This network's file does not hold its last layer. Write it with `python -m emotion_detection export`, "
+                "or use the shipped network."
+            )
+        kernel, bias = (self._head[name] for name in network_metadata.HEAD)
+        return kernel, bias
+
     def _run(self, face: np.ndarray) -> dict[str, np.ndarray]:
         """Run the network on one face, uint8 (48, 48)."""
         with self._lock:
@@ -151,6 +177,6 @@ def _open_network(path: Path, threads: int | None):
     if received != {"faces", *OUTPUTS}:
         raise DataError(
             f"{paths.displayed(path)} has inputs and outputs {sorted(received)}, expected faces, {', '.join(OUTPUTS)}. "
-            f"Export networks with emotion_detection.export.export_litert."
+            "Export networks with `python -m emotion_detection export`."
         )
     return interpreter, runner

@@ -19,6 +19,9 @@ WANTED_ACCURACY = 0.75
 THRESHOLDS = np.round(np.arange(0.0, 1.0, 0.05), 2)
 """Thresholds that a model card tells about."""
 
+FINE_THRESHOLDS = np.round(np.arange(0.0, 1.0, 0.01), 2)
+"""Thresholds to choose from, and to draw curves with."""
+
 
 def coverage(predictions: Predictions, *, temperature: float, thresholds: np.ndarray = THRESHOLDS) -> pd.DataFrame:
     """Return what a minimum confidence does to a set of predictions.
@@ -52,7 +55,7 @@ def choose_threshold(predictions: Predictions, *, temperature: float, wanted: fl
     """
     if predictions.split != "PublicTest":
         raise DataError(f"A threshold was to be chosen on {predictions.split}. Choose it on PublicTest.")
-    table = coverage(predictions, temperature=temperature, thresholds=np.round(np.arange(0, 1, 0.01), 2))
+    table = coverage(predictions, temperature=temperature, thresholds=FINE_THRESHOLDS)
     enough = table[table["accuracy"] >= wanted]
     if enough.empty:
         raise DataError(

@@ -129,10 +129,10 @@ def bootstrap(predictions: Predictions, *, resamples: int = RESAMPLES, seed: int
     drawn = resampled_confusions(counts, resamples=resamples, seed=seed)
     f1, support = f1_of(drawn), counts.sum(axis=1)
     return Intervals(
-        accuracy=_interval(accuracy_of(drawn)),
-        macro_f1=_interval(f1.mean(axis=1)),
-        weighted_f1=_interval(f1 @ support / support.sum()),
-        f1=np.array([_interval(f1[:, index]) for index in CLASS_INDICES]),
+        accuracy=interval(accuracy_of(drawn)),
+        macro_f1=interval(f1.mean(axis=1)),
+        weighted_f1=interval(f1 @ support / support.sum()),
+        f1=np.array([interval(f1[:, index]) for index in CLASS_INDICES]),
     )
 
 
@@ -142,9 +142,21 @@ def f1_with_intervals(predictions: Predictions, *, resamples: int = RESAMPLES, s
     return per_class(predictions).assign(f1_low=intervals.f1[:, 0], f1_high=intervals.f1[:, 1])
 
 
-def _interval(values: np.ndarray) -> tuple[float, float]:
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """Return the 95 % percentile interval of resampled scores (n,)."""
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
+
+
+def share_interval(count: int, n: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share, `count` of `n` faces, by Wilson's formula; (0, 1) for no faces.
+
+    Reference: Wilson 1927, doi:10.1080/01621459.1927.10502953.
+    """
+    if not n:
+        return 0.0, 1.0
+    interval = stats.binomtest(count, n).proportion_ci(LEVEL, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 # Rows without twins in Training
@@ -260,7 +272,7 @@ def compare_f1(
     both = drawn.reshape(-1, len(EMOTIONS), len(EMOTIONS), len(EMOTIONS))  # resample, label, first's answer, second's
     differences = f1_of(both.sum(axis=3)) - f1_of(both.sum(axis=2))
     differences = np.concatenate([differences, differences.mean(axis=1, keepdims=True)], axis=1)
-    intervals = [_interval(differences[1:, column]) for column in range(len(EMOTIONS) + 1)]
+    intervals = [interval(differences[1:, column]) for column in range(len(EMOTIONS) + 1)]
     return pd.DataFrame(
         {"difference": differences[0], "low": [low for low, _ in intervals], "high": [high for _, high in intervals]},
         index=pd.Index([*EMOTIONS, "macro"], name="emotion"),
@@ -289,7 +301,7 @@ def _paired_interval(differences: np.ndarray, label: np.ndarray, resamples: int,
     counts = np.zeros((len(EMOTIONS), 3), dtype=np.int64)
     np.add.at(counts, (label, differences + 1), 1)
     drawn = resampled_confusions(counts, resamples=resamples, seed=seed).sum(axis=1)
-    return _interval((drawn[:, 2] - drawn[:, 0]) / len(label))
+    return interval((drawn[:, 2] - drawn[:, 0]) / len(label))
 
 
 # FER+

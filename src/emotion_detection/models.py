@@ -194,7 +194,7 @@ def load_network(path: Path) -> keras.Model:
         MissingFileError: the file does not exist.
         DataError: the file is damaged, or not a Keras network.
     """
-    if Path(path).with_suffix(".json").is_file():
+    if cards.card_beside(Path(path)).is_file():
         cards.check_against_card(path)
     elif not Path(path).is_file():
         raise MissingFileError(f"There is no network {paths.displayed(path)}. Pass the path of a .keras file.")

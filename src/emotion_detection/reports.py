@@ -6,9 +6,10 @@ import re
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from emotion_detection import cards, evaluation, files, paths, protocols, recipes, runs, scaling
+from emotion_detection import cards, confidence, evaluation, files, paths, protocols, recipes, runs, scaling
 from emotion_detection.emotions import DISPLAY_NAMES
 from emotion_detection.errors import DataError, ProjectError
 
@@ -84,6 +85,40 @@ def side_by_side(found: list[runs.Run]) -> pd.DataFrame:
     return table.rename_axis("Score").reset_index()
 
 
+def coverage_tables(found: list[runs.Run], *, split: str) -> dict[str, pd.DataFrame]:
+    """Return what a minimum confidence does to each run's answers on a split: display name → `confidence.coverage`."""
+    thresholds = confidence.FINE_THRESHOLDS
+    return {
+        evaluation.display_name(run): confidence.coverage(
+            run.predictions[split], temperature=run.info["temperature"], thresholds=thresholds
+        )
+        for run in found
+    }
+
+
+def not_sure_below(run: runs.Run) -> float | None:
+    """Return the minimum confidence that a final run gets, or None where none makes enough of its answers right."""
+    try:
+        return confidence.choose_threshold(run.predictions["PublicTest"], temperature=run.info["temperature"])
+    except DataError:
+        return None
+
+
+def not_sure_told(run: runs.Run, *, split: str) -> str:
+    """Return in words what the minimum confidence of a final run costs and buys on a split."""
+    chosen = not_sure_below(run)
+    if chosen is None:
+        return f"No minimum confidence makes {percent(confidence.WANTED_ACCURACY, 0)} of this network's answers right."
+    thresholds = np.array([0.0, chosen])
+    table = confidence.coverage(run.predictions[split], temperature=run.info["temperature"], thresholds=thresholds)
+    before, after = table.to_dict("records")
+    return (
+        f"Below a confidence of {percent(chosen, 0)}, chosen on PublicTest, it says “not sure”: on {split} "
+        f"**{percent(after['coverage'], 0)}** of the faces get an answer then, and **{percent(after['accuracy'])}** of "
+        f"these answers are right, against {percent(before['accuracy'])} of all."
+    )
+
+
 def regimes_table(found: list[runs.Run]) -> pd.DataFrame:
     """Return what tells the runs apart: what is trained, how long, with what; a row per run."""
     names = {"top": "the last layer", "100": "what follows `block_11_expand`", "whole": "every layer"}
@@ -153,130 +188,22 @@ def hardware_of(run: runs.Run) -> str:
     return accelerators[0] if accelerators else f"{hardware['cores']} cores ({hardware['system']})"
 
 
+def evaluated_runs(*, fast: bool = False) -> list[str]:
+    """Name the runs that the README and notebook 05 score: the three regimes, then the shipped run if it is another.
+
+    Args:
+        fast: the regimes alone: on the drawn sample nothing is shipped.
+    """
+    regimes = [runs.full_name(name) for name in recipes.REGIMES]
+    return regimes if fast else list(dict.fromkeys([*regimes, cards.read_card()["run"]]))
+
+
 def results_table() -> str:
-    """Return the README's table of the three regimes on PrivateTest, as Markdown."""
-    found = [runs.load_run(name) for name in recipes.REGIMES if runs.is_recorded(name)]
+    """Return the README's table of the three regimes and the shipped network on PrivateTest, as Markdown."""
+    found = [runs.load_run(name) for name in evaluated_runs() if runs.is_recorded(name)]
     table = evaluation.table([run for run in found if run.is_final])
     costs = [f"{run.info['wall_time_s'] / 60:,.0f} min" for run in found if run.is_final]
     return evaluation.to_markdown(table.drop(columns=["Split", "n"]).assign(**{"Training time": costs}))
-
-
-def model_card() -> str:
-    """Return the shipped network's model card as Markdown: every figure is read from its record.
-
-    Raises:
-        DataError: the run was trained again since its network was shipped.
-    """
-    card = cards.read_card()
-    run = runs.load_run(card["run"])
-    if not cards.is_shipped(run):
-        raise DataError(
-            f"The shipped network is of {run.name} as finished {card.get('finished')}, the record says "
-            f"{run.info.get('finished')}. Ship the recorded network: python -m emotion_detection ship {run.name}"
-        )
-    scores = evaluation.scores(run)
-    recipe = recipes.get_recipe(card["recipe"])
-    f1 = pd.DataFrame(
-        {
-            "Emotion": [DISPLAY_NAMES[name] for name in scores["f1"]],
-            "F1": [f"{value:.3f}" for value in scores["f1"].values()],
-            "Faces": evaluation.per_class(run.predictions["PrivateTest"])["support"].to_list(),
-        }
-    )
-    sizes = {Path(name).suffix: f"{entry['bytes'] / 1e6:.1f} MB" for name, entry in card["files"].items()}
-    return CARD.format(
-        recipe_paragraph=textwrap.fill(_recipe_paragraph(run, recipe), width=120, break_on_hyphens=False),
-        disgust=int(evaluation.per_class(run.predictions["PrivateTest"])["support"]["disgust"]),
-        title=card["name"],
-        keras_size=sizes[".keras"],
-        tflite_size=sizes[".tflite"],
-        parameters=f"{card['parameters']:,}",
-        temperature=card["temperature"],
-        difference=card["litert_largest_difference"],
-        run=card["run"],
-        results=evaluation.to_markdown(side_by_side([run])),
-        ece=percent(scores["ece"]),
-        f1=evaluation.to_markdown(f1),
-    )
-
-
-def _recipe_paragraph(run: runs.Run, recipe: recipes.Recipe) -> str:
-    hardware, faces = run.info["hardware"], run.info["data"]["counts"]["Training"]
-    return (
-        f"Trained on the {faces:,} Training faces of FER2013 (Goodfellow et al., 2013), starting from ImageNet weights "
-        f"of MobileNetV2 (trained at 224 px; Google, Apache-2.0). Recipe `{recipe.display_name}`: {_settings(recipe)}. "
-        "After each epoch the batch-norm statistics are estimated anew on unchanged Training faces. Training took "
-        f"{run.info['wall_time_s'] / 60:.0f} minutes on {hardware['cores']} cores, {hardware['memory_gb']} GB, "
-        f"{hardware['system']}. PublicTest ({percent(run.info['metrics']['PublicTest']['accuracy'])}) was looked at to "
-        "choose; PrivateTest was predicted once, after training."
-    )
-
-
-def _settings(recipe: recipes.Recipe) -> str:
-    augmentation = recipe.augmentation
-    text = (
-        f"{recipe.epochs} epochs at {recipe.input_px} px, batch {recipe.batch_size}, {recipe.optimizer} at "
-        f"{recipe.learning_rate:g} ({recipe.schedule}), weight decay {recipe.weight_decay:g}, dropout "
-        f"{recipe.dropout:g}, label smoothing {recipe.label_smoothing:g}"
-    )
-    if augmentation is not None:
-        text += (
-            f"; flips, rotations up to {augmentation.rotation_deg:g}°, shifts up to {augmentation.shift:.0%}, zoom up "
-            f"to {augmentation.zoom:.0%}, contrast up to {augmentation.contrast:.0%}, brightness up to "
-            f"{augmentation.brightness:.0%}"
-        )
-    return text
-
-
-CARD = """\
-# {title}
-
-MobileNetV2 that names one of seven emotions for a 48×48 grey face. Made by `python -m emotion_detection train` and
-`ship`; the scores on this page are written by code from the recorded run `{run}`.
-
-| file | size | for |
-|---|---|---|
-| `{title}.tflite` | {tflite_size} | LiteRT, float16 weights: what `EmotionClassifier` and the live cell run |
-| `{title}.keras` | {keras_size} | Keras 3, float32: fine-tuning, explaining |
-| `{title}.json` | | this card for machines: SHA-256 of both, classes, temperature |
-
-- **Input**: uint8 grey faces (n, 48, 48, 1), 0–255, framed as in FER2013 (`faces.crop_face` does it). Resizing to 96 px
-  and scaling are inside the network.
-- **Output**: logits (n, 7) in the order Angry, Disgust, Fear, Happy, Sad, Surprise, Neutral; LiteRT also gives the
-  pooled features (n, 1280) and the feature map (n, 3, 3, 1280). Divide logits by the temperature {temperature} (chosen
-  on PublicTest) before the softmax; `EmotionClassifier` does.
-- **Parameters**: {parameters}. LiteRT's probabilities differ from Keras' by at most {difference} on 200 faces.
-
-## Data and recipe
-
-{recipe_paragraph}
-
-## Figures on PrivateTest, with 95 % bootstrap intervals
-
-{results}
-De-duplicated: without faces that have a pixel-identical twin in Training. Near-twin-free: without those that correlate
-above 0.95 with one. FER+ strict majority: against the label with more than half of the FER+ votes (single votes
-set aside), contempt counted as an error. Expected calibration error at the temperature above: {ece}.
-
-{f1}
-## Limits
-
-- **What it learned from**: posed or searched-for web photographs of 2013, cut to 48×48 grey pixels. Other cameras,
-  poses, light and crops do worse; profile views and covered faces were hardly seen.
-- **Label noise**: FER2013's labels agree with the FER+ strict majority on about two thirds of PrivateTest. The
-  labels of Fear, Disgust and Sad are the least reliable; Disgust has {disgust} faces in PrivateTest, so its figures are
-  rough.
-- **Groups not measured**: nothing is known about differences by age, gender, skin colour or culture. FER2013 does not
-  record them, and they are likely.
-- **An expression is not a feeling.** The network names what a posed face is usually called, not what a person feels. Do
-  not use it for decisions about people: hiring, schooling, policing, health, border control. In the European Union,
-  emotion recognition at work and in education is largely prohibited (AI Act, Article 5).
-
-## Licences
-
-Code and the trained weights: MIT. FER2013 comes with the terms of the Kaggle challenge (research use; not included
-here). ImageNet weights of MobileNetV2: Apache-2.0. FER+ votes, used to score only: MIT (Microsoft).
-"""
 
 
 def audit_paragraph() -> str:
@@ -306,10 +233,12 @@ def update_readme(text: str) -> str:
 
 def rendered() -> dict[Path, str]:
     """Return path → text of the documents that hold recorded figures, as they should read."""
+    from emotion_detection import model_card
+
     readme = paths.project_root() / "README.md"
     return {
         readme: update_readme(readme.read_text(encoding="utf-8")),
-        cards.card_path().with_suffix(".md"): model_card(),
+        cards.card_path().with_suffix(".md"): model_card.page(),
         scaling.page_path(): scaling.page(),
     }
 

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from emotion_detection import files, paths
+from emotion_detection import cards, files, paths
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
 
 SHIPPED_SEED = 0
@@ -114,7 +114,7 @@ def weights_path(name: str) -> Path:
 
 
 def trained_network(name: str, *, role: str = "The network of") -> Path:
-    """Return the file of a run's network on this machine.
+    """Return the file of a run's network on this machine: what training left, or the shipped network if it is its own.
 
     Args:
         name: of the run.
@@ -125,6 +125,9 @@ def trained_network(name: str, *, role: str = "The network of") -> Path:
     """
     path = weights_path(name)
     if not path.is_file():
+        shipped = cards.card_path().with_suffix(".keras")
+        if shipped.is_file() and is_recorded(name) and cards.is_shipped(load_run(name)):
+            return shipped
         recipe, seed = split_name(name)
         raise MissingFileError(
             f"{role} {full_name(name)} is not on this machine: {paths.displayed(path)} does not exist (only the "
@@ -173,6 +176,21 @@ def load_run(name: str) -> Run:
     if run.is_final and "final" not in run.info:
         raise _damaged(folder / "run.json", "it lacks final, but predictions.npz holds PrivateTest")
     return run
+
+
+def project_info(name: str) -> dict:
+    """Return the `run.json` of a run that the project records, also where `EMOTION_OUTPUT_DIR` hides it (FAST mode).
+
+    Raises:
+        MissingFileError: it is not there.
+        DataError: it is damaged.
+    """
+    path = paths.project_root() / "data" / "results" / full_name(name) / "run.json"
+    if not path.is_file():
+        raise MissingFileError(
+            f"The record {paths.displayed(path)} is missing. Restore it: git checkout -- {paths.displayed(path.parent)}"
+        )
+    return _read_info(path)
 
 
 def write_run(name: str, info: dict, history: pd.DataFrame, predictions: dict[str, Predictions]) -> Path:

@@ -1,50 +1,118 @@
-"""Put a finished network into `data/models/`: `.keras`, `.tflite` and the machine-readable half of the model card."""
+"""Put a finished network into `data/models/`: `.keras`, LiteRT in float16 and int8, and the card's `.json`."""
+
+import contextlib
+import shutil
+from pathlib import Path
 
 import numpy as np
 
 from emotion_detection import cards, confidence, export, files, models, paths, recipes, runs
+from emotion_detection.classifier import EmotionClassifier
 from emotion_detection.datasets import FaceDataset
+from emotion_detection.datasets.dataset import SPLITS
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError
 
-LARGEST_DIFFERENCE = 0.02
-"""How far a LiteRT probability may be from Keras' (float16 weights)."""
+LARGEST_DIFFERENCE = {"float16": 0.001, "int8": 0.005}
+"""Format → how far its accuracy may be from Keras' on each test split (0–1)."""
+
+LARGEST_BYTES = {"float16": 5_000_000, "int8": 3_000_000}
+TEST_SPLITS = SPLITS[1:]
 
 
 def ship(name: str, dataset: FaceDataset) -> dict:
     """Write a final run's network to `data/models/` and return its card.
 
+    Each LiteRT file answers all faces of PublicTest and PrivateTest and is compared with what Keras answered when
+    the run was evaluated. Nothing is written unless all agree.
+
     Args:
-        name: a run whose PrivateTest is recorded and whose network is on this machine.
-        dataset: PublicTest faces check that LiteRT answers as Keras does.
+        name: a run whose PrivateTest is recorded and whose network is on this machine; the shipped run's network is.
+        dataset: its Training faces calibrate int8, its test faces check the files.
 
     Raises:
-        DataError: the run is not final, or the two networks differ.
+        DataError: the run is not final, or a file answers otherwise than Keras or is too large.
         MissingFileError: the run's network is not on this machine.
     """
     run = runs.load_run(name)
     if not run.is_final:
         raise DataError(f"{run.name} is not final: run `evaluate {run.name} --final` before shipping its network.")
-    trained = runs.trained_network(name)
+    trained, calibration = runs.trained_network(name), export.calibration_of(dataset)
+    model = models.load_network(trained)
     folder = paths.models_dir()
     folder.mkdir(parents=True, exist_ok=True)
-    keras_file, litert_file = folder / f"{cards.SHIPPED}.keras", folder / f"{cards.SHIPPED}.tflite"
-    model = models.load_network(trained)
-    with files.written_beside(litert_file) as temporary:
-        export.export_litert(model, temporary)
-        difference = export.parity(model, temporary, np.asarray(dataset.public_test.pixels[:200]))
-        if difference > LARGEST_DIFFERENCE:
-            raise DataError(
-                f"LiteRT's probabilities differ from Keras' by up to {difference:.3f}, allowed {LARGEST_DIFFERENCE}. "
-                "Nothing was shipped: look at the export."
-            )
-        models.save_model(model, keras_file)
-    card = _card(run, [keras_file, litert_file], difference)
+    keras_file = folder / f"{cards.SHIPPED}.keras"
+    with contextlib.ExitStack() as stack:
+        written = stack.enter_context(files.written_beside(keras_file))
+        shutil.copyfile(trained, written)
+        says, formats = export.describe(model, run=run, keras_file=written), {}
+        for form in cards.SUFFIXES:
+            temporary = stack.enter_context(files.written_beside(cards.network_path(form)))
+            faces = calibration if form == "int8" else None
+            export.export_litert(model, temporary, says=says, calibration=faces)
+            formats[form] = checked(form, temporary, run, dataset)
+        formats["int8"] |= {
+            "calibration": calibration.description,
+            "convolutions_in_float": calibration.convolutions_in_float,
+        }
+    card = _card(run, export.outputs_of(model), formats, [keras_file, *map(cards.network_path, cards.SUFFIXES)])
     files.write_json(cards.card_path(), card)
     return card
 
 
-def _card(run: runs.Run, network_files: list, difference: float) -> dict:
+def checked(form: str, path: Path, run: runs.Run, dataset: FaceDataset) -> dict:
+    """Return how a LiteRT file answers both test splits, compared with the run's recorded answers (Keras').
+
+    Returns:
+        For each split `n`, `accuracy`, `difference` (to Keras' accuracy), `agree` (share of equal answers) and
+        `largest_difference` (of a probability); 0–1.
+
+    Raises:
+        DataError: the accuracy differs by more than `LARGEST_DIFFERENCE`, or the file is too large.
+    """
+    size = path.stat().st_size
+    if size > LARGEST_BYTES[form]:
+        raise DataError(
+            f"The {form} file has {size:,} bytes, at most {LARGEST_BYTES[form]:,} are allowed. Nothing was shipped: "
+            "look at the export."
+        )
+    found = {split: compared(path, run.predictions[split], dataset) for split in TEST_SPLITS}
+    for split, values in found.items():
+        if abs(values["difference"]) > LARGEST_DIFFERENCE[form]:
+            raise DataError(
+                f"On {split} the {form} file's accuracy differs from Keras' by {100 * values['difference']:+.2f} "
+                f"points, allowed {100 * LARGEST_DIFFERENCE[form]:.1f}. Nothing was shipped: look at the export."
+            )
+    return found
+
+
+def compared(path: Path, expected: runs.Predictions, dataset: FaceDataset) -> dict:
+    """Compare a LiteRT file's answers with recorded ones on the same faces.
+
+    Raises:
+        DataError: the faces are not those that were recorded.
+    """
+    faces = dataset.split(expected.split)
+    if not np.array_equal(faces.row, expected.row) or not np.array_equal(faces.emotion, expected.label):
+        raise DataError(
+            f"{expected.split} has {len(faces):,} faces that are not the {len(expected):,} recorded ones. Use the copy "
+            "of FER2013 that the run was trained on."
+        )
+    classifier = EmotionClassifier(path, temperature=1.0)
+    logits = classifier.logits(faces.pixels)
+    received = runs.Predictions(expected.split, expected.row, expected.label, logits)
+    right = [float((each.predicted == each.label).mean()) for each in (received, expected)]
+    differences = np.abs(received.probabilities() - expected.probabilities())
+    return {
+        "n": len(expected),
+        "accuracy": round(right[0], 6),
+        "difference": round(right[0] - right[1], 6),
+        "agree": round(float((received.predicted == expected.predicted).mean()), 6),
+        "largest_difference": round(float(differences.max()), 5),
+    }
+
+
+def _card(run: runs.Run, outputs: dict, formats: dict, network_files: list[Path]) -> dict:
     recipe = recipes.get_recipe(runs.split_name(run.name)[0])
     return {
         "name": cards.SHIPPED,
@@ -53,14 +121,10 @@ def _card(run: runs.Run, network_files: list, difference: float) -> dict:
         "recipe": recipe.name,
         "classes": list(EMOTIONS),
         "input": "uint8 (n, 48, 48, 1) grey",
-        "outputs": {
-            "logits": "float32 (n, 7)",
-            "features": "float32 (n, 1280)",
-            "feature_map": "float32 (n, 3, 3, 1280)",
-        },
+        "outputs": outputs,
         "temperature": run.info["temperature"],
         "confidence": confidence.of_run(run),
         "parameters": run.info["parameters"]["all"],
-        "litert_largest_difference": round(difference, 5),
+        "formats": formats,
         "files": {path.name: {"sha256": files.sha256(path), "bytes": path.stat().st_size} for path in network_files},
     }

@@ -12,7 +12,7 @@ import pandas as pd
 from emotion_detection import cards, paths
 from emotion_detection.errors import DataError, MissingFileError
 
-GROUPS = ("loading", "training", "one face", "batch of 32", "frame", "start", "video")
+GROUPS = ("loading", "training", "one face", "batch of 32", "formats", "frame", "start", "video")
 """Groups of comparisons, in the order in which they are shown."""
 
 LINEAR_BAND = (0.85, 1.15)

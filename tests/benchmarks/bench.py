@@ -25,7 +25,7 @@ import harness
 import psutil
 from harness import Row, Way
 
-from emotion_detection import faces, files, paths
+from emotion_detection import cards, faces, files, paths
 from emotion_detection.live import clip
 
 N_FRAMES = 30
@@ -229,6 +229,35 @@ def one_face(folder: Path, machine: dict) -> list[Row]:
     return rows
 
 
+def formats(folder: Path, machine: dict) -> list[Row]:
+    """The shipped network in int8 against the same in float16, with one thread and with two."""
+    accuracies = {form: values["PublicTest"]["accuracy"] for form, values in cards.read_card()["formats"].items()}
+    rows = []
+    for threads, calls in ((1, 60), (2, 60)):
+        settings = {"faces": 1, "calls": calls, "threads": threads}
+        with harness.closing(
+            Way("ways_faces.py", "package", settings | {"network": "int8"}),
+            Way("ways_faces.py", "package", settings | {"network": "float16"}),
+        ) as (int8, float16):
+            harness.alternate([int8, float16], rounds=ROUNDS, say=f"formats, {threads} threads")
+        rows.append(
+            Row(
+                "formats",
+                f"one face, {threads} {'thread' if threads == 1 else 'threads'}",
+                "int8",
+                "float16",
+                [each / calls for each in int8.seconds],
+                [each / calls for each in float16.seconds],
+                1,
+                "face",
+                int8.peak_mb,
+                float16.peak_mb,
+                accuracy={"ours": accuracies["int8"], "other": accuracies["float16"]},
+            )
+        )
+    return rows
+
+
 def frames(folder: Path, machine: dict) -> list[Row]:
     """A 640×480 JPEG with no, one or five faces, from bytes to answers."""
     rows = []
@@ -358,6 +387,7 @@ GROUPS = {
     "loading": loading,
     "training": training,
     "faces": one_face,
+    "formats": formats,
     "frames": frames,
     "start": start,
     "video": video,
@@ -414,7 +444,7 @@ def merged(recorded: dict, values: dict) -> dict:
         return values
     groups = {row["group"] for row in values["rows"]}
     rows = [row for row in recorded["rows"] if row["group"] not in groups] + values["rows"]
-    order = ("loading", "training", "one face", "batch of 32", "frame", "start", "video")
+    order = ("loading", "training", "one face", "batch of 32", "formats", "frame", "start", "video")
     rows.sort(key=lambda row: order.index(row["group"]))
     return values | {"rows": rows, "growth": values["growth"] or recorded["growth"]}
 

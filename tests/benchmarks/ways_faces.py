@@ -25,8 +25,9 @@ def repeated(function, settings: dict):
 
 
 def package(settings: dict):
-    """This package: the shipped network on LiteRT."""
-    classifier, faces = EmotionClassifier.load(), some_faces(settings)
+    """This package: the shipped network on LiteRT, in the format and with the threads that are asked for, if any."""
+    classifier = EmotionClassifier.load(settings.get("network"), threads=settings.get("threads"))
+    faces = some_faces(settings)
     return repeated(lambda: classifier.predict_proba(faces), settings)
 
 

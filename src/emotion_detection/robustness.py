@@ -1,0 +1,219 @@
+"""How accuracy on PublicTest falls as faces are spoiled: of the shipped network, the plain one and the baselines.
+
+`measure` records counts in `data/results/robustness/<network>.json`; tables, words and the figure are made from these,
+with neither faces nor networks.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from emotion_detection import cards, evaluation, files, paths, perturbations, recipes, runs
+from emotion_detection.datasets import FaceDataset
+from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
+from emotion_detection.perturbations import PERTURBATIONS
+
+SPLIT = "PublicTest"
+SEED = 0
+BASELINES = {
+    "mini_XCEPTION": "fer2013_mini_XCEPTION.102-0.66.hdf5",
+    "big_XCEPTION": "fer2013_big_XCEPTION.54-0.66.hdf5",
+}
+"""Name → file of the networks of oarriaga/face_classification, looked for in `EMOTION_DATA_DIR` and its `baselines/`.
+
+Reference: Arriaga, Valdenegro-Toro, Plöger: Real-time Convolutional Neural Networks for Emotion and Gender
+Classification. 2017, arXiv:1710.07557.
+"""
+
+Answering = Callable[[np.ndarray], np.ndarray]
+
+
+def folder() -> Path:
+    """Return the folder of the records."""
+    return paths.project_root() / "data" / "results" / "robustness"
+
+
+def plain_run() -> str:
+    """Return the run of the plain recipe that others are compared with."""
+    return runs.full_name(recipes.REGIMES[-1])
+
+
+def networks() -> list[str]:
+    """Name what is compared: the shipped run, the plain one if it is another, the baselines."""
+    return list(dict.fromkeys([cards.read_card()["run"], plain_run(), *BASELINES]))
+
+
+def measure(name: str, dataset: FaceDataset) -> Path:
+    """Count the right answers of one network on PublicTest, as it is and spoiled in each way; some minutes.
+
+    Args:
+        name: one of `networks()`.
+        dataset: FER2013.
+
+    Returns:
+        The record's path.
+
+    Raises:
+        UnknownNameError: no such network is compared.
+        MissingFileError: the network is not on this machine.
+        DataError: the faces of PublicTest have no labels.
+    """
+    if name not in networks():
+        raise UnknownNameError(f"{name!r} is not compared. Use one of {', '.join(networks())}.")
+    faces = dataset.split(SPLIT)
+    if not len(faces) or (faces.emotion < 0).any():
+        raise DataError(f"{SPLIT} of {dataset.name} has {len(faces)} labelled faces. Use FER2013 (data/README.md).")
+    answer, network = _network(name)
+    values = {
+        "network": network,
+        "data": {"name": dataset.name, "fingerprint": dataset.fingerprint, "split": SPLIT, "labels": "FER2013"},
+        "n": len(faces),
+        "commonest": int(np.bincount(faces.emotion).max()),
+        "seed": SEED,
+        "strengths": {each.name: list(each.strengths) for each in PERTURBATIONS.values()},
+        "right_unchanged": _right(answer, faces.pixels, faces.emotion),
+        "right": _right_spoiled(answer, faces, name),
+    }
+    path = folder() / f"{name}.json"
+    files.write_json(path, values)
+    return path
+
+
+def _right(answer: Answering, pixels: np.ndarray, emotion: np.ndarray) -> int:
+    return int(np.count_nonzero(answer(pixels) == emotion))
+
+
+def _right_spoiled(answer: Answering, faces: FaceDataset, name: str) -> dict[str, list[int]]:
+    found = {}
+    for each in tqdm(PERTURBATIONS.values(), desc=name, unit="way"):
+        spoiled = (perturbations.apply(each.name, faces.pixels, strength=s, seed=SEED) for s in each.strengths)
+        found[each.name] = [_right(answer, pixels, faces.emotion) for pixels in spoiled]
+    return found
+
+
+def _network(name: str) -> tuple[Answering, dict]:
+    """Return a function from uint8 faces (n, 48, 48) to answers, int (n,), and what is recorded of the network."""
+    if name in BASELINES:
+        return _baseline(name)
+    if name == cards.read_card()["run"]:
+        from emotion_detection.classifier import EmotionClassifier
+
+        classifier = EmotionClassifier.load()
+        facts = {"name": name, "finished": classifier.metadata["finished"], "format": cards.DEFAULT_FORMAT}
+        return lambda pixels: classifier.logits(pixels).argmax(axis=1), facts
+    from emotion_detection import forward, models
+
+    model, finished = models.load_network(runs.trained_network(name)), runs.load_run(name).info["finished"]
+    facts = {"name": name, "finished": finished, "format": "keras"}
+    return lambda pixels: forward.predict_logits(model, pixels).argmax(axis=1), facts
+
+
+def _baseline(name: str) -> tuple[Answering, dict]:
+    """Load a network of oarriaga/face_classification; it sees faces as there: 64×64, scaled to −1–1."""
+    path = paths.find_file(BASELINES[name], f"baselines/{BASELINES[name]}")
+    if path is None:
+        raise MissingFileError(
+            f"The baseline {name} is not on this machine: {BASELINES[name]} was looked for in the folders of "
+            "EMOTION_DATA_DIR. Get it from the repository oarriaga/face_classification, or leave it out."
+        )
+    import keras
+
+    from emotion_detection import forward
+
+    model = keras.models.load_model(path, compile=False)
+    size = tuple(model.input_shape[1:3])
+
+    def answer(pixels: np.ndarray) -> np.ndarray:
+        resized = np.stack([cv2.resize(face, size) for face in pixels])[..., None]
+        return forward.predict_logits(model, (resized.astype(np.float32) / 255 - 0.5) * 2).argmax(axis=1)
+
+    return answer, {"name": name, "sha256": files.sha256(path), "format": "keras"}
+
+
+# From records alone
+
+
+def load() -> dict[str, dict]:
+    """Return the records of what is compared, by network, the shipped first; networks not measured are left out.
+
+    A record of a run that is of an earlier training is left out too.
+    """
+    found = {}
+    for name in networks():
+        path = folder() / f"{name}.json"
+        if path.is_file():
+            record = json.loads(path.read_text(encoding="utf-8"))
+            if name in BASELINES or record["network"]["finished"] == _finished(name):
+                found[name] = record
+    return found
+
+
+def _finished(name: str) -> str | None:
+    try:
+        return runs.project_info(name).get("finished")
+    except MissingFileError:
+        return None
+
+
+def display_name(name: str) -> str:
+    """Return how figures and tables name a network that is compared."""
+    if name in BASELINES:
+        return name
+    shown = runs.project_info(name)["recipe"].get("display_name", name)
+    return f"{shown} (shipped)" if name == cards.read_card()["run"] else shown
+
+
+def table(records: dict[str, dict]) -> pd.DataFrame:
+    """Return accuracy by network, way and strength.
+
+    Args:
+        records: as `load` returns them.
+
+    Returns:
+        Columns `network`, `perturbation`, `step` (0 for unchanged faces, then 1–5), `strength` (NaN at step 0), `n`,
+        `accuracy`, `low`, `high` (95 % Wilson interval), 0–1.
+
+    Raises:
+        MissingFileError: nothing is recorded.
+    """
+    if not records:
+        raise MissingFileError(
+            f"Nothing is recorded in {paths.displayed(folder())}. Measure it with FER2013: python -m emotion_detection "
+            "robustness"
+        )
+    lines = []
+    for name, record in records.items():
+        for way, right in record["right"].items():
+            counts = [record["right_unchanged"], *right]
+            for step, (count, strength) in enumerate(zip(counts, [np.nan, *record["strengths"][way]], strict=True)):
+                low, high = evaluation.share_interval(count, record["n"])
+                place = {"network": display_name(name), "perturbation": way, "step": step, "strength": strength}
+                shares = {"n": record["n"], "accuracy": count / record["n"], "low": low, "high": high}
+                lines.append(place | shares)
+    return pd.DataFrame(lines)
+
+
+def commonest(records: dict[str, dict]) -> float:
+    """Return the share of the commonest emotion: what a network gets right that always names it."""
+    record = next(iter(records.values()))
+    return record["commonest"] / record["n"]
+
+
+def told(found: pd.DataFrame) -> str:
+    """Return in words what costs the first network most and least at the middle strength, and who keeps most."""
+    first = found["network"].iloc[0]
+    middle = found[found["step"] == 3].pivot(index="perturbation", columns="network", values="accuracy")
+    unchanged = found[found["step"] == 0].groupby("network", sort=False)["accuracy"].first()
+    lost = (unchanged[first] - middle[first]).sort_values()
+    kept = (middle.mean() / unchanged).sort_values(ascending=False)
+    shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in kept.items())
+    return (
+        f"At the third of five strengths **{lost.index[-1]}** costs {first} most ({100 * lost.iloc[-1]:.1f} points of "
+        f"{100 * unchanged[first]:.1f} %), **{lost.index[0]}** least ({100 * lost.iloc[0]:.1f}). Averaged over the "
+        f"nine ways, this share of the accuracy on unchanged faces is kept: {shares}."
+    )

@@ -1,0 +1,272 @@
+"""Networks as files: LiteRT in float16 and int8, ONNX; what they answer, and what they say about themselves."""
+
+import dataclasses
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+
+from emotion_detection import cards, export, files, network_metadata, paths, quantization, runs, shipping
+from emotion_detection.classifier import EmotionClassifier
+from emotion_detection.datasets import load_sample
+from emotion_detection.emotions import EMOTIONS
+from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
+
+keras = pytest.importorskip("keras")
+
+SAYS = {"name": "tiny", "classes": list(EMOTIONS), "temperature": 1.25}
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return load_sample(140, seed=0)
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    """A network of three layers that goes the same way as the shipped one, with feature maps of (11, 11, 8)."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((None, None, 1), dtype="uint8", name="faces")
+    values = keras.layers.Resizing(96, 96, interpolation="bilinear")(inputs)
+    values = keras.layers.Rescaling(1 / 127.5, -1.0)(values)
+    values = keras.layers.Conv2D(8, 9, strides=8, activation="relu")(values)
+    pooled = keras.layers.GlobalAveragePooling2D(name="features")(values)
+    return keras.Model(inputs, keras.layers.Dense(7, name="logits")(pooled), name="tiny")
+
+
+@pytest.fixture(scope="module")
+def written(tiny, faces, tmp_path_factory):
+    """The tiny network on LiteRT in both formats: format → path."""
+    folder = tmp_path_factory.mktemp("networks")
+    found = {}
+    for form in cards.SUFFIXES:
+        path, calibration = folder / f"tiny{cards.SUFFIXES[form]}", export.calibration_of(faces, n=50)
+        calibration = dataclasses.replace(calibration, convolutions_in_float=0)
+        found[form] = export.export(tiny, path, form=form, says=SAYS, calibration=calibration)
+    assert sorted(child.name for child in folder.iterdir()) == ["tiny.tflite", "tiny_int8.tflite"]
+    return found
+
+
+@pytest.mark.parametrize(("form", "tolerance"), [("float16", 1e-3), ("int8", 0.03)])
+def test_an_exported_network_has_named_outputs_and_answers_as_keras(tiny, faces, written, form, tolerance):
+    assert export.parity(tiny, written[form], faces.pixels[:20]) < tolerance
+    exported = EmotionClassifier(written[form])
+    feature_map, features = (exported.output(name, faces.pixels[:3]) for name in ("feature_map", "features"))
+    assert (feature_map.shape, feature_map.dtype) == ((3, 11, 11, 8), np.float32)
+    tolerance = {"float16": 1e-4, "int8": 0.05}[form]
+    np.testing.assert_allclose(feature_map.mean(axis=(1, 2)), features, atol=tolerance)
+
+
+def convolved_types(path) -> list[type]:
+    """The types of what each convolution of a LiteRT file reads and of its weights, in their order."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = Interpreter(model_path=str(path), experimental_op_resolver_type=plain)
+    types = {tensor["index"]: tensor["dtype"] for tensor in interpreter.get_tensor_details()}
+    operations = [each for each in interpreter._get_ops_details() if each["op_name"] in quantization.CONVOLUTIONS]
+    return [{types[index] for index in each["inputs"][:2]} for each in operations]
+
+
+def test_int8_computes_in_integers_but_for_the_first_convolutions(tiny, faces, written, tmp_path):
+    assert convolved_types(written["int8"]) == [{np.int8}]
+    calibration = dataclasses.replace(export.calibration_of(faces, n=50), convolutions_in_float=1)
+    path = export.export_litert(tiny, tmp_path / "first_in_float.tflite", calibration=calibration)
+    assert convolved_types(path) == [{np.float32}]
+    assert export.parity(tiny, path, faces.pixels[:20]) < 0.03
+
+
+def test_the_shipped_int8_file_has_its_first_block_alone_in_float():
+    found = convolved_types(cards.network_path("int8"))
+    first = cards.read_card()["formats"]["int8"]["convolutions_in_float"]
+    assert found[:first] == [{np.float32}] * first
+    assert found[first:] == [{np.int8}] * (len(found) - first)
+    assert first < 0.1 * len(found)
+
+
+def test_an_exported_network_says_what_it_is(tiny, written):
+    for form, path in written.items():
+        classifier = EmotionClassifier(path)
+        assert classifier.temperature == SAYS["temperature"]
+        assert classifier.metadata | SAYS == classifier.metadata
+        assert classifier.metadata["format"] == form
+        kernel, bias = classifier.head()
+        np.testing.assert_array_equal(kernel, tiny.get_layer("logits").get_weights()[0])
+        assert bias.shape == (7,)
+    calibration = EmotionClassifier(written["int8"]).metadata["calibration"]
+    assert calibration == {"data": "drawn sample", "split": "Training", "faces": 50, "seed": 0}
+
+
+def test_the_weights_in_a_file_stay_aligned(written):
+    from ai_edge_litert import schema_py_generated as schema
+
+    content = written["float16"].read_bytes()
+    start = np.frombuffer(content, np.uint8).__array_interface__["data"][0]
+    model = schema.Model.GetRootAs(content)
+    buffers = [model.Buffers(index) for index in range(model.BuffersLength())]
+    places = [each.DataAsNumpy().__array_interface__["data"][0] - start for each in buffers if each.DataLength()]
+    assert len(places) > 5
+    assert all(place % network_metadata.ALIGNMENT == 0 for place in places)
+
+
+def test_what_a_file_says_can_be_replaced(written, faces, tmp_path):
+    copy = tmp_path / "copy.tflite"
+    copy.write_bytes(written["float16"].read_bytes())
+    expected = EmotionClassifier(copy).logits(faces.pixels[:5])
+    network_metadata.write(copy, SAYS | {"temperature": 2.0}, {})
+    again = EmotionClassifier(copy)
+    assert again.temperature == 2.0
+    np.testing.assert_array_equal(again.logits(faces.pixels[:5]), expected)
+    with pytest.raises(DataError, match="does not hold its last layer"):
+        again.head()
+
+
+@pytest.mark.parametrize(
+    ("says", "received"),
+    [
+        (SAYS | {"classes": list(EMOTIONS)[::-1]}, "classes"),
+        (SAYS | {"temperature": 0}, "temperature is 0"),
+        ([1], r"classes are \[1\]"),
+    ],
+)
+def test_a_file_for_other_classes_is_refused(written, tmp_path, says, received):
+    copy = tmp_path / "copy.tflite"
+    copy.write_bytes(written["float16"].read_bytes())
+    network_metadata.write(copy, says, {})
+    with pytest.raises(DataError, match=received):
+        EmotionClassifier(copy)
+
+
+def test_a_file_that_says_nothing_is_read_at_temperature_one(tiny, tmp_path):
+    path = export.export_litert(tiny, tmp_path / "plain.tflite")
+    assert EmotionClassifier(path).temperature == 1.0
+    assert EmotionClassifier(path).metadata == {}
+
+
+def test_a_network_without_pooled_features_is_refused(tmp_path):
+    inputs = keras.Input((48, 48, 1), dtype="uint8")
+    other = keras.Model(inputs, keras.layers.Rescaling(1 / 255)(inputs))
+    with pytest.raises(DataError, match="no layer 'features'"):
+        export.export_litert(other, tmp_path / "other.tflite")
+    assert not (tmp_path / "other.tflite").exists()
+
+
+def test_int8_needs_training_faces(tiny, faces, tmp_path):
+    with pytest.raises(DataError, match="without faces to calibrate"):
+        export.export(tiny, tmp_path / "tiny.tflite", form="int8")
+    with pytest.raises(DataError, match="0 of them"):
+        export.calibration_of(faces.private_test)
+
+
+def test_calibration_faces_are_training_faces_chosen_by_seed(faces):
+    chosen = [export.calibration_of(faces, n=20, seed=seed).faces for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(chosen[0], chosen[1])
+    assert not np.array_equal(chosen[0], chosen[2])
+    known = {face.tobytes() for face in faces.training.pixels}
+    assert all(face.tobytes() in known for face in chosen[0])
+
+
+def test_an_unknown_format_is_refused(tiny, tmp_path):
+    with pytest.raises(UnknownNameError, match="float16, int8, onnx"):
+        export.export(tiny, tmp_path / "tiny.pb", form="pb")
+
+
+def test_onnx_without_its_packages_says_what_to_install(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingFileError, match="tf2onnx and onnx"):
+        export.export(tiny, tmp_path / "tiny.onnx", form="onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_onnx_answers_as_keras_and_says_what_it_is(tiny, faces, tmp_path):
+    for package in ("tf2onnx", "onnx", "onnxruntime"):
+        pytest.importorskip(package, reason="the extra `onnx` is not installed (make extras)")
+    from emotion_detection import onnx_export
+
+    path = export.export(tiny, tmp_path / "tiny.onnx", form="onnx", says=SAYS)
+    answers = onnx_export.answers(path, faces.pixels[:20])
+    expected = np.asarray(tiny.predict(faces.pixels[:20, :, :, None], verbose=0))
+    np.testing.assert_allclose(answers["logits"], expected, atol=1e-3)
+    assert answers["feature_map"].shape == (20, 11, 11, 8)
+    assert onnx_export.said(path)["temperature"] == SAYS["temperature"]
+
+
+@pytest.mark.slow
+def test_the_shipped_network_answers_as_keras_on_onnx(faces, tmp_path):
+    for package in ("tf2onnx", "onnx", "onnxruntime"):
+        pytest.importorskip(package, reason="the extra `onnx` is not installed (make extras)")
+    from emotion_detection import forward, models, onnx_export
+
+    path = export.export_run(cards.read_card()["run"], form="onnx", path=tmp_path / "network.onnx")
+    model = models.load_network(paths.models_dir() / f"{cards.SHIPPED}.keras")
+    answers = onnx_export.answers(path, faces.pixels)
+    np.testing.assert_allclose(answers["logits"], forward.predict_logits(model, faces.pixels), atol=1e-3)
+    assert onnx_export.said(path)["run"] == cards.read_card()["run"]
+
+
+# The shipped files
+
+
+def test_each_shipped_file_agrees_with_keras_within_its_limit_and_is_small_enough():
+    card = cards.read_card()
+    for form, suffix in cards.SUFFIXES.items():
+        assert card["files"][f"{cards.SHIPPED}{suffix}"]["bytes"] <= shipping.LARGEST_BYTES[form]
+        for split in shipping.TEST_SPLITS:
+            assert abs(card["formats"][form][split]["difference"]) <= shipping.LARGEST_DIFFERENCE[form]
+    assert card["formats"]["int8"]["calibration"]["data"] == "FER2013"
+    assert shipping.LARGEST_DIFFERENCE == {"float16": 0.001, "int8": 0.005}
+    assert shipping.LARGEST_BYTES["int8"] == 3_000_000
+
+
+@pytest.mark.fer2013
+@pytest.mark.parametrize("split", shipping.TEST_SPLITS)
+@pytest.mark.parametrize("form", cards.SUFFIXES)
+def test_a_shipped_file_answers_the_test_faces_as_its_card_says(fer2013, form, split):
+    run = runs.load_run(cards.read_card()["run"])
+    found = shipping.compared(cards.network_path(form), run.predictions[split], fer2013)
+    assert abs(found["difference"]) <= shipping.LARGEST_DIFFERENCE[form]
+    assert found["difference"] == pytest.approx(cards.read_card()["formats"][form][split]["difference"], abs=0.002)
+
+
+@pytest.mark.fer2013
+def test_faces_that_were_not_recorded_are_not_compared(fer2013):
+    run = runs.load_run(cards.read_card()["run"])
+    with pytest.raises(DataError, match="not the 3,589 recorded ones"):
+        shipping.compared(cards.network_path(), run.predictions["PublicTest"], fer2013[: len(fer2013) - 5000])
+
+
+def test_a_file_whose_accuracy_differs_is_not_shipped(monkeypatch, tmp_path):
+    path = tmp_path / "network.tflite"
+    path.write_bytes(b"small")
+    run = runs.load_run(cards.read_card()["run"])
+    values = {"difference": -0.004}
+    monkeypatch.setattr(shipping, "compared", lambda *_: values)
+    assert shipping.checked("int8", path, run, None) == dict.fromkeys(shipping.TEST_SPLITS, values)
+    with pytest.raises(DataError, match=r"float16 file's accuracy differs from Keras' by -0\.40 points"):
+        shipping.checked("float16", path, run, None)
+    path.write_bytes(b"0" * 3_000_001)
+    with pytest.raises(DataError, match="3,000,001 bytes"):
+        shipping.checked("int8", path, run, None)
+
+
+def test_the_shipped_run_is_exported_from_the_repository_alone(isolated, monkeypatch, capsys):
+    """Nothing in the cache: the network is found in data/models/."""
+    project = paths.Path(__file__).resolve().parents[1]
+    monkeypatch.setattr(paths, "project_root", lambda: project)
+    monkeypatch.setenv("EMOTION_OUTPUT_DIR", "")
+    name = cards.read_card()["run"]
+    monkeypatch.setattr(runs, "weights_path", lambda _: isolated / "nothing.keras")
+    path = export.export_run(name, form="keras", path=isolated / "copy.keras")
+    assert files.sha256(path) == cards.read_card()["files"][f"{cards.SHIPPED}.keras"]["sha256"]
+    other = next(each for each in runs.recorded() if each != name)
+    with pytest.raises(MissingFileError, match="not on this machine"):
+        export.export_run(other, form="keras", path=isolated / "copy.keras")
+
+
+def test_the_card_names_every_shipped_file():
+    card = json.loads(cards.card_path().read_text(encoding="utf-8"))
+    expected = {f"{cards.SHIPPED}{suffix}" for suffix in (".keras", *cards.SUFFIXES.values())}
+    assert set(card["files"]) == expected
+    for name in expected:
+        assert cards.check_against_card(paths.models_dir() / name)["name"] == cards.SHIPPED
