@@ -1,10 +1,14 @@
 """Ask for a run by name: recorded runs are read, missing ones are trained. What the notebooks call."""
 
+import contextlib
+import functools
 import logging
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 from emotion_detection import paths, recipes, runs
-from emotion_detection.datasets import FaceDataset, ferplus, load_fer2013, load_sample
+from emotion_detection.datasets import FaceDataset, ferplus, load_fer2013, load_pictures, load_sample
 from emotion_detection.errors import MissingFileError, ProjectError
 
 log = logging.getLogger(__name__)
@@ -26,6 +30,13 @@ def begin(*, fast: bool = False, retrain: bool = False):
 
     if fast:
         os.environ.setdefault("EMOTION_OUTPUT_DIR", str(paths.project_root() / "output" / "fast"))
+    if paths.pictures_dir() is not None:
+        return Markdown(
+            f"**Your own pictures, `{paths.pictures_dir().name}`, in FER2013's place.** Runs on them are read from "
+            f"`{paths.displayed(paths.results_dir())}`, or trained; what the text says of FER2013 is not about them."
+            + (" FAST mode: one epoch, random first weights, so no number below is a result." if fast else "")
+        )
+    if fast:
         return Markdown(FAST_BANNER)
     if retrain:
         return Markdown(
@@ -54,8 +65,7 @@ def obtain(name: str, *, fast: bool = False, retrain: bool = False, final: bool 
     if retrain or not runs.is_recorded(name):
         from emotion_detection import crossval
 
-        dataset = fast_sample() if fast else _fer2013_for(name)
-        crossval.train(recipes.fast_version(recipe) if fast else recipe, dataset, seed=seed)
+        crossval.train(recipes.fast_version(recipe) if fast else recipe, _faces_for(name, fast=fast), seed=seed)
     run = runs.load_run(name)
     return finalise(name, fast=fast) if final and not run.is_final else run
 
@@ -66,9 +76,43 @@ def finalise(name: str, *, fast: bool = False) -> runs.Run:
 
     final.check_not_final(runs.load_run(name))
 
-    dataset = fast_sample() if fast else load_fer2013()
-    labels = None if fast else ferplus_labels(dataset)
+    dataset = chosen_dataset(fast=fast)
+    labels = ferplus_labels(dataset)
     return final.finalise(name, dataset, labels_ferplus=labels)
+
+
+def chosen_dataset(*, fast: bool = False) -> FaceDataset:
+    """Return what runs are trained on: a reader's own pictures where `EMOTION_PICTURES` names them, else FER2013.
+
+    Args:
+        fast: the drawn sample in FER2013's place.
+    """
+    folder = paths.pictures_dir()
+    if folder is not None:
+        return _pictures(folder, _state_of(folder))
+    return fast_sample() if fast else load_fer2013()
+
+
+@functools.lru_cache(maxsize=1)
+def _pictures(folder: Path, state: int) -> FaceDataset:
+    return load_pictures(folder)
+
+
+def _state_of(folder: Path) -> int:
+    """Return a number that changes with any file of a folder, so that pictures are read once and no more."""
+    stats = {path: path.stat() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return hash(tuple((str(path), stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()))
+
+
+@contextlib.contextmanager
+def own_pictures(folder: Path | str) -> Iterator[None]:
+    """Have a folder of pictures take FER2013's place: runs are trained on it and recorded apart (see `paths`)."""
+    before = os.environ.get("EMOTION_PICTURES", "")
+    os.environ["EMOTION_PICTURES"] = str(Path(folder).expanduser().resolve())
+    try:
+        yield
+    finally:
+        os.environ["EMOTION_PICTURES"] = before
 
 
 def fast_sample() -> FaceDataset:
@@ -95,10 +139,12 @@ def ferplus_labels(dataset: FaceDataset):
     return ferplus.strict_majority_labels(range(int(dataset.row.max()) + 1))
 
 
-def _fer2013_for(name: str) -> FaceDataset:
+def _faces_for(name: str, *, fast: bool) -> FaceDataset:
     try:
-        return load_fer2013()
+        return chosen_dataset(fast=fast)
     except MissingFileError as error:
+        if paths.pictures_dir() is not None:
+            raise
         raise MissingFileError(
             f"The run {name!r} is not recorded here, and training it needs FER2013. {error}"
         ) from error

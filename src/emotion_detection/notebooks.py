@@ -139,10 +139,15 @@ def main() -> None:
     parser.add_argument("numbers", nargs="*", help="notebooks to run, such as 04 06; all if none is given")
     parser.add_argument("--save", action="store_true", help="write the notebooks back, executed and cleaned")
     parser.add_argument("--fast", action="store_true", help="drawn sample, one epoch, own output folder")
+    parser.add_argument("--pictures", type=Path, help="a folder of your own labelled pictures, in FER2013's place")
     parser.add_argument("--retrain", action="store_true", help="train the runs again (hours)")
     arguments = parser.parse_args()
     if arguments.save and (arguments.fast or arguments.retrain):
         parser.error("--save keeps recorded numbers only: call it without --fast and --retrain")
+    if arguments.pictures is not None:
+        os.environ["EMOTION_PICTURES"] = str(arguments.pictures.expanduser().resolve())
+    if paths.pictures_dir() is not None and (arguments.save or arguments.fast):
+        parser.error("--save keeps the numbers of FER2013, --fast shows drawn faces: call it without EMOTION_PICTURES")
     if arguments.fast:
         os.environ.setdefault("EMOTION_OUTPUT_DIR", str(paths.project_root() / "output" / "fast"))
     import papermill
