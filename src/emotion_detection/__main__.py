@@ -50,7 +50,7 @@ def data_pictures(
     folder: Annotated[Path, typer.Argument(help="<name>/<emotion>/*.jpg (PNG, WebP)")],
     csv: Annotated[Path | None, typer.Option(help="Write the table of what was wrong here.")] = None,
 ):
-    """Say what a folder of your own labelled pictures holds, and what was wrong with which file. Exit code 1 if refused."""
+    """Say what a folder of your own labelled pictures holds, and what is wrong with which file; 1 if it is refused."""
     from emotion_detection import files
     from emotion_detection.datasets import pictures
 
@@ -98,22 +98,27 @@ def train(
     chosen = recipes.get_recipe(recipe)
     name = f"{recipe}-s{seed}"
     _use(pictures)
+    where = f" --pictures {paths.pictures_dir()}" if paths.pictures_dir() else ""
+    from emotion_detection import experiments
+
     if runs.is_recorded(name) and not retrain:
+        experiments.check_same_pictures(name)
         typer.echo(
-            f"{name} is recorded already (see `runs`). To train it again: train {recipe} --seed {seed} --retrain"
+            f"{name} is recorded already (see `runs`). To train it again: train {recipe} --seed {seed} --retrain{where}"
         )
         return
-    from emotion_detection import crossval, experiments
+    from emotion_detection import crossval
 
     try:
         run = crossval.train(chosen, experiments.chosen_dataset(), seed=seed)
     except KeyboardInterrupt:  # typer would end without a word
         typer.echo(
-            f"\nInterrupted. Finished epochs are kept: `train {recipe} --seed {seed}` goes on from there.", err=True
+            f"\nInterrupted. Finished epochs are kept: `train {recipe} --seed {seed}{where}` goes on from there.",
+            err=True,
         )
         raise typer.Exit(130) from None
     scores = ", ".join(f"{part} {values['accuracy']:.1%}" for part, values in run.info["metrics"].items())
-    final = f" Report PrivateTest once: evaluate {run.name} --final" if "PublicTest" in run.predictions else ""
+    final = f" Report PrivateTest once: evaluate {run.name} --final{where}" if "PublicTest" in run.predictions else ""
     typer.echo(f"{run.name}: accuracy on {scores}.{final}")
 
 
@@ -161,8 +166,8 @@ def _refuse_pictures(command: str) -> None:
     """Raise DataError where pictures are chosen: what the command writes is about FER2013."""
     if paths.pictures_dir() is not None:
         raise DataError(
-            f"`{command}` is about FER2013, but EMOTION_PICTURES is {paths.pictures_dir()}. Unset it. A network of your "
-            "own pictures is used by `live --run RUN`, or `own_network.write(RUN)` in a notebook."
+            f"`{command}` is about FER2013, but EMOTION_PICTURES is {paths.pictures_dir()}. Unset it. The network of "
+            "your own pictures is run by `live --run RUN`, or by LiveView with `own_network.write(RUN)` in a notebook."
         )
 
 
@@ -359,7 +364,6 @@ def live(
     pictures: Annotated[Path | None, PICTURES] = None,
 ):
     """Serve the live webcam cell to your browser, as a page of its own or in JupyterLab; Ctrl-C stops it."""
-    from emotion_detection import own_network
     from emotion_detection.live import serving
 
     _use(pictures)
@@ -368,6 +372,8 @@ def live(
         serving.in_lab(opens_browser=browser, say=typer.echo)
         return
     if run is not None:
+        from emotion_detection import own_network
+
         _refuse({"--network": network}, "A run was named as well.")
         network = own_network.write(run)
         typer.echo(f"The network of {run} is in {paths.displayed(network)}")

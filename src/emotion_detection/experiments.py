@@ -9,7 +9,7 @@ from pathlib import Path
 
 from emotion_detection import paths, recipes, runs
 from emotion_detection.datasets import FaceDataset, ferplus, load_fer2013, load_pictures, load_sample
-from emotion_detection.errors import MissingFileError, ProjectError
+from emotion_detection.errors import DataError, MissingFileError, ProjectError
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,9 @@ def obtain(name: str, *, fast: bool = False, retrain: bool = False, final: bool 
     recipe_name, seed = runs.split_name(name)
     recipe = recipes.get_recipe(recipe_name)
     final = final or (runs.is_recorded(name) and runs.load_run(name).is_final)
-    if retrain or not runs.is_recorded(name):
+    if not retrain and runs.is_recorded(name):
+        check_same_pictures(name)
+    else:
         from emotion_detection import crossval
 
         crossval.train(recipes.fast_version(recipe) if fast else recipe, _faces_for(name, fast=fast), seed=seed)
@@ -102,6 +104,19 @@ def _state_of(folder: Path) -> int:
     """Return a number that changes with any file of a folder, so that pictures are read once and no more."""
     stats = {path: path.stat() for path in sorted(folder.rglob("*")) if path.is_file()}
     return hash(tuple((str(path), stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()))
+
+
+def check_same_pictures(name: str) -> None:
+    """Raise DataError where a run is recorded for other pictures than the chosen folder holds now."""
+    if paths.pictures_dir() is None:
+        return
+    trained, present = runs.load_run(name).info["data"], chosen_dataset()
+    if trained["fingerprint"] != present.fingerprint:
+        raise DataError(
+            f"{runs.full_name(name)} was trained on {sum(trained['counts'].values()):,} faces that are not the "
+            f"{len(present):,} of {paths.pictures_dir()} as it is now. Train it again (--retrain), rename the folder "
+            "to keep both, or put its pictures back."
+        )
 
 
 @contextlib.contextmanager
@@ -144,7 +159,7 @@ def _faces_for(name: str, *, fast: bool) -> FaceDataset:
         return chosen_dataset(fast=fast)
     except MissingFileError as error:
         if paths.pictures_dir() is not None:
-            raise
+            raise  # it says itself what is missing
         raise MissingFileError(
             f"The run {name!r} is not recorded here, and training it needs FER2013. {error}"
         ) from error

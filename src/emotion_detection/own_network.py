@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from emotion_detection import cards, confidence, evaluation, export, files, models, paths, runs
+from emotion_detection import confidence, evaluation, export, files, models, paths, runs
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError
 

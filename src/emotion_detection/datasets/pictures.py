@@ -89,7 +89,7 @@ def load_pictures(folder: Path | str, *, detector: faces.Detector | None = None,
     found = _cropped(folder, listed, chosen, detector, table)
     dataset = _as_dataset(folder, found)
     _tell_identical(dataset, table)
-    group = _checked_groups(dataset, chosen, table)
+    group = _checked_groups(dataset, chosen, table, wanted={emotion for _, emotion in listed})
     usage = grouped_split.split(dataset.emotion, group, test_share=chosen.test_share, seed=chosen.seed)
     dataset = dataclasses.replace(dataset, usage=usage, report=table.frame())
     _check_splits(dataset, group)
@@ -149,6 +149,8 @@ def _listed(folder: Path, settings: Settings, table: _Table) -> list[tuple[str, 
             unknown.append(entry.name)
             table.tell(f"{entry.name}/", "unknown class", f"{len(inside)} files of a class that is none of the seven")
             continue
+        if not inside:
+            table.tell(f"{entry.name}/", "empty folder", "holds no file")
         if emotion is None:
             table.tell(f"{entry.name}/", "class left out", f"{len(inside)} files of a class that you left out")
         found += [(file, emotion) for file in inside if emotion is not None]
@@ -246,7 +248,7 @@ def _tell_identical(dataset: PictureDataset, table: _Table) -> None:
             table.tell(dataset.files[other], kind, f"is identical to {dataset.files[first]}{label}", done)
 
 
-def _checked_groups(dataset: PictureDataset, settings: Settings, table: _Table) -> np.ndarray:
+def _checked_groups(dataset: PictureDataset, settings: Settings, table: _Table, *, wanted: set[str]) -> np.ndarray:
     """Return the group of each face, after checking that each class has enough faces, in enough groups."""
     if not len(dataset):
         raise PicturesError(
@@ -260,7 +262,7 @@ def _checked_groups(dataset: PictureDataset, settings: Settings, table: _Table) 
     for label, count in enumerate(np.bincount(dataset.emotion, minlength=len(EMOTIONS))):
         received = f"{count} usable pictures in {independent.get(label, 0)} groups"
         enough = count >= LEAST_PICTURES and independent.get(label, 0) >= grouped_split.LEAST_GROUPS
-        if count and not enough:
+        if EMOTIONS[label] in wanted and not enough:
             few.append(f"{EMOTIONS[label]} ({received})")
             table.tell(f"{EMOTIONS[label]}/", "too few", received, "refused")
     if few or len(independent) < 2:
