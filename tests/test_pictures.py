@@ -264,24 +264,43 @@ def test_groups_are_chains_of_twins_and_keys(drawn):
 # Runs on them
 
 
-@pytest.fixture
-def chosen(folder, isolated, monkeypatch):
-    """Own pictures of three emotions in FER2013's place, in a project folder of the test's own."""
+def take_place(monkeypatch, project, folder) -> None:
+    """Make `folder` the pictures that take FER2013's place, and `project` the project's folder."""
+    monkeypatch.setattr(paths, "project_root", lambda: project)
+    monkeypatch.delenv("EMOTION_OUTPUT_DIR", raising=False)
+    monkeypatch.setenv("EMOTION_PICTURES", str(folder))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory, drawn):
+    """A project's folder in which a recipe was trained, fast, on own pictures of three emotions in `mine`."""
+    root = tmp_path_factory.mktemp("project")
+    folder = pictures.write_pictures(drawn, root / "mine")
     settings = {"crop": "none", "classes": dict.fromkeys(("angry", "disgust", "fear", "surprise"))}
     (folder / pictures.SETTINGS_FILE).write_text(json.dumps(settings))
-    monkeypatch.setenv("EMOTION_PICTURES", str(folder))
-    return folder
+    with pytest.MonkeyPatch.context() as patch:
+        take_place(patch, root, folder)
+        experiments.obtain("tl_top", fast=True, final=True)
+    return root
+
+
+@pytest.fixture
+def chosen(project, monkeypatch):
+    """The folder of these pictures, in FER2013's place."""
+    take_place(monkeypatch, project, project / "mine")
+    return project / "mine"
 
 
 @pytest.fixture
 def run(chosen):
-    return experiments.obtain("tl_top", fast=True, final=True)
+    return runs.load_run("tl_top")
 
 
-def test_a_recipe_is_trained_on_own_pictures_and_recorded_apart(run, chosen, isolated):
-    assert runs.run_dir("tl_top") == isolated / "output" / "pictures" / "mine" / "results" / "tl_top-s0"
-    assert runs.weights_path("tl_top").is_relative_to(isolated / "output" / "pictures" / "mine")
-    assert not list((isolated / "data").rglob("run.json"))
+def test_a_recipe_is_trained_on_own_pictures_and_recorded_apart(run, project):
+    assert runs.run_dir("tl_top") == project / "output" / "pictures" / "mine" / "results" / "tl_top-s0"
+    assert runs.weights_path("tl_top").is_relative_to(project / "output" / "pictures" / "mine")
+    assert [path.parent.name for path in project.rglob("run.json")] == ["tl_top-s0"]
+    assert sorted(path.name for path in project.iterdir()) == ["mine", "output"]
     assert run.info["data"]["name"] == "pictures mine"
     assert run.info["data"]["classes"] == ["happy", "sad", "neutral"]
     assert len(run.predictions["PrivateTest"]) == 6
@@ -299,11 +318,12 @@ def test_scores_are_over_the_emotions_that_are_there_and_free_of_twins(run):
     assert not evaluation.is_sample(run)
 
 
-def test_a_run_on_pictures_that_have_changed_since_is_not_shown_as_theirs(run, chosen):
+def test_a_run_on_pictures_that_have_changed_since_is_not_shown_as_theirs(run, chosen, tmp_path):
     assert experiments.obtain("tl_top").name == "tl_top-s0"
-    next((chosen / "happy").iterdir()).unlink()
+    moved = shutil.move(next((chosen / "happy").iterdir()), tmp_path / "moved.png")
     with pytest.raises(DataError, match=r"trained on 60 faces that are not the 59 .* Train it again"):
         experiments.obtain("tl_top")
+    shutil.move(moved, chosen / "happy" / "00003.png")
 
 
 def test_the_network_becomes_a_file_that_the_live_cell_runs(run, chosen):
@@ -384,21 +404,28 @@ def test_the_command_line_shows_the_table_and_what_a_folder_holds(folder, call, 
     assert '"joy": "happy"' in err
 
 
-def test_the_command_line_trains_scores_and_lists_own_pictures(folder, isolated, call, monkeypatch):
-    from emotion_detection import crossval, recipes
+def test_the_command_line_trains_on_own_pictures(folder, isolated, call, monkeypatch):
+    from emotion_detection import crossval
 
-    train = crossval.train
-    monkeypatch.setattr(
-        crossval, "train", lambda recipe, faces_, seed: train(recipes.fast_version(recipe), faces_, seed=seed)
-    )
-    code, out, _ = call("train", "tl_top", "--pictures", str(folder))
-    assert code == 0
-    assert f"evaluate tl_top-s0 --final --pictures {folder}" in out
-    code, out, _ = call("evaluate", "tl_top", "--final", "--json", "--pictures", str(folder))
-    assert code == 0
-    assert (json.loads(out)["labels"], json.loads(out)["n"]) == ("pictures mine", 14)
-    code, out, _ = call("runs", "--pictures", str(folder))
-    assert "tl_top-s0" in out
-    code, out, _ = call("train", "tl_top", "--pictures", str(folder))
-    assert f"--retrain --pictures {folder}" in out
+    given = []
+
+    def interrupted(recipe, dataset, *, seed):
+        given.append((recipe.name, dataset.name, len(dataset), seed))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(crossval, "train", interrupted)
+    code, _, err = call("train", "tl_top", "--seed", "2", "--pictures", str(folder))
+    assert code == 130
+    assert given == [("tl_top", "pictures mine", 140, 2)]
+    assert f"`train tl_top --seed 2 --pictures {folder}` goes on" in err
+
+
+def test_the_command_line_scores_and_lists_runs_on_own_pictures(chosen, call):
+    scores = json.loads(call("evaluate", "tl_top", "--json", "--pictures", str(chosen))[1])
+    assert (scores["labels"], scores["split"], scores["n"]) == ("pictures mine", "PrivateTest", 6)
+    assert "tl_top-s0" in call("runs", "--pictures", str(chosen))[1]
+    code, out, _ = call("train", "tl_top", "--pictures", str(chosen))
+    assert (code, f"--retrain --pictures {chosen}" in out) == (0, True)
     assert "tl_top-s0" not in call("runs")[1]
+    again = json.loads(call("evaluate", "tl_top", "--recompute", "--json", "--pictures", str(chosen))[1])
+    assert again["accuracy"] == scores["accuracy"]
