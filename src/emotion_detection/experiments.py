@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from emotion_detection import paths, recipes, runs
-from emotion_detection.datasets import FaceDataset, ferplus, load_fer2013, load_pictures, load_sample
+from emotion_detection.datasets import FaceDataset, ferplus, load_fer2013, load_pictures, load_sample, pictures
 from emotion_detection.errors import DataError, MissingFileError, ProjectError
 
 log = logging.getLogger(__name__)
@@ -128,6 +128,19 @@ def own_pictures(folder: Path | str) -> Iterator[None]:
         yield
     finally:
         os.environ["EMOTION_PICTURES"] = before
+
+
+def drawn_pictures() -> Path:
+    """Write drawn faces as a folder of pictures, two of its files no pictures on purpose, to show how one is read.
+
+    Returns:
+        The folder `drawn_faces` in `EMOTION_OUTPUT_DIR`, or in `output/`.
+    """
+    folder = (paths.output_dir() or paths.project_root() / "output") / "drawn_faces"
+    pictures.write_pictures(fast_sample(), folder)
+    (folder / "happy" / "empty.jpg").touch()
+    (folder / "sad" / "letter.txt").write_text("This is no picture.", encoding="utf-8")
+    return folder
 
 
 def fast_sample() -> FaceDataset:
