@@ -89,7 +89,7 @@ def test_other_words_for_the_seven_and_a_mapping_of_ones_own_are_understood(fold
     assert (mapped.counts().sum(axis=1) == 20).all()
     left_out = load_pictures(folder, classes={"gloom": None})
     assert left_out.counts().loc["sad"].sum() == 0
-    assert kinds(left_out.report)["gloom/"] == ("class left out", "left out")
+    assert kinds(left_out.report)["gloom/"] == ("class left out", "left out as you said")
 
 
 def test_folders_of_a_split_are_refused_with_what_to_do(folder, tmp_path):

@@ -89,6 +89,7 @@ def run_all(numbers: Sequence[str] = (), *, save: bool = False, fast: bool = Fal
     """Run notebooks with a line of progress each (all, if no numbers are given); with `save`, write them back executed.
 
     With `retrain` they run a second time, from the new records: a notebook may show a run that a later one trains.
+    Those about a reader's own pictures are kept, executed, in the folder `notebooks/` beside their figures.
 
     Raises:
         UnknownNameError: there is no notebook of one of the numbers.
@@ -103,7 +104,7 @@ def run_all(numbers: Sequence[str] = (), *, save: bool = False, fast: bool = Fal
             sys.stdout.write(f"[{number}/{len(found)}] {path.name} … ")
             sys.stdout.flush()
             started = time.perf_counter()
-            output = Path(folder) / path.name
+            output = _kept_folder(Path(folder)) / path.name
             execute(path, output, fast=fast, retrain=retrain)
             if save:
                 text = nbformat.writes(cleaned(nbformat.read(output, as_version=4)), version=4) + "\n"
@@ -115,6 +116,15 @@ def run_all(numbers: Sequence[str] = (), *, save: bool = False, fast: bool = Fal
         return
     where = paths.displayed(paths.figures_dir())
     sys.stdout.write(f"Done in {time.perf_counter() - began:.0f} s; figures are in {where}.\n")
+
+
+def _kept_folder(temporary: Path) -> Path:
+    """Return where executed notebooks go: a folder that stays, if they are about a reader's own pictures."""
+    if paths.pictures_dir() is None:
+        return temporary
+    folder = paths.output_dir() / "notebooks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _forget_earlier_runs() -> None:

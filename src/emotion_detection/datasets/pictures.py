@@ -152,7 +152,7 @@ def _listed(folder: Path, settings: Settings, table: _Table) -> list[tuple[str, 
         if not inside:
             table.tell(f"{entry.name}/", "empty folder", "holds no file")
         if emotion is None:
-            table.tell(f"{entry.name}/", "class left out", f"{len(inside)} files of a class that you left out")
+            table.tell(f"{entry.name}/", "class left out", f"{len(inside)} files of a class", "left out as you said")
         found += [(file, emotion) for file in inside if emotion is not None]
     if unknown:
         raise _unknown_classes(folder, unknown, table)
