@@ -97,6 +97,8 @@ def test_runs_lists_what_is_recorded(recorded, call):
         (("data", "check"), 1, "data/README.md"),
         (("evaluate", "tl_top", "--final"), 1, "reported once"),
         (("evaluate", "tl_top", "--recompute"), 1, "is not on this machine"),
+        (("evaluate", "tl_top", "--averaged"), 1, "holds no answers averaged over views"),
+        (("evaluate", "tl_top", "--averaged", "--recompute"), 2, "leave out --recompute"),
         (("unknown",), 2, "No such command"),
     ],
 )

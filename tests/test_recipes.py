@@ -79,10 +79,11 @@ def test_teachers_and_their_share_go_together():
             dataclasses.replace(recipes.TL_WHOLE, **changes)
 
 
-def test_each_arm_of_the_ablations_changes_what_it_says_and_nothing_else():
-    base = recipes.ABLATION_BASE.settings()
-    for name, (_, changes) in ablations.ARMS.items():
-        arm = recipes.get_recipe(f"abl_{name}").settings()
+@pytest.mark.parametrize("part", ablations.BASES)
+def test_each_arm_of_the_ablations_changes_what_it_says_and_nothing_else(part):
+    base = recipes.ABLATION_BASES[part].settings()
+    for name, (_, changes) in ablations.ARMS[part].items():
+        arm = recipes.get_recipe(ablations.recipe_name(part, name)).settings()
         changed = {key for key in base | arm if base.get(key) != arm.get(key)} - {"name"}
         assert changed == set(changes)
         switches = arm["augmentation"]

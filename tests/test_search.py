@@ -42,14 +42,14 @@ def record(name: str, n_right: int, **changes) -> None:
 @pytest.fixture
 def recorded(isolated):
     record("abl_base", 250)
-    record("abl_mixup", 300)
-    record("abl_cutmix", 252)
-    record("abl_erasing", 190)
+    record("abl_96px", 300)
+    record("abl_sgd", 252)
+    record("abl_48px", 190)
 
 
 def test_arms_come_in_the_order_of_their_gain_with_a_verdict_by_their_interval(recorded):
-    found = search.differences()
-    assert found["arm"].tolist() == ["mixup", "cutmix", "erasing"]
+    found = search.differences("early")
+    assert found["arm"].tolist() == ["96px", "sgd", "48px"]
     assert found["verdict"].tolist() == ["better", "no difference shown", "worse"]
     assert found["difference"].tolist() == pytest.approx([50 / 420, 2 / 420, -60 / 420])
     assert (found["low"] <= found["difference"]).all()
@@ -57,29 +57,36 @@ def test_arms_come_in_the_order_of_their_gain_with_a_verdict_by_their_interval(r
 
 
 def test_the_words_count_them_and_name_the_arms_that_wait(recorded):
-    words = search.in_words(search.differences())
+    words = search.in_words("early", search.differences("early"))
     assert "right on 59.5 % of 420 PublicTest faces" in words
     assert "Of 3 arms 1 is better than it, 1 is worse, and for 1 no difference is shown" in words
-    assert ablations.ARMS["ema"][0] in words
-    assert ablations.ARMS["mixup"][0] not in words.partition("Not trained yet")[2].split(", ")
+    waiting = words.partition("Not trained yet: ")[2].rstrip(".").split("; ")
+    assert ablations.ARMS["early"]["stem"][0] in waiting
+    assert ablations.ARMS["early"]["96px"][0] not in waiting
 
 
 def test_the_table_has_a_line_per_arm_with_a_real_minus(recorded):
-    table = search.table(search.differences())
-    assert table["Arm"].tolist() == [ablations.ARMS[arm][0] for arm in ("mixup", "cutmix", "erasing")]
+    table = search.table(search.differences("early"))
+    assert table["Arm"].tolist() == [ablations.ARMS["early"][arm][0] for arm in ("96px", "sgd", "48px")]
     assert table["Points to the base (95 %)"].iloc[-1].startswith("−14.3 (−")
+
+
+def test_a_round_without_its_base_is_not_listed(recorded):
+    record("late_mixup", 300)
+    assert search.recorded_rounds() == ["early"]
 
 
 def test_without_a_base_the_error_says_what_to_train(isolated):
     with pytest.raises(MissingFileError, match="train abl_base"):
-        search.differences()
+        search.differences("early")
 
 
 def test_the_plot_shows_every_arm_at_its_place(recorded):
-    found = search.differences()
-    figure, axes = figures.new_axes(3.0)
-    values = plots_search.arms(found, axes, title="Arms")
+    found = search.differences("early")
+    figure = figures.new_figure(3.0)
+    values = plots_search.rounds({"early": found}, figure, split="PublicTest")
+    (axes,) = figure.axes
     drawn = np.concatenate([line.get_xdata() for line in axes.lines if line.get_marker() == "o"])
     assert sorted(drawn) == pytest.approx(sorted(100 * found["difference"]))
-    assert values["words"] == found["words"].tolist()
+    assert values["early"]["words"] == found["words"].tolist()
     assert [text.get_text() for text in axes.get_yticklabels()] == found["words"].tolist()

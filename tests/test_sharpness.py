@@ -14,7 +14,9 @@ PLAIN = dataclasses.replace(
 )
 AWARE = dataclasses.replace(PLAIN, sharpness_radius=0.5)
 
-needs_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="Keras does not run on TensorFlow")
+needs_tensorflow = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="Keras does not run on TensorFlow"
+)
 
 
 def network(recipe: recipes.Recipe) -> keras.Model:
@@ -44,7 +46,9 @@ def test_a_step_takes_the_gradient_at_the_weights_moved_uphill():
     length = np.sqrt(sum((each**2).sum() for each in first))
     uphill = [weight + 0.5 * each / length for weight, each in zip(before, first, strict=True)]
     learned = gradient(*uphill, faces, answers)
-    expected = [weight - 0.1 * 1.9 * each for weight, each in zip(before, learned, strict=True)]  # Nesterov's first step
+    expected = [
+        weight - 0.1 * 1.9 * each for weight, each in zip(before, learned, strict=True)
+    ]  # Nesterov's first step
     for weight, wanted in zip(model.get_weights(), expected, strict=True):
         assert weight == pytest.approx(wanted, abs=1e-6)
 

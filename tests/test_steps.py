@@ -33,7 +33,7 @@ RECORD = {
 
 
 def trained(accuracies, **changes) -> runs.Run:
-    recipe = dataclasses.replace(recipes.ABLATION_BASE, epochs=len(accuracies), **changes)
+    recipe = dataclasses.replace(recipes.ABLATION_BASES["early"], epochs=len(accuracies), **changes)
     columns = {"epoch": np.arange(1, len(accuracies) + 1), "val_accuracy": accuracies, "seconds": 999.0}
     info = {"recipe": recipe.settings(), "data": {"counts": {"Training": 24_000}}}
     return runs.Run("abl_base-s0", info, pd.DataFrame(columns), {})
@@ -52,8 +52,10 @@ def test_sizes_that_grow_have_each_their_own_rate():
 
 
 def test_a_step_that_was_not_measured_is_told():
-    with pytest.raises(DataError, match=r"abl_base was measured: .*'optimizer': 'sgd'.*VARIANTS.*bench_step\.py --record"):
-        steps.rate(RECORD, dataclasses.replace(recipes.ABLATION_BASE, optimizer="sgd"))
+    with pytest.raises(
+        DataError, match=r"abl_base was measured: .*'optimizer': 'sgd'.*VARIANTS.*bench_step\.py --record"
+    ):
+        steps.rate(RECORD, dataclasses.replace(recipes.ABLATION_BASES["early"], optimizer="sgd"))
 
 
 def test_the_table_has_the_fastest_first_and_the_words_say_what_did_not_run():
@@ -77,7 +79,7 @@ def test_the_plot_draws_each_curve_and_the_level():
     plots_speed.time_to_accuracy(curves, axes, goal=0.6)
     drawn = {line.get_label(): line for line in axes.lines}
     assert drawn["b"].get_ydata().tolist() == [0.61, 0.65]
-    assert [line.get_ydata()[0] for line in axes.lines if not line.get_label() in curves] == [0.6]
+    assert [line.get_ydata()[0] for line in axes.lines if line.get_label() not in curves] == [0.6]
 
 
 def test_a_missing_or_damaged_measurement_is_told(tmp_path):

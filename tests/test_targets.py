@@ -80,8 +80,8 @@ def test_missing_votes_say_where_they_belong(isolated):
 
 
 def test_a_missing_teacher_is_named_with_the_command_that_trains_it(isolated, faces):
-    with pytest.raises(MissingFileError, match=r"teacher abl_base-s1.*train abl_base --seed 1 --retrain"):
-        targets.sources(recipe(teachers=("abl_base-s1",), distillation=0.5))
+    with pytest.raises(MissingFileError, match=r"teacher late_base-s1.*train late_base --seed 1 --retrain"):
+        targets.sources(recipe(teachers=("late_base-s1",), distillation=0.5))
 
 
 def test_teachers_are_asked_once_on_faces_and_their_mirror_images(isolated, faces, monkeypatch):

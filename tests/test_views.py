@@ -41,10 +41,21 @@ def recorded(isolated, *, with_views: bool) -> runs.Run:
     label = np.arange(70, dtype=np.int8) % 7
     plain = runs.Predictions("PublicTest", np.arange(70, dtype=np.int32), label, np.eye(7, dtype=np.float32)[label])
     worse = runs.Predictions("PublicTest", plain.row, label, np.eye(7, dtype=np.float32)[label * 0])
-    info = {"run": "tl_top-s0", "recipe": {"name": "tl_top"}, "seed": 0, "data": {"name": "FER2013"}}
-    info |= {"metrics": {"PublicTest": {"accuracy": 1.0}}, "parameters": {"all": 1, "trained": 1}, "hardware": {}}
+    info = {
+        "run": "tl_top-s0",
+        "recipe": {"name": "tl_top"},
+        "seed": 0,
+        "data": {"name": "FER2013", "fingerprint": "0" * 64},
+    }
+    info |= {
+        "metrics": {"PublicTest": {"accuracy": 1.0}},
+        "parameters": {"all": 1, "trained": 1},
+        "hardware": {"cores": 2, "devices": [], "system": "Linux"},
+    }
     info |= {"wall_time_s": 1.0, "temperature": 1.2, "ferplus": {"PublicTest_views": {"n": 3, "accuracy": 0.5}}}
-    history = pd.DataFrame({"epoch": [1], "accuracy": 1.0, "loss": 1.0, "val_accuracy": 1.0, "val_loss": 1.0, "seconds": 1})
+    history = pd.DataFrame(
+        {"epoch": [1], "accuracy": 1.0, "loss": 1.0, "val_accuracy": 1.0, "val_loss": 1.0, "seconds": 1}
+    )
     parts = {"PublicTest": plain} | ({"PublicTest_views": worse} if with_views else {})
     runs.write_run("tl_top-s0", info, history, parts)
     return runs.load_run("tl_top-s0")

@@ -1,4 +1,4 @@
-"""Other networks' accuracy on FER2013's PrivateTest: what is published, from where, and how far it can be relied upon."""
+"""Other networks' accuracy on FER2013's PrivateTest: what is published, where, and how reliable that is."""
 
 import dataclasses
 

@@ -401,17 +401,29 @@ AUDIT = (
 )
 """The runs of the audit, in an order in which each finds what it starts from."""
 
-ABLATION_BASE = Recipe(regime="whole", augmentation=Augmentation(contrast=0.2, brightness=0.1), **ablations.BASE)
+ABLATION_BASES = {
+    name: Recipe(regime="whole", augmentation=Augmentation(contrast=0.2, brightness=0.1), **settings)
+    for name, settings in ablations.BASES.items()
+}
 
 
-def _arm(name: str, words: str, changes: dict) -> Recipe:
-    """Return the base of the ablations with some settings changed; those of augmentation one by one."""
-    augmentation = dataclasses.replace(ABLATION_BASE.augmentation, **changes.get("augmentation", {}))
-    changes = changes | {"augmentation": augmentation}
-    return dataclasses.replace(ABLATION_BASE, name=f"abl_{name}", display_name=words, **changes)
+def _arm(part: str, name: str, words: str, changes: dict) -> Recipe:
+    """Return the base of a round with some settings changed; those of augmentation one by one."""
+    base = ABLATION_BASES[part]
+    augmentation = dataclasses.replace(base.augmentation, **changes.get("augmentation", {}))
+    return dataclasses.replace(
+        base,
+        name=ablations.recipe_name(part, name),
+        display_name=words,
+        **(changes | {"augmentation": augmentation}),
+    )
 
 
-ABLATIONS = (ABLATION_BASE, *(_arm(name, words, changes) for name, (words, changes) in ablations.ARMS.items()))
+ABLATIONS = tuple(
+    recipe
+    for part, base in ABLATION_BASES.items()
+    for recipe in (base, *(_arm(part, name, *arm) for name, arm in ablations.ARMS[part].items()))
+)
 """What each change alone is worth (see `ablations`)."""
 
 RECIPES = {

@@ -1,7 +1,7 @@
 """What changes the speed of a training step, and how long a size, batch or schedule takes to reach an accuracy.
 
-Speeds are from one measurement that takes turns (`tests/benchmarks/bench_step.py`); how many epochs an accuracy takes is
-from the recorded runs, whose own times depend on what else the machine did.
+Speeds are from one measurement that takes turns (`tests/benchmarks/bench_step.py`); how many epochs an accuracy takes
+is from the recorded runs, whose own times depend on what else the machine did.
 """
 
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from emotion_detection import evaluation, paths, recipes, speed
+from emotion_detection import ablations, evaluation, paths, recipes, speed
 from emotion_detection.errors import DataError, MissingFileError
 from emotion_detection.reports import percent
 from emotion_detection.runs import Run
@@ -20,8 +20,10 @@ COMMAND = "python tests/benchmarks/bench_step.py --record"
 DECIDES = ("input_px", "batch_size", "optimizer")
 """Settings of a recipe by which a measured step is found again."""
 
-COMPARED = tuple(f"abl_{arm}" for arm in ("base", "48px", "96px", "112px", "progressive", "batch_64", "sgd"))
-"""Recipes that differ in size, batch, optimiser or schedule alone: the base of the ablations, and arms of it."""
+COMPARED = tuple(
+    ablations.recipe_name("early", arm) for arm in ("base", "48px", "96px", "progressive", "batch_64", "sgd")
+)
+"""Recipes that differ in size, batch, optimiser or schedule alone."""
 
 GOAL = 0.60
 """The PublicTest accuracy whose time is compared."""
@@ -41,7 +43,9 @@ def read(file: Path | None = None) -> dict:
     """
     file = path() if file is None else Path(file)
     if not file.is_file():
-        raise MissingFileError(f"The measurement {paths.displayed(file)} is missing. Measure on this machine: {COMMAND}")
+        raise MissingFileError(
+            f"The measurement {paths.displayed(file)} is missing. Measure on this machine: {COMMAND}"
+        )
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
         for row in record["rows"]:

@@ -50,7 +50,9 @@ def of_run(run: runs.Run) -> runs.Run:
             f"The record of {run.name} holds no answers averaged over views; they are made when PrivateTest is: "
             f"evaluate {run.name} --final (for a run that was final before: train it again)."
         )
-    ferplus = {key.removesuffix(runs.VIEWS): values for key, values in run.info.get("ferplus", {}).items() if key in parts}
+    ferplus = {
+        key.removesuffix(runs.VIEWS): values for key, values in run.info.get("ferplus", {}).items() if key in parts
+    }
     info = {key: value for key, value in run.info.items() if key != "temperature"} | {"ferplus": ferplus}
     predictions = {key.removesuffix(runs.VIEWS): values for key, values in parts.items()}
     return dataclasses.replace(run, info=info, predictions=predictions)
