@@ -8,7 +8,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from emotion_detection import analysis, evaluation, experiments, faces, paths, preprocessing, runs
+from emotion_detection import analysis, evaluation, experiments, faces, notebooks, paths, preprocessing, runs
 from emotion_detection.datasets import FaceDataset, grouped_split, load_pictures, load_sample, pictures
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
@@ -240,6 +240,10 @@ def test_a_folder_says_itself_how_it_is_read(folder):
         ('{"crop": "half"}', "crop is 'half'"),
         ('{"classes": {"joy": "joyful"}}', "'joy': 'joyful'"),
         ('{"test_share": 0.5}', "test_share is 0.5"),
+        ('{"test_share": "a tenth"}', "test_share is 'a tenth', expected such as 0.1"),
+        ('{"classes": ["happy"]}', "expected such as {.joy.: .happy.}"),
+        ('{"group": "person"}', "with .…. around the person"),
+        ('{"group": "(person"}', "with .…. around the person"),
     ],
 )
 def test_a_setting_that_is_wrong_is_named(folder, content, said):
@@ -374,6 +378,28 @@ def test_without_pictures_everything_is_as_before(isolated, tmp_path):
     with experiments.own_pictures(tmp_path / "mine"):
         assert paths.results_dir() == isolated / "output" / "pictures" / "mine" / "results"
     assert paths.results_dir() == isolated / "data" / "results"
+
+
+def test_a_notebook_says_what_its_numbers_come_from(chosen):
+    assert "Your own pictures, `mine`" in experiments.begin().data
+    assert "output/pictures/mine/results" in experiments.begin().data
+
+
+def test_executed_notebooks_on_own_pictures_are_kept_beside_their_figures(chosen, project, monkeypatch):
+    written = []
+    monkeypatch.setattr(notebooks, "notebook_paths", lambda numbers: [paths.project_root() / "03_a.ipynb"])
+    monkeypatch.setattr(notebooks, "execute", lambda path, output, **_: written.append(output))
+    notebooks.run_all(["03"])
+    assert written == [project / "output" / "pictures" / "mine" / "notebooks" / "03_a.ipynb"]
+
+
+@pytest.mark.parametrize("option", ["--save", "--fast"])
+def test_notebooks_on_own_pictures_are_not_saved_in_the_repository(chosen, monkeypatch, capsys, option):
+    monkeypatch.setattr("sys.argv", ["notebooks", "03", option, "--pictures", str(chosen)])
+    with pytest.raises(SystemExit) as stopped:
+        notebooks.main()
+    assert stopped.value.code == 2
+    assert "call it without EMOTION_PICTURES" in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import functools
 import json
 import logging
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -98,7 +99,7 @@ def train(
     chosen = recipes.get_recipe(recipe)
     name = f"{recipe}-s{seed}"
     _use(pictures)
-    where = f" --pictures {paths.pictures_dir()}" if paths.pictures_dir() else ""
+    where = f" --pictures {shlex.quote(str(paths.pictures_dir()))}" if paths.pictures_dir() else ""
     from emotion_detection import experiments
 
     if runs.is_recorded(name) and not retrain:

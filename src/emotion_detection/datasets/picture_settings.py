@@ -24,6 +24,9 @@ KNOWN_CLASSES = {
 """Folder name in lower case → emotion: the seven and other forms of the same words."""
 
 
+EXAMPLES = {"classes": '{"joy": "happy"}', "test_share": "0.1", "seed": "0"}
+
+
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """How a folder is read.
@@ -47,6 +50,7 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self):
+        self._check_kinds()
         wrong = {name: emotion for name, emotion in self.classes.items() if emotion not in (*EMOTIONS, None)}
         if wrong:
             raise DataError(f"classes maps to {wrong}, expected one of {list(EMOTIONS)}, or None to leave a class out.")
@@ -54,6 +58,20 @@ class Settings:
             raise DataError(f"crop is {self.crop!r}, expected one of {list(CROPS)}.")
         if not 0 < self.test_share <= 1 / 3:
             raise DataError(f"test_share is {self.test_share}, expected more than 0 and at most a third.")
+
+    def _check_kinds(self) -> None:
+        kinds = {"classes": Mapping, "test_share": int | float, "seed": int}
+        for field, kind in kinds.items():
+            value = getattr(self, field)
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise DataError(f"{field} is {value!r}, expected such as {EXAMPLES[field]}.")
+        if isinstance(self.group, str):
+            try:
+                has_group = re.compile(self.group).groups > 0
+            except re.error:
+                has_group = False
+            if not has_group:
+                raise DataError(f"group is {self.group!r}, expected a regular expression with (…) around the person.")
 
     def emotion_of(self, name: str) -> str | None:
         """Return the emotion of a class folder, or None to leave it out; KeyError where the name is unknown."""
