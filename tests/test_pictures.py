@@ -162,6 +162,7 @@ def test_sub_folders_of_one_name_are_a_group_across_emotions(folder):
             path.rename(path.parent / f"p{number % 5}" / path.name)
     found = splits(load_pictures(folder))
     assert all(len({found[file] for file in found if f"/p{number}/" in file}) == 1 for number in range(5))
+    assert "The test splits have 20% and 20% of the faces" in load_pictures(folder).notes[-2]
 
 
 def test_too_few_pictures_of_a_class_are_refused_with_the_count_and_what_to_do(folder):

@@ -32,6 +32,9 @@ LEAST_PICTURES = 10
 ROUGH_BELOW = 20
 """With fewer faces of a class in a test split its scores are called rough."""
 
+SHARE_TOLERANCE = 0.03
+"""A test split whose share of the faces is further than this from the one asked for is told about."""
+
 SQUEEZED_FROM = 1.2
 """A whole picture whose sides differ by more than this factor is told about: it is squeezed into a square."""
 
@@ -93,7 +96,7 @@ def load_pictures(folder: Path | str, *, detector: faces.Detector | None = None,
     usage = grouped_split.split(dataset.emotion, group, test_share=chosen.test_share, seed=chosen.seed)
     dataset = dataclasses.replace(dataset, usage=usage, report=table.frame())
     _check_splits(dataset, group)
-    notes = _notes(dataset, group, chosen.crop)
+    notes = _notes(dataset, group, chosen)
     if (dataset.report["done"] == LEFT_OUT).any():
         log.warning("%s See the table: .report, or `data pictures FOLDER`.", notes[0])
     return dataclasses.replace(dataset, notes=notes)
@@ -297,7 +300,7 @@ def _counted(report: pd.DataFrame) -> str:
     return f"Left out: {told}." if kinds else "No file was left out."
 
 
-def _notes(dataset: PictureDataset, group: np.ndarray, crop: str) -> tuple[str, ...]:
+def _notes(dataset: PictureDataset, group: np.ndarray, settings: Settings) -> tuple[str, ...]:
     _, sizes = np.unique(group, return_counts=True)
     together = sizes[sizes > 1]
     counts = dataset.counts()
@@ -305,9 +308,17 @@ def _notes(dataset: PictureDataset, group: np.ndarray, crop: str) -> tuple[str, 
     rough = [f"{emotion} {count}" for emotion, count in tests.items() if count < ROUGH_BELOW]
     notes = [
         f"{dataset.name}: {len(dataset):,} faces. {_counted(dataset.report)}",
-        "The pictures were taken whole." if crop == "none" else "Faces were found and cropped as everywhere else.",
+        "The pictures were taken whole."
+        if settings.crop == "none"
+        else "Faces were found and cropped as everywhere else.",
         f"Groups that were kept in one split (twins, or as you said): {len(together):,}, of {together.sum():,} faces.",
     ]
+    shares = [float((dataset.usage == split).mean()) for split in SPLITS[1:]]
+    if max(abs(share - settings.test_share) for share in shares) > SHARE_TOLERANCE:
+        told = " and ".join(f"{share:.0%}" for share in shares)
+        notes.append(
+            f"The test splits have {told} of the faces: the groups do not allow {settings.test_share:.0%} each."
+        )
     if rough:
         notes.append(f"Few faces in the smaller test split ({', '.join(rough)}): scores of these emotions are rough.")
     return tuple(notes)
