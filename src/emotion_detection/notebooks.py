@@ -82,7 +82,9 @@ def source_digest(notebook: nbformat.NotebookNode) -> str:
 
 
 def _is_noise(output) -> bool:
-    return output.output_type == "stream" and output.name == "stderr"
+    """Return whether an output is of the run alone: warnings, and bars of progress, which are widgets."""
+    is_widget = "application/vnd.jupyter.widget-view+json" in output.get("data", {})
+    return is_widget or (output.output_type == "stream" and output.name == "stderr")
 
 
 def run_all(numbers: Sequence[str] = (), *, save: bool = False, fast: bool = False, retrain: bool = False) -> None:
