@@ -14,6 +14,7 @@ def isolated(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "user_cache_dir", lambda: tmp_path / "user_cache")
     monkeypatch.delenv("EMOTION_DATA_DIR", raising=False)
     monkeypatch.delenv("EMOTION_OUTPUT_DIR", raising=False)
+    monkeypatch.delenv("EMOTION_PICTURES", raising=False)
     (tmp_path / "data" / "raw").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path

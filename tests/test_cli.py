@@ -179,7 +179,7 @@ def test_an_interrupted_training_says_how_to_go_on(isolated, call, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("emotion_detection.crossval.train", interrupted)
-    monkeypatch.setattr("emotion_detection.datasets.load_fer2013", lambda: None)
+    monkeypatch.setattr("emotion_detection.experiments.load_fer2013", lambda: None)
     code, _, err = call("train", "tl_top", "--seed", "3")
     assert code == 130
     assert "`train tl_top --seed 3` goes on" in err
@@ -335,9 +335,9 @@ def test_sweep_asks_for_a_list_of_seeds(isolated, call):
 
 
 def test_a_sweep_with_a_failure_tells_it_and_ends_with_1(isolated, call, monkeypatch):
-    from emotion_detection import datasets, sweeps
+    from emotion_detection import experiments, sweeps
 
-    monkeypatch.setattr(datasets, "load_fer2013", lambda: None)
+    monkeypatch.setattr(experiments, "load_fer2013", lambda: None)
     monkeypatch.setattr(sweeps, "trained", lambda job, *_, **__: sweeps.Outcome(reason=f"{job.name} broke."))
     code, out, err = call("sweep", "tl_top", "--seeds", "0,1", "--engine", "plain")
     assert code == 1
@@ -346,12 +346,12 @@ def test_a_sweep_with_a_failure_tells_it_and_ends_with_1(isolated, call, monkeyp
 
 
 def test_an_interrupted_sweep_says_what_is_recorded_and_goes_on(recorded, call, monkeypatch):
-    from emotion_detection import datasets, sweeps
+    from emotion_detection import experiments, sweeps
 
     def interrupted(*arguments, **keywords):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(datasets, "load_fer2013", lambda: None)
+    monkeypatch.setattr(experiments, "load_fer2013", lambda: None)
     monkeypatch.setattr(sweeps, "trained", interrupted)
     code, _, err = call("sweep", "tl_top", "--seeds", "0,1", "--engine", "plain")
     assert code == 130

@@ -129,6 +129,14 @@ def test_after_training_again_all_notebooks_run_once_more_from_the_new_records(m
     assert calls == [(name, True) for name in names] + [(name, False) for name in names]
 
 
+def test_bars_of_progress_and_warnings_are_not_committed():
+    bar = nbformat.v4.new_output("display_data", {"application/vnd.jupyter.widget-view+json": {}, "text/plain": "0%"})
+    said = nbformat.v4.new_output("stream", name="stderr", text="a warning")
+    table = nbformat.v4.new_output("execute_result", {"text/plain": "a table"}, execution_count=1)
+    cell = nbformat.v4.new_code_cell("1", outputs=[bar, said, table])
+    assert notebooks.cleaned(nbformat.v4.new_notebook(cells=[cell])).cells[0].outputs == [table]
+
+
 def test_notebooks_are_chosen_by_number():
     assert [path.stem[:2] for path in notebooks.notebook_paths(["05", "00"])] == ["00", "05"]
     with pytest.raises(UnknownNameError, match="There is no notebook '99'"):

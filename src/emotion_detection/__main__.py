@@ -4,15 +4,19 @@ import functools
 import json
 import logging
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from emotion_detection import recipes, runs
-from emotion_detection.errors import ProjectError, UnknownNameError
+from emotion_detection import paths, recipes, runs
+from emotion_detection.errors import DataError, ProjectError, UnknownNameError
 
+PICTURES = typer.Option(
+    "--pictures", envvar="EMOTION_PICTURES", help="A folder of your own labelled pictures, in FER2013's place."
+)
 USAGE_HELP = "public or private (in the audit also training or unseen)"
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -42,6 +46,29 @@ def data_fetch(
     typer.echo(f"FER2013 is in {fetch.fetch(source, force=force)} (an earlier download is kept; --force replaces it)")
 
 
+@data_app.command("pictures")
+def data_pictures(
+    folder: Annotated[Path, typer.Argument(help="<name>/<emotion>/*.jpg (PNG, WebP)")],
+    csv: Annotated[Path | None, typer.Option(help="Write the table of what was wrong here.")] = None,
+):
+    """Say what a folder of your own labelled pictures holds, and what is wrong with which file; 1 if it is refused."""
+    from emotion_detection import files
+    from emotion_detection.datasets import pictures
+
+    try:
+        dataset, refused = pictures.load_pictures(folder), None
+    except pictures.PicturesError as error:
+        dataset, refused = None, error
+    report = dataset.report if refused is None else refused.report
+    if len(report):
+        typer.echo(report.to_string(index=False))
+    if csv is not None:
+        files.write_text(csv, report.to_csv(index=False, lineterminator="\n"))
+    if refused is not None:
+        raise refused
+    typer.echo("\n".join([dataset.counts().to_string(), *dataset.notes]))
+
+
 @data_app.command("summarise")
 def data_summarise():
     """Record counts, class averages, twins and FER+ agreement in data/results/fer2013/ (needs FER2013)."""
@@ -51,8 +78,9 @@ def data_summarise():
 
 
 @app.command("runs")
-def list_runs():
+def list_runs(pictures: Annotated[Path | None, PICTURES] = None):
     """List the recorded runs."""
+    _use(pictures)
     from emotion_detection import reports
 
     typer.echo(reports.runs_table().to_string(index=False))
@@ -65,27 +93,33 @@ def train(
         int, typer.Option(min=0, max=2**31 - 1, help="Decides first weights, order, augmentation.")
     ] = runs.SHIPPED_SEED,
     retrain: Annotated[bool, typer.Option("--retrain", help="Train even if the run is recorded.")] = False,
+    pictures: Annotated[Path | None, PICTURES] = None,
 ):
-    """Train a recipe on FER2013 and record the run; goes on where it was interrupted."""
+    """Train a recipe on FER2013, or your own pictures, and record the run; goes on where it was interrupted."""
     chosen = recipes.get_recipe(recipe)
     name = f"{recipe}-s{seed}"
+    _use(pictures)
+    where = f" --pictures {shlex.quote(str(paths.pictures_dir()))}" if paths.pictures_dir() else ""
+    from emotion_detection import experiments
+
     if runs.is_recorded(name) and not retrain:
+        experiments.check_same_pictures(name)
         typer.echo(
-            f"{name} is recorded already (see `runs`). To train it again: train {recipe} --seed {seed} --retrain"
+            f"{name} is recorded already (see `runs`). To train it again: train {recipe} --seed {seed} --retrain{where}"
         )
         return
     from emotion_detection import crossval
-    from emotion_detection.datasets import load_fer2013
 
     try:
-        run = crossval.train(chosen, load_fer2013(), seed=seed)
+        run = crossval.train(chosen, experiments.chosen_dataset(), seed=seed)
     except KeyboardInterrupt:  # typer would end without a word
         typer.echo(
-            f"\nInterrupted. Finished epochs are kept: `train {recipe} --seed {seed}` goes on from there.", err=True
+            f"\nInterrupted. Finished epochs are kept: `train {recipe} --seed {seed}{where}` goes on from there.",
+            err=True,
         )
         raise typer.Exit(130) from None
     scores = ", ".join(f"{part} {values['accuracy']:.1%}" for part, values in run.info["metrics"].items())
-    final = f" Report PrivateTest once: evaluate {run.name} --final" if "PublicTest" in run.predictions else ""
+    final = f" Report PrivateTest once: evaluate {run.name} --final{where}" if "PublicTest" in run.predictions else ""
     typer.echo(f"{run.name}: accuracy on {scores}.{final}")
 
 
@@ -123,6 +157,21 @@ def sweep(
         raise typer.Exit(1)
 
 
+def _use(pictures: Path | None) -> None:
+    """Have a folder of pictures take FER2013's place in this process and those that it starts."""
+    if pictures is not None:
+        os.environ["EMOTION_PICTURES"] = str(pictures.expanduser().resolve())
+
+
+def _refuse_pictures(command: str) -> None:
+    """Raise DataError where pictures are chosen: what the command writes is about FER2013."""
+    if paths.pictures_dir() is not None:
+        raise DataError(
+            f"`{command}` is about FER2013, but EMOTION_PICTURES is {paths.pictures_dir()}. Unset it. The network of "
+            "your own pictures is run by `live --run RUN`, or by LiveView with `own_network.write(RUN)` in a notebook."
+        )
+
+
 def _numbers(text: str) -> list[int]:
     """Return the seeds of a list such as "0,1,2"."""
     parts = [part.strip() for part in text.split(",")]
@@ -132,10 +181,10 @@ def _numbers(text: str) -> list[int]:
 
 
 def _faces_for(wanted: list):
-    """Return FER2013 for jobs of which one is not recorded yet, else None."""
-    from emotion_detection.datasets import load_fer2013
+    """Return the faces for jobs of which one is not recorded yet, else None."""
+    from emotion_detection import experiments
 
-    return None if all(runs.is_recorded(job.name) for job in wanted) else load_fer2013()
+    return None if all(runs.is_recorded(job.name) for job in wanted) else experiments.chosen_dataset()
 
 
 @app.command()
@@ -146,8 +195,10 @@ def evaluate(
     recompute: Annotated[bool, typer.Option("--recompute", help="Run the network over the faces again.")] = False,
     averaged: Annotated[bool, typer.Option("--averaged", help="Score answers averaged over ten views.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    pictures: Annotated[Path | None, PICTURES] = None,
 ):
     """Score a run from its recorded predictions, or from its network with --recompute."""
+    _use(pictures)
     from emotion_detection import evaluation, experiments, reports, views
 
     if averaged and recompute:
@@ -175,16 +226,15 @@ def _recomputed(run: runs.Run, usage: str) -> runs.Run:
     import dataclasses
 
     from emotion_detection import evaluation, experiments, final
-    from emotion_detection.datasets import load_fer2013
 
     if usage == "PrivateTest" and not run.is_final:
         raise UnknownNameError(
             f"{run.name} is not final: PrivateTest is first predicted by `evaluate {run.name} --final`."
         )
     final.require_network(run)
-    dataset = load_fer2013()
+    dataset = experiments.chosen_dataset()
     if dataset.fingerprint != run.info["data"]["fingerprint"]:
-        typer.echo("Warning: this copy of FER2013 is not the one that the run was trained on.", err=True)
+        typer.echo(f"Warning: {dataset.name} as it is here is not what the run was trained on.", err=True)
     predictions = final.recompute(run, dataset, split=usage)
     data = {field: getattr(dataset, field) for field in ("name", "fingerprint", "has_official_rows")}
     data["notes"] = list(dataset.notes)
@@ -199,6 +249,7 @@ def _recomputed(run: runs.Run, usage: str) -> runs.Run:
 @app.command()
 def ship(run: Annotated[str, typer.Argument(help="A final run whose network is on this machine.")]):
     """Put a run's network into data/models/ as the one that is shipped."""
+    _refuse_pictures("ship")
     from emotion_detection import reports, shipping
     from emotion_detection.datasets import load_fer2013
 
@@ -257,6 +308,7 @@ def robustness(
 @app.command()
 def report():
     """Rewrite the tables of README.md and the model card from data/results/."""
+    _refuse_pictures("report")
     from emotion_detection import reports
 
     for path in reports.write_all():
@@ -355,12 +407,25 @@ def _analyse_video(path: Path, every_ms: float | None, **outputs: Path | None) -
 def live(
     lab: Annotated[bool, typer.Option("--lab", help="Open notebook 11 in JupyterLab, run already.")] = False,
     browser: Annotated[bool, typer.Option(help="Open the browser; else only the address is printed.")] = True,
+    network: Annotated[Path | None, typer.Option(help="A .tflite file, its card beside it; else the shipped.")] = None,
+    run: Annotated[str | None, typer.Option(help="A run whose network is on this machine, in its place.")] = None,
+    pictures: Annotated[Path | None, PICTURES] = None,
 ):
     """Serve the live webcam cell to your browser, as a page of its own or in JupyterLab; Ctrl-C stops it."""
     from emotion_detection.live import serving
 
-    serve = serving.in_lab if lab else serving.as_page
-    serve(opens_browser=browser, say=typer.echo)
+    _use(pictures)
+    if lab:
+        _refuse({"--network": network, "--run": run}, "This is for the page; notebook 11 takes LiveView(classifier=…).")
+        serving.in_lab(opens_browser=browser, say=typer.echo)
+        return
+    if run is not None:
+        from emotion_detection import own_network
+
+        _refuse({"--network": network}, "A run was named as well.")
+        network = own_network.write(run)
+        typer.echo(f"The network of {run} is in {paths.displayed(network)}")
+    serving.as_page(opens_browser=browser, say=typer.echo, network=network)
 
 
 def main() -> None:

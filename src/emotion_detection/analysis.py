@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,19 +10,17 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import tqdm
-from PIL import Image, ImageColor, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 
-from emotion_detection import faces, files, paths, preprocessing
+from emotion_detection import faces, files
 from emotion_detection.classifier import EmotionClassifier
 from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
-from emotion_detection.errors import DataError, MissingFileError
+from emotion_detection.errors import DataError
+from emotion_detection.faces import find_faces
+from emotion_detection.picture_files import check_file, read_picture
 
 if TYPE_CHECKING:  # imported where a table is made: the live cell starts without it
     import pandas as pd
-
-PICTURE_FORMATS = ("JPEG", "PNG", "WEBP")
-MAXIMUM_PIXELS = 64_000_000
-"""Larger pictures are refused after reading their header: decoded, one of this size takes 192 MB."""
 
 PROGRESS_FROM_PICTURES = 20
 """From this many pictures on (about two seconds) a progress bar is shown."""
@@ -84,21 +81,10 @@ def analyse_frame(
     return classify(boxes, crops, classifier)
 
 
-def find_faces(frame_bgr: np.ndarray, detector: faces.Detector) -> tuple[list[faces.FaceBox], list[np.ndarray]]:
-    """Return the boxes of the faces that are large enough to judge, the largest first, and their 48×48 crops."""
-    boxes = [box for box in detector.detect(frame_bgr) if is_large_enough(box, detector.framing)]
-    return boxes, [faces.crop_face(frame_bgr, box, framing=detector.framing) for box in boxes]
-
-
 def classify(boxes: list[faces.FaceBox], crops: list[np.ndarray], classifier: EmotionClassifier) -> list[FaceEmotion]:
     """Return what a network sees in the crops of `find_faces`; it is not asked where there is none."""
     probabilities = classifier.predict_proba(crops) if crops else ()
     return [FaceEmotion(box, values) for box, values in zip(boxes, probabilities, strict=True)]
-
-
-def is_large_enough(box: faces.FaceBox, framing: faces.Framing) -> bool:
-    """Return whether a face's square has the 24 px that `preprocessing` asks for."""
-    return round(framing.square(box)[2]) >= preprocessing.MIN_SIZE_PX
 
 
 def analyse_pictures(
@@ -125,7 +111,7 @@ def analyse_pictures(
     """
     pictures = [Path(picture) for picture in pictures]
     for picture in pictures:
-        _check_file(picture)
+        check_file(picture)
     detector = detector if detector is not None else faces.load_detector()
     classifier = classifier if classifier is not None else EmotionClassifier.load()
     rows, without_face = [], []
@@ -140,38 +126,6 @@ def analyse_pictures(
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     table.attrs["without_face"] = without_face
     return table
-
-
-def read_picture(path: Path | str) -> np.ndarray:
-    """Read a picture, turned upright as its EXIF data say.
-
-    Transparent parts become white, 16-bit grey is reduced to 8 bits. Of an animation the first frame is read.
-
-    Args:
-        path: a JPEG, PNG or WebP file of at most 64 megapixels.
-
-    Returns:
-        uint8 array (h, w, 3), BGR, 0–255.
-
-    Raises:
-        MissingFileError: there is no such file.
-        DataError: the file is empty, damaged, of another format or too large.
-    """
-    path = Path(path)
-    _check_file(path)
-    try:
-        with _opened(path) as image:
-            _check_pixels(path, image.size)
-            return _upright_bgr(image)
-    except DataError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise _too_large(path, "more than 178 megapixels") from error
-    except Exception as error:  # Pillow's readers each raise their own
-        raise DataError(
-            f"The picture {paths.displayed(path)} cannot be read ({path.stat().st_size:,} bytes; {error}). It is "
-            f"damaged or not a JPEG, PNG or WebP file: open it in a viewer and save it as one of these."
-        ) from error
 
 
 def annotate(
@@ -241,44 +195,6 @@ def _annotated_paths(pictures: Sequence[str], folder: Path) -> dict[str, Path]:
                 f"{target.name}. Rename one of them, or analyse them one after another into different folders."
             )
     return targets
-
-
-def _check_file(path: Path) -> None:
-    if not path.is_file():
-        received = "it is a folder" if path.is_dir() else "no such file"
-        raise MissingFileError(f"The picture {path} was not found: {received}. Pass the path of a JPEG, PNG or WebP.")
-    if path.stat().st_size == 0:
-        raise DataError(f"The picture {paths.displayed(path)} is empty (0 bytes). Copy or download it again.")
-
-
-def _check_pixels(path: Path, size: tuple[int, int]) -> None:
-    if size[0] * size[1] > MAXIMUM_PIXELS:
-        raise _too_large(path, f"{size[0]:,}×{size[1]:,} px, {size[0] * size[1] / 1e6:.0f} megapixels")
-
-
-def _too_large(path: Path, received: str) -> DataError:
-    return DataError(
-        f"The picture {paths.displayed(path)} is too large: {received}, at most {MAXIMUM_PIXELS // 1_000_000} "
-        f"megapixels are read. Reduce it first."
-    )
-
-
-def _opened(path: Path) -> Image.Image:
-    """Read a picture's header; Pillow's own warning about large pictures is ours to give."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(path, formats=PICTURE_FORMATS)
-
-
-def _upright_bgr(image: Image.Image) -> np.ndarray:
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I"):
-        gray = (np.asarray(upright).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8)
-        return cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR)
-    if upright.has_transparency_data:
-        rgba = upright.convert("RGBA")
-        upright = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    return cv2.cvtColor(np.asarray(upright.convert("RGB")), cv2.COLOR_RGB2BGR)
 
 
 def _row(picture: Path, index: int, face: FaceEmotion, detector_name: str) -> dict:

@@ -8,12 +8,14 @@ matrices are drawn instead of rows: the same distribution, thousands of times le
 
 import dataclasses
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from scipy import optimize, special, stats
 from sklearn import metrics
 
+from emotion_detection.datasets.dataset import OWN_PICTURES, SPLITS
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
 from emotion_detection.runs import Predictions, Run
@@ -52,9 +54,9 @@ def accuracy(predictions: Predictions) -> float:
     return float(accuracy_of(confusion(predictions)))
 
 
-def macro_f1(predictions: Predictions) -> float:
-    """Return the mean F1 of all seven classes, 0–1; a class without faces and without answers counts as 0."""
-    return float(per_class(predictions)["f1"].mean())
+def macro_f1(predictions: Predictions, *, classes: Sequence[str] = EMOTIONS) -> float:
+    """Return the mean F1 of the classes, 0–1; one without faces and without answers counts as 0."""
+    return float(per_class(predictions)["f1"][list(classes)].mean())
 
 
 def weighted_f1(predictions: Predictions) -> float:
@@ -123,14 +125,16 @@ def resampled_confusions(counts: np.ndarray, *, resamples: int = RESAMPLES, seed
     return np.random.default_rng(seed).multinomial(support, shares, size=(resamples, len(support)))
 
 
-def bootstrap(predictions: Predictions, *, resamples: int = RESAMPLES, seed: int = SEED) -> Intervals:
-    """Return 95 % intervals of accuracy, macro-F1, weighted F1 and the F1 of each class."""
+def bootstrap(
+    predictions: Predictions, *, resamples: int = RESAMPLES, seed: int = SEED, classes: Sequence[str] = EMOTIONS
+) -> Intervals:
+    """Return 95 % intervals of accuracy, macro-F1 (over `classes`), weighted F1 and the F1 of each class."""
     counts = confusion(predictions)
     drawn = resampled_confusions(counts, resamples=resamples, seed=seed)
     f1, support = f1_of(drawn), counts.sum(axis=1)
     return Intervals(
         accuracy=interval(accuracy_of(drawn)),
-        macro_f1=interval(f1.mean(axis=1)),
+        macro_f1=interval(f1[:, [EMOTIONS.index(name) for name in classes]].mean(axis=1)),
         weighted_f1=interval(f1 @ support / support.sum()),
         f1=np.array([interval(f1[:, index]) for index in CLASS_INDICES]),
     )
@@ -416,8 +420,29 @@ def of_split(run: Run, split: str | None = None) -> Predictions:
 
 def is_sample(run: Run) -> bool:
     """Return whether a run was trained on the drawn sample, so that its scores are no result."""
+    return not is_of_pictures(run) and "sample" in _data_name(run)
+
+
+def is_of_pictures(run: Run) -> bool:
+    """Return whether a run was trained on a reader's own pictures."""
+    return _data_name(run).startswith(OWN_PICTURES)
+
+
+def classes_of(run: Run) -> list[str]:
+    """Return the emotions that the run's data set has: all seven, or those of a reader's own pictures."""
     data = run.info["data"]
-    return "sample" in (data.get("name", "") if isinstance(data, dict) else str(data))
+    return list(data.get("classes", EMOTIONS) if isinstance(data, dict) else EMOTIONS)
+
+
+def _data_name(run: Run) -> str:
+    data = run.info["data"]
+    return data.get("name", "") if isinstance(data, dict) else str(data)
+
+
+def _labels_of(run: Run) -> str:
+    if is_of_pictures(run):
+        return _data_name(run)
+    return "drawn sample" if is_sample(run) else "FER2013"
 
 
 def scores(
@@ -440,12 +465,14 @@ def scores(
     Raises:
         DataError: that split is not recorded.
     """
-    predictions, notes = of_split(run, split), []
-    table, intervals = per_class(predictions), bootstrap(predictions)
+    predictions, notes, classes = of_split(run, split), [], classes_of(run)
+    table, intervals = per_class(predictions).loc[classes], bootstrap(predictions, classes=classes)
+    if len(classes) < len(EMOTIONS):
+        notes.append(f"Macro-F1 is over the {len(classes)} emotions of this data set: {', '.join(classes)}.")
     values = {
         "run": run.name,
         "split": predictions.split,
-        "labels": "drawn sample" if is_sample(run) else "FER2013",
+        "labels": _labels_of(run),
         "n": len(predictions),
         "accuracy": accuracy(predictions),
         "accuracy_ci": list(intervals.accuracy),
@@ -481,6 +508,10 @@ def _twins_of(run: Run, notes: list[str]) -> dict[str, np.ndarray] | None:
     if is_sample(run):
         notes.append("Drawn sample: not a result; the recorded twins are about FER2013, so no score without twins.")
         return None
+    if is_of_pictures(run):
+        notes.append("Twins among these pictures are in one split, so no face that is scored has one in Training.")
+        kinds = ("identical", "near")
+        return {f"{split}_{kind}": np.empty(0, np.int32) for split in SPLITS[1:] for kind in kinds}
     if run.info["recipe"].get("pool_all_splits_as_published"):
         return _twins_of_unseen(run, notes)
     if not run.info["data"].get("has_official_rows", True):
@@ -591,7 +622,8 @@ def over_seeds(runs: list[Run], *, split: str | None = None) -> pd.DataFrame:
     rows = []
     for run in runs:
         predictions = of_split(run, split)
-        rows.append({"recipe": _recipe_name(run), "accuracy": accuracy(predictions), "macro_f1": macro_f1(predictions)})
+        f1 = macro_f1(predictions, classes=classes_of(run))
+        rows.append({"recipe": _recipe_name(run), "accuracy": accuracy(predictions), "macro_f1": f1})
     grouped = pd.DataFrame(rows).groupby("recipe", sort=False)
     result = grouped.agg(["mean", "std"])
     result.columns = [f"{score}_{statistic}" for score, statistic in result.columns]

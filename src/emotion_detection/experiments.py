@@ -1,11 +1,15 @@
 """Ask for a run by name: recorded runs are read, missing ones are trained. What the notebooks call."""
 
+import contextlib
+import functools
 import logging
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 from emotion_detection import paths, recipes, runs
-from emotion_detection.datasets import FaceDataset, ferplus, load_fer2013, load_sample
-from emotion_detection.errors import MissingFileError, ProjectError
+from emotion_detection.datasets import FaceDataset, ferplus, load_fer2013, load_pictures, load_sample, pictures
+from emotion_detection.errors import DataError, MissingFileError, ProjectError
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +30,13 @@ def begin(*, fast: bool = False, retrain: bool = False):
 
     if fast:
         os.environ.setdefault("EMOTION_OUTPUT_DIR", str(paths.project_root() / "output" / "fast"))
+    if paths.pictures_dir() is not None:
+        return Markdown(
+            f"**Your own pictures, `{paths.pictures_dir().name}`, in FER2013's place.** Runs on them are read from "
+            f"`{paths.displayed(paths.results_dir())}`, or trained; what the text says of FER2013 is not about them."
+            + (" FAST mode: one epoch, random first weights, so no number below is a result." if fast else "")
+        )
+    if fast:
         return Markdown(FAST_BANNER)
     if retrain:
         return Markdown(
@@ -51,11 +62,12 @@ def obtain(name: str, *, fast: bool = False, retrain: bool = False, final: bool 
     recipe_name, seed = runs.split_name(name)
     recipe = recipes.get_recipe(recipe_name)
     final = final or (runs.is_recorded(name) and runs.load_run(name).is_final)
-    if retrain or not runs.is_recorded(name):
+    if not retrain and runs.is_recorded(name):
+        check_same_pictures(name)
+    else:
         from emotion_detection import crossval
 
-        dataset = fast_sample() if fast else _fer2013_for(name)
-        crossval.train(recipes.fast_version(recipe) if fast else recipe, dataset, seed=seed)
+        crossval.train(recipes.fast_version(recipe) if fast else recipe, _faces_for(name, fast=fast), seed=seed)
     run = runs.load_run(name)
     return finalise(name, fast=fast) if final and not run.is_final else run
 
@@ -66,10 +78,70 @@ def finalise(name: str, *, fast: bool = False) -> runs.Run:
 
     final.check_not_final(runs.load_run(name))
 
-    dataset = fast_sample() if fast else load_fer2013()
-    labels = None if fast else ferplus_labels(dataset)
+    dataset = chosen_dataset(fast=fast)
+    labels = ferplus_labels(dataset)
     run = final.finalise(name, dataset, labels_ferplus=labels)
     return run if labels is None else ferplus_scores.record(name)
+
+
+def chosen_dataset(*, fast: bool = False) -> FaceDataset:
+    """Return what runs are trained on: a reader's own pictures where `EMOTION_PICTURES` names them, else FER2013.
+
+    Args:
+        fast: the drawn sample in FER2013's place.
+    """
+    folder = paths.pictures_dir()
+    if folder is not None:
+        return _pictures(folder, _state_of(folder))
+    return fast_sample() if fast else load_fer2013()
+
+
+@functools.lru_cache(maxsize=1)
+def _pictures(folder: Path, state: int) -> FaceDataset:
+    return load_pictures(folder)
+
+
+def _state_of(folder: Path) -> int:
+    """Return a number that changes with any file of a folder, so that pictures are read once and no more."""
+    stats = {path: path.stat() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return hash(tuple((str(path), stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()))
+
+
+def check_same_pictures(name: str) -> None:
+    """Raise DataError where a run is recorded for other pictures than the chosen folder holds now."""
+    if paths.pictures_dir() is None:
+        return
+    trained, present = runs.load_run(name).info["data"], chosen_dataset()
+    if trained["fingerprint"] != present.fingerprint:
+        raise DataError(
+            f"{runs.full_name(name)} was trained on {sum(trained['counts'].values()):,} faces that are not the "
+            f"{len(present):,} of {paths.pictures_dir()} as it is now. Train it again (--retrain), rename the folder "
+            "to keep both, or put its pictures back."
+        )
+
+
+@contextlib.contextmanager
+def own_pictures(folder: Path | str) -> Iterator[None]:
+    """Have a folder of pictures take FER2013's place: runs are trained on it and recorded apart (see `paths`)."""
+    before = os.environ.get("EMOTION_PICTURES", "")
+    os.environ["EMOTION_PICTURES"] = str(Path(folder).expanduser().resolve())
+    try:
+        yield
+    finally:
+        os.environ["EMOTION_PICTURES"] = before
+
+
+def drawn_pictures() -> Path:
+    """Write drawn faces as a folder of pictures, two of its files no pictures on purpose, to show how one is read.
+
+    Returns:
+        The folder `drawn_faces` in `EMOTION_OUTPUT_DIR`, or in `output/`.
+    """
+    folder = (paths.output_dir() or paths.project_root() / "output") / "drawn_faces"
+    pictures.write_pictures(fast_sample(), folder)
+    (folder / "happy" / "empty.jpg").touch()
+    (folder / "sad" / "letter.txt").write_text("This is no picture.", encoding="utf-8")
+    return folder
 
 
 def fast_sample() -> FaceDataset:
@@ -96,10 +168,12 @@ def ferplus_labels(dataset: FaceDataset):
     return ferplus.strict_majority_labels(range(int(dataset.row.max()) + 1))
 
 
-def _fer2013_for(name: str) -> FaceDataset:
+def _faces_for(name: str, *, fast: bool) -> FaceDataset:
     try:
-        return load_fer2013()
+        return chosen_dataset(fast=fast)
     except MissingFileError as error:
+        if paths.pictures_dir() is not None:
+            raise  # it says itself what is missing
         raise MissingFileError(
             f"The run {name!r} is not recorded here, and training it needs FER2013. {error}"
         ) from error

@@ -292,6 +292,17 @@ def fetch_yunet() -> str:
     return f"Face detector YuNet: {path}"
 
 
+def find_faces(frame_bgr: np.ndarray, detector: Detector) -> tuple[list[FaceBox], list[np.ndarray]]:
+    """Return the boxes of the faces that are large enough to judge, the largest first, and their 48×48 crops."""
+    boxes = [box for box in detector.detect(frame_bgr) if is_large_enough(box, detector.framing)]
+    return boxes, [crop_face(frame_bgr, box, framing=detector.framing) for box in boxes]
+
+
+def is_large_enough(box: FaceBox, framing: Framing) -> bool:
+    """Return whether a face's square has the 24 px that `preprocessing` asks for."""
+    return round(framing.square(box)[2]) >= preprocessing.MIN_SIZE_PX
+
+
 def crop_face(frame_bgr: np.ndarray, box: FaceBox, *, framing: Framing) -> np.ndarray:
     """Cut a face out of a frame, framed as FER2013's faces are, and bring it to the network's input.
 

@@ -82,13 +82,16 @@ def source_digest(notebook: nbformat.NotebookNode) -> str:
 
 
 def _is_noise(output) -> bool:
-    return output.output_type == "stream" and output.name == "stderr"
+    """Return whether an output is of the run alone: warnings, and bars of progress, which are widgets."""
+    is_widget = "application/vnd.jupyter.widget-view+json" in output.get("data", {})
+    return is_widget or (output.output_type == "stream" and output.name == "stderr")
 
 
 def run_all(numbers: Sequence[str] = (), *, save: bool = False, fast: bool = False, retrain: bool = False) -> None:
     """Run notebooks with a line of progress each (all, if no numbers are given); with `save`, write them back executed.
 
     With `retrain` they run a second time, from the new records: a notebook may show a run that a later one trains.
+    Those about a reader's own pictures are kept, executed, in the folder `notebooks/` beside their figures.
 
     Raises:
         UnknownNameError: there is no notebook of one of the numbers.
@@ -103,7 +106,7 @@ def run_all(numbers: Sequence[str] = (), *, save: bool = False, fast: bool = Fal
             sys.stdout.write(f"[{number}/{len(found)}] {path.name} … ")
             sys.stdout.flush()
             started = time.perf_counter()
-            output = Path(folder) / path.name
+            output = _kept_folder(Path(folder)) / path.name
             execute(path, output, fast=fast, retrain=retrain)
             if save:
                 text = nbformat.writes(cleaned(nbformat.read(output, as_version=4)), version=4) + "\n"
@@ -115,6 +118,15 @@ def run_all(numbers: Sequence[str] = (), *, save: bool = False, fast: bool = Fal
         return
     where = paths.displayed(paths.figures_dir())
     sys.stdout.write(f"Done in {time.perf_counter() - began:.0f} s; figures are in {where}.\n")
+
+
+def _kept_folder(temporary: Path) -> Path:
+    """Return where executed notebooks go: a folder that stays, if they are about a reader's own pictures."""
+    if paths.pictures_dir() is None:
+        return temporary
+    folder = paths.output_dir() / "notebooks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _forget_earlier_runs() -> None:
@@ -139,10 +151,15 @@ def main() -> None:
     parser.add_argument("numbers", nargs="*", help="notebooks to run, such as 04 06; all if none is given")
     parser.add_argument("--save", action="store_true", help="write the notebooks back, executed and cleaned")
     parser.add_argument("--fast", action="store_true", help="drawn sample, one epoch, own output folder")
+    parser.add_argument("--pictures", type=Path, help="a folder of your own labelled pictures, in FER2013's place")
     parser.add_argument("--retrain", action="store_true", help="train the runs again (hours)")
     arguments = parser.parse_args()
     if arguments.save and (arguments.fast or arguments.retrain):
         parser.error("--save keeps recorded numbers only: call it without --fast and --retrain")
+    if arguments.pictures is not None:
+        os.environ["EMOTION_PICTURES"] = str(arguments.pictures.expanduser().resolve())
+    if paths.pictures_dir() is not None and (arguments.save or arguments.fast):
+        parser.error("--save keeps the numbers of FER2013, --fast shows drawn faces: call it without EMOTION_PICTURES")
     if arguments.fast:
         os.environ.setdefault("EMOTION_OUTPUT_DIR", str(paths.project_root() / "output" / "fast"))
     import papermill

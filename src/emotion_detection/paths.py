@@ -51,10 +51,24 @@ def sample_dir() -> Path:
 def output_dir() -> Path | None:
     """Return `EMOTION_OUTPUT_DIR`, where results of the sample and of FAST mode go, or None if it is not set.
 
-    A relative path counts from the project's folder, so that notebooks and the command line agree.
+    A relative path counts from the project's folder, so that notebooks and the command line agree. What is made of a
+    reader's own pictures goes into a folder of its own in it (in `output/`, if it is not set), named as theirs is.
     """
-    value = os.environ.get("EMOTION_OUTPUT_DIR")
-    return (project_root() / Path(value).expanduser()).resolve() if value else None
+    value, own = os.environ.get("EMOTION_OUTPUT_DIR"), pictures_dir()
+    chosen = (project_root() / Path(value).expanduser()).resolve() if value else None
+    return chosen if own is None else (chosen or project_root() / "output") / "pictures" / own.name
+
+
+def pictures_dir() -> Path | None:
+    """Return `EMOTION_PICTURES`, a folder of the reader's own pictures that takes FER2013's place, or None.
+
+    A relative path counts from the working directory or, where it leads nowhere, from the project's folder.
+    """
+    value = os.environ.get("EMOTION_PICTURES")
+    if not value:
+        return None
+    path = Path(value).expanduser()
+    return (path if path.is_dir() else project_root() / path).resolve()
 
 
 def results_dir() -> Path:

@@ -9,7 +9,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from emotion_detection import cards, confidence, evaluation, files, paths, protocols, recipes, runs, scaling
+from emotion_detection import (
+    cards,
+    confidence,
+    evaluation,
+    files,
+    gallery,
+    paths,
+    protocols,
+    recipes,
+    routes,
+    runs,
+    scaling,
+)
 from emotion_detection.emotions import DISPLAY_NAMES
 from emotion_detection.errors import DataError, ProjectError
 
@@ -220,13 +232,15 @@ def update_readme(text: str) -> str:
     Raises:
         DataError: the markers are not there.
     """
-    for name, made in (("results", results_table()), ("audit", audit_paragraph())):
+    blocks = {"results": results_table, "audit": audit_paragraph, "gallery": gallery.block, "routes": routes.block}
+    for name, make in blocks.items():
         pattern = re.compile(rf"(<!-- {name}:begin[^>]*-->\n).*?(<!-- {name}:end -->)", re.DOTALL)
         if not pattern.search(text):
             raise DataError(
                 f"README.md has no '<!-- {name}:begin -->' … '<!-- {name}:end -->' markers, so what stands between "
                 "them cannot be written. Put them where it belongs."
             )
+        made = make()
         text = pattern.sub(lambda match, made=made: match[1] + made + match[2], text)
     return text
 

@@ -385,6 +385,7 @@ def _finish(session: _Session, history: list[dict], predictions: dict, dataset, 
             "counts": {split: int(n) for split, n in dataset.counts().sum().items()},
             "notes": list(dataset.notes),
             "has_official_rows": dataset.has_official_rows,
+            **_classes_of(dataset),
         },
         **({"learned_from": session.sources} if session.sources else {}),
         "imagenet_weights": models.IMAGENET_CHECKPOINT if session.recipe.weights == "imagenet" else None,
@@ -410,6 +411,13 @@ def _finish(session: _Session, history: list[dict], predictions: dict, dataset, 
         runs.write_run(run.name, info, table, predictions)
         session.path.unlink(missing_ok=True)
     return run
+
+
+def _classes_of(dataset: FaceDataset) -> dict:
+    """Return which emotions a data set has, where it lacks one."""
+    counts = dataset.counts().sum(axis=1)
+    present = counts.index[counts > 0].tolist()
+    return {} if len(present) == len(counts) else {"classes": present}
 
 
 def _now() -> str:

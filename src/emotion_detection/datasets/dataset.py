@@ -14,6 +14,9 @@ SPLITS = ("Training", "PublicTest", "PrivateTest")
 
 UNLABELLED = -1
 
+OWN_PICTURES = "pictures "
+"""Begins the name of a data set that was made from a folder of a reader's own pictures; the folder's name follows."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FaceDataset:
@@ -24,7 +27,7 @@ class FaceDataset:
         emotion: int8 array (n,), index into `EMOTIONS`; -1 where a source has no label.
         usage: str array (n,), "Training", "PublicTest" or "PrivateTest".
         row: int32 array (n,), FER2013's official row numbers (0–35886), or positions in the source.
-        name: what the reader is shown: "FER2013" or "drawn sample".
+        name: what the reader is shown: "FER2013", "drawn sample", or `OWN_PICTURES` and a folder's name.
         notes: sentences on what the source lacks or is unsure of, shown to the reader.
         has_official_rows: whether `row` holds FER2013's numbers, so that FER+ and the recorded twins can be joined.
     """

@@ -21,19 +21,22 @@ from pathlib import Path
 import nbformat
 import nbformat.sign
 
-from emotion_detection import notebooks, paths
+from emotion_detection import cards, notebooks, paths
 from emotion_detection.errors import MissingFileError, ProjectError
 
 LIVE_NOTEBOOK = "11_live_webcam.ipynb"
 START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 15.0
-PAGE_CELLS = (
-    (
-        "markdown",
-        "# Emotions, live\n\nClick **Start**. Pictures stay in this page and in the kernel's memory; none is saved.",
-    ),
-    ("code", "from emotion_detection.live import LiveView\n\nview = LiveView()\nview"),
+PAGE_TITLE = (
+    "# Emotions, live\n\nClick **Start**. Pictures stay in this page and in the kernel's memory; none is saved."
 )
+PAGE_CELL = "from emotion_detection.live import LiveView\n\nview = LiveView()\nview"
+NETWORK_CELL = """\
+from emotion_detection.classifier import EmotionClassifier
+from emotion_detection.live import LiveView
+
+view = LiveView(classifier=EmotionClassifier.load({path!r}))
+view"""
 
 
 class ServerError(ProjectError):
@@ -71,15 +74,17 @@ def in_lab(*, opens_browser: bool = True, say: Callable[[str], object]) -> None:
         _open(f"{address}/lab/tree/{LIVE_NOTEBOOK}?token={token}", opens_browser=opens_browser, say=say)
 
 
-def as_page(*, opens_browser: bool = True, say: Callable[[str], object]) -> None:
+def as_page(*, opens_browser: bool = True, say: Callable[[str], object], network: Path | None = None) -> None:
     """Serve the live cell as a page by Voilà and open it; return when the server is stopped (Ctrl-C).
 
     Args:
         opens_browser: whether the reader's browser is opened; else the address is only said.
         say: takes the lines for the reader.
+        network: a `.tflite` file with its card beside it, as `own_network.write` makes them; None: the shipped one.
 
     Raises:
-        MissingFileError: Voilà or the notebooks' kernel is not installed.
+        MissingFileError: Voilà, the notebooks' kernel or the network is not there.
+        DataError: the network is damaged.
         ServerError: the server does not start.
     """
     if importlib.util.find_spec("voila") is None:
@@ -89,8 +94,7 @@ def as_page(*, opens_browser: bool = True, say: Callable[[str], object]) -> None
         )
     _check_kernel()
     folder = _folder()
-    make = {"markdown": nbformat.v4.new_markdown_cell, "code": nbformat.v4.new_code_cell}
-    page = nbformat.v4.new_notebook(cells=[make[kind](text) for kind, text in PAGE_CELLS])
+    page = page_notebook(network)
     page.metadata.kernelspec = {"name": notebooks.KERNEL, "display_name": "Emotion Detection", "language": "python"}
     nbformat.write(page, folder / "live.ipynb")
     token = secrets.token_urlsafe(24)
@@ -98,6 +102,14 @@ def as_page(*, opens_browser: bool = True, say: Callable[[str], object]) -> None
     arguments = ["voila", "live.ipynb", "--no-browser", "--Voila.ip=127.0.0.1", "--Voila.port_retries=0"]
     with _server(arguments, port_option="--Voila.port", folder=folder) as address:
         _open(f"{address}/?token={token}", opens_browser=opens_browser, say=say)
+
+
+def page_notebook(network: Path | None = None) -> nbformat.NotebookNode:
+    """Return the notebook that is served as a page; a network is checked against its card before any page opens."""
+    if network is not None:
+        cards.check_against_card(network)
+    code = PAGE_CELL if network is None else NETWORK_CELL.format(path=str(Path(network).resolve()))
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(PAGE_TITLE), nbformat.v4.new_code_cell(code)])
 
 
 def run_in_server(notebook: nbformat.NotebookNode, *, address: str, token: str, name: str) -> None:
