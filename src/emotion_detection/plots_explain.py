@@ -1,0 +1,172 @@
+"""Plots of explanations: heat on faces and on average faces, and what the checks found."""
+
+import matplotlib.axes
+import matplotlib.figure
+import matplotlib.ticker
+import numpy as np
+
+from emotion_detection import explain, explain_records
+from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
+from emotion_detection.plots import SERIES_COLORS, _suptitle, styled
+
+SHOWN_PX = 240
+"""Faces are enlarged to so many pixels before heat is laid over them, so that it is smooth."""
+
+HEAT_DIGITS = 2
+"""Evidence is rounded before it is drawn: networks' last digits differ between processors."""
+
+KINDS = {"right": "rightly called so", "all": "all called so"}
+ORDER_NAMES = {
+    explain_records.RANDOM[3]: "random patches, 3×3",
+    explain_records.RANDOM[6]: "random patches, 6×6",
+    explain_records.CENTRE: "from the middle outwards",
+    explain_records.AVERAGE: "the answer's average map",
+}
+LINES = {
+    explain_records.RANDOM[3]: (":", "#999999"),
+    explain_records.RANDOM[6]: (":", "#444444"),
+    explain_records.CENTRE: ("--", SERIES_COLORS[3]),
+    explain_records.AVERAGE: ("--", "#228833"),
+}
+
+
+def order_name(name: str) -> str:
+    """Return how an order of deletion is called in figures and sentences."""
+    if name in ORDER_NAMES:
+        return ORDER_NAMES[name]
+    cells = explain_records.CELLS[name]
+    return f"{name}, {cells}×{cells}"
+
+
+@styled
+def explained_face(crop: np.ndarray, maps: dict[str, np.ndarray], figure: matplotlib.figure.Figure) -> dict:
+    """Show a face, and beside it the same face under each map's heat.
+
+    Args:
+        crop: uint8 array (48, 48), grey: what the network saw.
+        maps: title → float array (h, w), evidence.
+        figure: empty, about as many times as wide as high as there are pictures.
+    """
+    panels = figure.subplots(1, 1 + len(maps))
+    large = np.repeat(np.repeat(crop, SHOWN_PX // crop.shape[0], axis=0), SHOWN_PX // crop.shape[1], axis=1)
+    panels[0].imshow(large, cmap="gray", vmin=0, vmax=255)
+    panels[0].set_title("what it sees", loc="center")
+    values = {}
+    for axes, (title, evidence_map) in zip(panels[1:], maps.items(), strict=True):
+        values[title] = np.round(explain.heat(evidence_map), HEAT_DIGITS)
+        axes.imshow(explain.heat_overlay(large, values[title]))
+        axes.set_title(title, loc="center")
+    for axes in panels:
+        _as_picture(axes)
+    return {"heat": values}
+
+
+@styled
+def class_heat(
+    averages: dict[str, np.ndarray], faces: np.ndarray, figure: matplotlib.figure.Figure, *, counts: dict
+) -> dict:
+    """Show the average heat of each emotion on its average face: a row for the right answers, one for all.
+
+    Args:
+        averages: "right" and "all" → float array (7, h, w), 0–1, from `explain_records.load_averages`.
+        faces: float array (7, 48, 48), the average faces, 0–255.
+        figure: empty, about two and a half times as wide as high.
+        counts: of "right" and "all" → emotion → number of faces, as recorded.
+    """
+    grid = figure.subplots(len(KINDS), len(EMOTIONS))
+    for row, (kind, words) in zip(grid, KINDS.items(), strict=True):
+        for index, (axes, emotion) in enumerate(zip(row, EMOTIONS, strict=True)):
+            axes.imshow(explain.heat_overlay(_enlarged(faces[index]), averages[kind][index]))
+            axes.set_xlabel(f"n = {counts[kind][emotion]:,}", fontsize=8)
+            if kind == "right":
+                axes.set_title(DISPLAY_NAMES[emotion], loc="center")
+            _as_picture(axes, COLORS[emotion])
+        row[0].set_ylabel(words, color="#222222")
+    _suptitle(figure, f"Average heat of each answer, PublicTest (n = {sum(counts['all'].values()):,})")
+    return {"n": counts, "heat": {kind: dict(zip(EMOTIONS, averages[kind], strict=True)) for kind in KINDS}}
+
+
+def _enlarged(face: np.ndarray) -> np.ndarray:
+    """Return a face as uint8 (240, 240), each pixel several times."""
+    times = SHOWN_PX // face.shape[0]
+    return np.repeat(np.repeat(np.round(face).astype(np.uint8), times, axis=0), times, axis=1)
+
+
+def _as_picture(axes: matplotlib.axes.Axes, color: str | None = None) -> None:
+    """Take away what belongs to a plot; frame it in a colour."""
+    axes.set(xticks=[], yticks=[])
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(color is not None)
+    if color is not None:
+        axes.spines[:].set(color=color, linewidth=2.5)
+
+
+@styled
+def sanity(values: dict, axes: matplotlib.axes.Axes) -> dict:
+    """Plot how like the network's own maps those of ever more shuffled networks are.
+
+    Args:
+        values: "sanity" of `explain_records.load`.
+        axes: to draw on.
+    """
+    steps = values["steps"]
+    names = [f"down to\n{step['down_to']}" for step in steps[:-1]] + ["all\nlayers"]
+    measures = {"rank_correlation": "rank correlation of cells", "similarity": "structural similarity (SSIM) as shown"}
+    for color, (key, words) in zip(SERIES_COLORS, measures.items(), strict=False):
+        means = [1.0, *(step[key]["mean"] for step in steps)]
+        errors = [[0.0, *(abs(step[key][side] - step[key]["mean"]) for step in steps)] for side in ("low", "high")]
+        axes.errorbar(range(len(means)), means, yerr=errors, fmt="o-", ms=4, capsize=2.5, color=color, label=words)
+        other = values["another_face"][key]["mean"]
+        axes.axhline(other, color=color, linestyle=":", linewidth=1.2, label="the same, of another face")
+    axes.axhline(0.0, color="#555555", linewidth=0.8)
+    axes.set_xticks(range(len(names) + 1), labels=["as it is", *names], fontsize=7.5)
+    axes.set(ylabel="likeness to the map", title=f"Maps of shuffled networks, PublicTest (n = {values['n']:,})")
+    axes.grid(visible=False, axis="x")
+    axes.legend(loc="upper right", ncols=2)
+    return {key: values[key] for key in ("n", "steps", "another_face")}
+
+
+@styled
+def deletion(values: dict, figure: matplotlib.figure.Figure) -> dict:
+    """Plot deletion curves of maps and of orders that know no face; right, how far the areas under them are apart.
+
+    Args:
+        values: "deletion" of `explain_records.load`.
+        figure: empty, about twice as wide as high.
+    """
+    left, right = figure.subplots(1, 2, gridspec_kw={"width_ratios": [1.25, 1]})
+    _deletion_curves(left, values)
+    _area_differences(right, values)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    _suptitle(figure, f"What is left of the answer when places are blurred, PublicTest (n = {values['n']:,})")
+    return {key: values[key] for key in ("n", "shares", "curves", "areas", "differences")}
+
+
+def _deletion_curves(axes: matplotlib.axes.Axes, values: dict) -> None:
+    layers = dict(zip(values["differences"], SERIES_COLORS, strict=False))
+    for name, curve in values["curves"].items():
+        line, color = LINES.get(name) or ("-", layers[name])
+        axes.plot(values["shares"], curve["mean"], line, color=color, label=order_name(name))
+        if name in layers:
+            axes.fill_between(values["shares"], curve["low"], curve["high"], color=color, alpha=0.15, linewidth=0)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0, decimals=0, symbol=" %"))
+    axes.set(xlabel="share of the face that is blurred", ylabel="probability of the first answer", ylim=(0, None))
+    axes.set(title="lower is better", xlim=(0, 1))
+
+
+def _area_differences(axes: matplotlib.axes.Axes, values: dict) -> None:
+    """Plot the paired difference of each layer's area to each control's, in points of probability."""
+    controls = list(next(iter(values["differences"].values())))
+    for index, differences in enumerate(values["differences"].values()):
+        places = np.arange(len(controls)) + 0.2 * (index - 1)
+        means, lows, highs = (
+            np.array([100 * differences[each][key] for each in controls]) for key in ("mean", "low", "high")
+        )
+        style = {"fmt": "o", "ms": 4, "capsize": 2.5, "color": SERIES_COLORS[index]}
+        axes.errorbar(means, places, xerr=[means - lows, highs - means], **style)
+    axes.axvline(0.0, color="#555555", linewidth=1.0)
+    axes.set_yticks(range(len(controls)), labels=[order_name(name) for name in controls])
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+    axes.set(title="maps minus the order at left", xlabel="points of probability, 95 % interval")
