@@ -23,6 +23,9 @@ SANITY_FACES = 200
 SEED = 0
 COMMAND = "python -m emotion_detection explain --record"
 SAVE_NOTEBOOK = "python -m emotion_detection.notebooks --save 09"
+WANTED_MS = 2.0
+"""What a map may cost beyond the plain answer, for each face, in the live cell."""
+
 KEYS = {"network", "recorded", "layer", "deletion", "sanity", "averages"}
 
 AVERAGE, CENTRE = "average", "centre"
@@ -38,6 +41,11 @@ CONTROLS = (*RANDOM.values(), CENTRE, AVERAGE)
 def folder() -> Path:
     """Return the folder of the record, whether it exists or not."""
     return paths.project_root() / "data" / "results" / FOLDER
+
+
+def speed_path() -> Path:
+    """Return the file of what a map costs, as `tests/benchmarks/bench_explain.py --record` writes it."""
+    return paths.project_root() / "data" / "results" / "benchmarks" / "explain.json"
 
 
 def record(dataset=None) -> Path:
@@ -170,13 +178,27 @@ def load() -> dict:
         MissingFileError: they are not there.
         DataError: they are damaged.
     """
-    path = _existing("checks.json")
+    return _read_json(folder() / "checks.json", KEYS)
+
+
+def load_speed() -> dict:
+    """Return what a map costs beyond the plain answer, as it was measured.
+
+    Raises:
+        MissingFileError: it was not recorded.
+        DataError: it is damaged.
+    """
+    return _read_json(speed_path(), {"measured", "hardware", "wanted_ms", "face", "frame", "keras_grad_cam_ms"})
+
+
+def _read_json(path: Path, keys: set[str]) -> dict:
+    _require(path)
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise _damaged(path, f"it is not valid JSON ({error})") from error
-    if not isinstance(values, dict) or not set(values) >= KEYS:
-        raise _damaged(path, f"it lacks one of {', '.join(sorted(KEYS))}")
+    if not isinstance(values, dict) or not set(values) >= keys:
+        raise _damaged(path, f"it lacks one of {', '.join(sorted(keys))}")
     return values
 
 
@@ -187,7 +209,8 @@ def load_averages() -> dict[str, np.ndarray]:
         MissingFileError: they are not there.
         DataError: they are damaged.
     """
-    path = _existing("averages.npz")
+    path = folder() / "averages.npz"
+    _require(path)
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return {kind: archive[kind] for kind in ("right", "all")}
@@ -200,18 +223,20 @@ def is_current(values: dict) -> bool:
     return values["network"] == _network()
 
 
-def _existing(name: str) -> Path:
-    path = folder() / name
+def _require(path: Path) -> None:
     if not path.is_file():
         raise MissingFileError(
-            f"The record {paths.displayed(path)} is missing. Restore it (git checkout -- {paths.displayed(folder())}) "
-            f"or make it from FER2013: {COMMAND}"
+            f"The record {paths.displayed(path)} is missing. Restore it (git checkout -- {paths.displayed(path)}) or "
+            f"make it again: {_command(path)}"
         )
-    return path
+
+
+def _command(path: Path) -> str:
+    return "python tests/benchmarks/bench_explain.py --record" if path == speed_path() else f"{COMMAND} (needs FER2013)"
 
 
 def _damaged(path: Path, received: str) -> DataError:
     return DataError(
         f"The record {paths.displayed(path)} is damaged: {received}. Restore it (git checkout -- "
-        f"{paths.displayed(path)}) or make it from FER2013: {COMMAND}"
+        f"{paths.displayed(path)}) or make it again: {_command(path)}"
     )

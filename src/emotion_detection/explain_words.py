@@ -37,8 +37,8 @@ def averages(values: dict) -> str:
     right, every = values["averages"]["right"], values["averages"]["all"]
     least = min(every, key=every.get)
     return (
-        f"{sum(right.values()):,} of {sum(every.values()):,} PublicTest faces are called rightly. {DISPLAY_NAMES[least]} "
-        f"rests on the fewest: {right[least]} right of {every[least]} called so."
+        f"{sum(right.values()):,} of {sum(every.values()):,} PublicTest faces are called rightly. "
+        f"{DISPLAY_NAMES[least]} rests on the fewest: {right[least]} right of {every[least]} called so."
     )
 
 
@@ -49,8 +49,8 @@ def sanity(values: dict) -> str:
     lowest = min(step["rank_correlation"]["mean"] for step in found["steps"])
     other = found["another_face"]["rank_correlation"]
     return (
-        f"With the weights of `{first['down_to']}` alone shuffled the rank correlation with the network's own map falls "
-        f"from {_signed(1, 2)} to **{interval(first['rank_correlation'])}**, with all shuffled to "
+        f"With the weights of `{first['down_to']}` alone shuffled the rank correlation with the network's own map "
+        f"falls from {_signed(1, 2)} to **{interval(first['rank_correlation'])}**, with all shuffled to "
         f"**{interval(last['rank_correlation'])}**; over the steps it is never below {_signed(lowest, 2)} (95 % "
         f"intervals, n = {found['n']:,} faces). For comparison, maps of the same network on another face: "
         f"{interval(other)}. {_sanity_verdict(found)}"
@@ -106,6 +106,20 @@ def _layers(values: dict) -> str:
     if best != layer:
         chosen = f"the best of them is now `{best}`, which is not the default"
     return f"Other layers against `{layer}` (points of area, lower is better): {others}. So {chosen}."
+
+
+def speed(values: dict) -> str:
+    """Return what a map costs in the live cell, and what Grad-CAM by Keras would cost instead."""
+    face, hardware = values["face"], values["hardware"]
+    holds = "holds" if face["more_ms"] <= values["wanted_ms"] else "**is missed**"
+    return (
+        f"One face takes {face['plain_ms']:.1f} ms plain and {face['with_map_ms']:.1f} ms with its map: "
+        f"**{_signed(face['more_ms'], 2)} ms more** (95th percentile of {face['turns']} turns: "
+        f"{_signed(face['more_p95_ms'], 2)} ms); at most {values['wanted_ms']:g} ms more was wanted, which {holds}. A "
+        f"frame of the live cell with a face in it takes {_signed(values['frame']['more_ms'], 2)} ms more. Grad-CAM "
+        f"of a face by Keras takes {values['keras_grad_cam_ms']:.0f} ms. Measured on {values['measured'][:10]}, "
+        f"{hardware['cores']} cores of {hardware['processor']}."
+    )
 
 
 def findings(values: dict) -> str:
