@@ -1,7 +1,9 @@
 """Sentences on the recorded checks of explanations: each number comes from the record."""
 
-from emotion_detection import explain, explain_records
-from emotion_detection.emotions import DISPLAY_NAMES
+import numpy as np
+
+from emotion_detection import explain, explain_checks, explain_records
+from emotion_detection.emotions import DISPLAY_NAMES, EMOTIONS
 from emotion_detection.plots_explain import order_name
 
 SIGN = "−"
@@ -32,13 +34,36 @@ def _signed(value: float, digits: int) -> str:
     return f"{value:.{digits}f}".replace("-", SIGN)
 
 
-def averages(values: dict) -> str:
-    """Return how many faces stand behind each average."""
+def averages(values: dict, heat: dict[str, np.ndarray]) -> str:
+    """Return how many faces stand behind each average, where it is hottest, and how far right and wrong answers differ.
+
+    Args:
+        values: from `explain_records.load`.
+        heat: from `explain_records.load_averages`.
+    """
     right, every = values["averages"]["right"], values["averages"]["all"]
     least = min(every, key=every.get)
     return (
         f"{sum(right.values()):,} of {sum(every.values()):,} PublicTest faces are called rightly. "
-        f"{DISPLAY_NAMES[least]} rests on the fewest: {right[least]} right of {every[least]} called so."
+        f"{DISPLAY_NAMES[least]} rests on the fewest: {right[least]} right of {every[least]} called so. Share of the heat in the lower third of the "
+        f"face, where the mouth is: {_lower_shares(heat['right'])}. {_alike(heat)}"
+    )
+
+
+def _lower_shares(heat: np.ndarray) -> str:
+    """Return each emotion's share of its heat in the lower third, the highest first."""
+    third = heat.shape[1] // 3
+    shares = heat[:, -third:].sum(axis=(1, 2)) / np.maximum(heat.sum(axis=(1, 2)), 1e-9)
+    return ", ".join(f"{DISPLAY_NAMES[EMOTIONS[index]]} {100 * shares[index]:.0f} %" for index in np.argsort(-shares))
+
+
+def _alike(heat: dict[str, np.ndarray]) -> str:
+    """Return how like the average of all answers is to that of the right ones."""
+    alike = explain_checks.rank_correlations(heat["right"], heat["all"])
+    least = int(alike.argmin())
+    return (
+        f"Counting the wrong answers, too, changes little where the rank correlation of both rows is near one: the "
+        f"lowest is {_signed(alike[least], 2)} ({DISPLAY_NAMES[EMOTIONS[least]]})."
     )
 
 

@@ -102,7 +102,8 @@ def main() -> int:
         row = measured[name]
         harness.progress(
             f"one {name}: {row['plain_ms']:.2f} ms plain, {row['with_map_ms']:.2f} ms with its map: "
-            f"{row['more_ms']:.2f} ms more (95th percentile {row['more_p95_ms']:.2f}); wanted at most {explain_records.WANTED_MS:g}"
+            f"{row['more_ms']:.2f} ms more (95th percentile {row['more_p95_ms']:.2f}); "
+            f"wanted at most {explain_records.WANTED_MS:g}"
         )
     harness.progress(f"Grad-CAM of one face by Keras: {measured['keras_grad_cam_ms']:.0f} ms")
     if record:
