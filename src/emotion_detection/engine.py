@@ -13,6 +13,9 @@ from emotion_detection.tracking import FaceTracker, TrackedFace
 ANSWER = "answer"
 """Evidence is asked for whatever each face's answer is."""
 
+HEAT_CELLS = 12
+"""Side of the heat that goes to the page: enough for the browser to smooth between, few bytes."""
+
 COLUMNS = ("time_s", "face", "x", "y", "width", "height", *EMOTIONS, "label", "network")
 """Columns of the table: seconds since the first frame, identity, box as shares of the frame, probabilities, label."""
 
@@ -40,7 +43,7 @@ class Heat:
 
     Args:
         square: left edge, upper edge and side of what the network saw, in pixels of the frame.
-        values: float32 array (3, 3), 0–1, from `explain.heat`.
+        values: float32 array (12, 12), 0–1, from `explain.heat`, over the square.
     """
 
     square: tuple[float, float, float]
@@ -153,5 +156,7 @@ class Engine:
         heats = []
         for face, maps in zip(found, evidence[1], strict=True):
             index = face.probabilities.argmax() if self.explained == ANSWER else EMOTIONS.index(self.explained)
-            heats.append(Heat(self.detector.framing.square(face.box), explain.heat(maps[..., index])))
+            heats.append(
+                Heat(self.detector.framing.square(face.box), explain.heat(maps[..., index], (HEAT_CELLS, HEAT_CELLS)))
+            )
         return tuple(heats)

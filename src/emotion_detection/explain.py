@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import tqdm
 
 from emotion_detection import analysis, faces, files, preprocessing
 from emotion_detection.classifier import EmotionClassifier, Faces
@@ -22,8 +23,20 @@ LAYERS = (LAST_MAP, "block_13_expand_relu", "block_12_add")
 """Layers that were compared by their deletion curves (see `explain_records`): 3×3, 6×6 and 6×6 cells."""
 
 LAYER = LAST_MAP
+"""Default of `grad_cam`: of these the lowest area under the whole deletion curve on PublicTest."""
+
+FINE_LAYER = "block_13_expand_relu"
+"""Smaller cells, which find small places sooner: the lowest deletion curve while little of the face is gone."""
 
 BATCH = 64
+COMPILED_FROM_FACES = 1000
+"""From so many faces on, compiling the step (seconds) pays, and a progress bar is shown."""
+
+SHIFT_CELLS = 0.25
+"""How far to the right of its tile, and below it, a cell is drawn, in cells. Each layer of MobileNetV2 that halves the
+map pads to the right and below only, so that a cell's receptive field is almost half a tile off its tile; measured by
+gradients, what it reacts to lies about half as far off (`explain_checks.measured_shift`; the record holds it)."""
+
 STRENGTH = 0.65
 """How much of the picture the strongest heat covers, 0–1."""
 
@@ -57,10 +70,11 @@ def grad_cam(model, faces_given: Faces, emotion: Emotion = None, *, layer: str =
     """
     batch = preprocessing.to_gray48_batch(faces_given)
     before, after = _cut(model, layer)
-    step = _grad_cam_step(before, after, compiled=len(batch) > BATCH)
+    many = len(batch) >= COMPILED_FROM_FACES
+    step = _grad_cam_step(before, after, compiled=many)
     classes = None if emotion is None else classes_of(emotion, len(batch))
     parts = []
-    for start in range(0, len(batch), BATCH):
+    for start in tqdm.trange(0, len(batch), BATCH, desc="Explaining", unit="batch", disable=not many):
         part = batch[start : start + BATCH, :, :, None]
         asked = np.full(len(part), -1) if classes is None else classes[start : start + BATCH]
         parts.append(np.asarray(step(part, asked.astype(np.int32))))
@@ -165,11 +179,33 @@ def heat(evidence_map: np.ndarray, size_px: tuple[int, int] | None = None) -> np
 
     Args:
         evidence_map: float array (h, w).
-        size_px: width and height to stretch it to, by linear interpolation; None leaves its cells.
+        size_px: width and height to stretch it to, by `stretched`; None leaves its cells.
     """
     values = np.clip(np.asarray(evidence_map, np.float32), 0, None)
     values = values / values.max() if values.max() > 0 else values
-    return values if size_px is None else cv2.resize(values, size_px, interpolation=cv2.INTER_LINEAR)
+    return values if size_px is None else stretched(values, size_px)
+
+
+def stretched(cells: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
+    """Stretch a map to a face by linear interpolation, so that each cell lies over the middle of what it reacts to.
+
+    That is not the middle of its tile: see `SHIFT_CELLS`.
+
+    Args:
+        cells: float array (rows, columns), of a layer of the shipped network.
+        size_px: width and height.
+
+    Returns:
+        float32 array (height, width).
+    """
+    (width, height), (rows, columns) = size_px, cells.shape
+    across, down = columns / width, rows / height
+    first = [per_px / 2 - 0.5 - SHIFT_CELLS for per_px in (across, down)]  # of the first pixel's middle, in cells
+    to_cells = np.array([[across, 0, first[0]], [0, down, first[1]]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(
+        np.asarray(cells, np.float32), to_cells, size_px, flags=flags, borderMode=cv2.BORDER_REPLICATE
+    )
 
 
 def heat_overlay(crop: np.ndarray, evidence_map: np.ndarray, *, strength: float = STRENGTH) -> np.ndarray:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
+import tqdm
 
 from emotion_detection import explain
 from emotion_detection.emotions import EMOTIONS
@@ -21,6 +22,8 @@ CASCADE = ("logits", "Conv_1", "block_16", "block_14", "block_12", "block_9", "b
 """Layers down to which, from the answer on, weights are shuffled: the last step shuffles the whole network."""
 
 NORMAL_95 = 1.96
+PROGRESS_FROM_FACES = 50
+"""From this many faces on (about two seconds) deletion shows a progress bar."""
 
 
 def deletion_curves(
@@ -31,7 +34,7 @@ def deletion_curves(
     Args:
         predict: from uint8 faces (n, 48, 48) to probabilities (n, 7).
         faces: uint8 array (n, 48, 48), grey.
-        importances: name → float array (n, h, w): the order in which places are deleted, the highest first.
+        importances: name → float array (n, 48, 48): the order in which places are deleted, the highest first.
 
     Returns:
         Name → float array (n, len(SHARES)): the probability of the emotion that was most probable at the beginning.
@@ -42,26 +45,35 @@ def deletion_curves(
     whole, gone = predict(faces), predict(blurred(faces))
     each, answer = np.arange(len(faces)), whole.argmax(axis=1)
     curves = {}
-    for name, importance in importances.items():
-        ranks = deletion_ranks(importance, faces.shape[1:])
+    hidden = len(faces) < PROGRESS_FROM_FACES
+    for name, importance in tqdm.tqdm(importances.items(), desc="Deleting", unit="order", disable=hidden):
+        ranks = deletion_ranks(importance)
         inner = [predict(deleted(faces, ranks, share))[each, answer] for share in SHARES[1:-1]]
         curves[name] = np.stack([whole[each, answer], *inner, gone[each, answer]], axis=1)
     return curves
 
 
-def deletion_ranks(importance: np.ndarray, size: tuple[int, int], *, seed: int = 0) -> np.ndarray:
-    """Return when each pixel is deleted: int array (n, *size), 0 first; of equal ones a random one comes first.
+def over_faces(maps: np.ndarray, size_px: int = 48) -> np.ndarray:
+    """Return maps (n, h, w) stretched to faces by `explain.stretched`, float32 (n, size_px, size_px)."""
+    return np.stack([explain.stretched(each, (size_px, size_px)) for each in maps])
+
+
+def tiled_over_faces(maps: np.ndarray, size_px: int = 48) -> np.ndarray:
+    """Return the same as most code stretches maps: as if each cell had seen its tile, and no more."""
+    return np.stack([cv2.resize(np.asarray(each, np.float32), (size_px, size_px)) for each in maps])
+
+
+def deletion_ranks(importance: np.ndarray, *, seed: int = 0) -> np.ndarray:
+    """Return when each pixel is deleted: int array (n, h, w), 0 first; of equal ones a random one comes first.
 
     Args:
-        importance: float array (n, h, w), stretched to the face by linear interpolation.
-        size: height and width of the faces in px.
+        importance: float array (n, h, w), as large as the faces.
         seed: decides between equal ones.
     """
-    stretched = np.stack([cv2.resize(each.astype(np.float32), size[::-1]) for each in importance])
-    flat = -stretched.reshape(len(stretched), -1)
+    flat = -importance.reshape(len(importance), -1)
     chance = np.random.default_rng(seed).random(flat.shape)
     order = np.lexsort((chance, flat), axis=1)
-    return np.argsort(order, axis=1).reshape(stretched.shape)
+    return np.argsort(order, axis=1).reshape(importance.shape)
 
 
 def deleted(faces: np.ndarray, ranks: np.ndarray, share: float) -> np.ndarray:
@@ -75,9 +87,15 @@ def blurred(faces: np.ndarray) -> np.ndarray:
     return np.stack([cv2.GaussianBlur(face, (0, 0), BLUR_PX) for face in faces])
 
 
-def areas(curve: np.ndarray) -> np.ndarray:
-    """Return the area under deletion curves (n, len(SHARES)), float array (n,): the lower, the better the order."""
-    return np.trapezoid(curve, SHARES, axis=1)
+def areas(curve: np.ndarray, *, up_to: float = 1.0) -> np.ndarray:
+    """Return the mean height of deletion curves (n, len(SHARES)), float array (n,): the lower, the better the order.
+
+    Args:
+        curve: from `deletion_curves`.
+        up_to: share of the face, one of `SHARES`, up to which the curve counts; 1: all of it, the area under it.
+    """
+    points = SHARES.index(up_to) + 1
+    return np.trapezoid(curve[:, :points], SHARES[:points], axis=1) / up_to
 
 
 def random_importance(count: int, cells: int, *, seed: int = 0) -> np.ndarray:
@@ -89,6 +107,35 @@ def centre_importance(count: int, size_px: int = 48) -> np.ndarray:
     """Return the order of someone who looks at no face: from the middle outwards, float array (count, px, px)."""
     offsets = np.arange(size_px) - (size_px - 1) / 2
     return np.repeat(-np.hypot(offsets[:, None], offsets)[None], count, axis=0)
+
+
+def measured_shift(model, faces: np.ndarray, layer: str, *, seed: int = 0) -> float:
+    """Return how far from the middle of its tile that lies which a cell in the middle of the map reacts to, in cells.
+
+    It is the centre of the squared gradients of the cell's channels, mixed at random, by the pixels.
+
+    Args:
+        model: as `models.build_model` makes it, with its layer "scale".
+        faces: uint8 array (n, 48, 48).
+        layer: whose cells.
+        seed: of the mixture.
+    """
+    import keras
+    import tensorflow as tf
+
+    scaled = keras.Model(model.input, model.get_layer("scale").output)(faces[..., None], training=False)
+    part = keras.Model(model.get_layer("scale").output, model.get_layer(layer).output)
+    cells, channels = part.output.shape[2:]
+    mixture = np.random.default_rng(seed).normal(size=channels).astype(np.float32)
+    size_px, shifts = scaled.shape[1], []
+    for cell in {(cells - 1) // 2, cells // 2}:
+        with tf.GradientTape() as tape:
+            tape.watch(scaled)
+            reaction = tf.reduce_sum(part(scaled, training=False)[:, cell, cell] * mixture)
+        energy = np.square(tape.gradient(reaction, scaled)).sum(axis=(0, 3))
+        middles = [np.average(np.arange(size_px) + 0.5, weights=energy.sum(axis=axis)) for axis in (0, 1)]
+        shifts += [middle * cells / size_px - (cell + 0.5) for middle in middles]
+    return float(np.mean(shifts))
 
 
 def mean_with_interval(values: np.ndarray) -> dict[str, float]:

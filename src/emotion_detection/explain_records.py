@@ -18,7 +18,7 @@ from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
 
 FOLDER = "explanations"
-DELETION_FACES = 500
+DELETION_FACES = 300
 SANITY_FACES = 200
 SEED = 0
 COMMAND = "python -m emotion_detection explain --record"
@@ -26,16 +26,28 @@ SAVE_NOTEBOOK = "python -m emotion_detection.notebooks --save 09"
 WANTED_MS = 2.0
 """What a map may cost beyond the plain answer, for each face, in the live cell."""
 
-KEYS = {"network", "recorded", "layer", "deletion", "sanity", "averages"}
+KEYS = {"network", "recorded", "data", "layer", "fine_layer", "shift_cells", "averages", "sanity", "deletion"}
 
-AVERAGE, CENTRE = "average", "centre"
-"""Orders that know the answer or nothing, but not the face: the answer's average map, from the middle outwards."""
+EARLY = 0.2
+"""Share of the face up to which deletion counts as early. That small cells are better there was seen on the first
+`EXPLORED` faces of the drawn order, which are left out here."""
+
+EXPLORED = 200
+CENTRE, AVERAGE, AVERAGE_FINE = "centre", "average", "average_fine"
+"""Orders that know the answer or nothing, but not the face: from the middle outwards, the answer's average maps."""
+
+TILED = "tiled"
+"""The default layer's map, stretched as if each cell had seen its tile alone."""
+
+SHIFT_FACES = 48
 
 RANDOM = {3: "random_3", 6: "random_6"}
 """Cells a side → name of the order by chance with patches of that size."""
 
 CELLS = dict(zip(explain.LAYERS, (3, 6, 6), strict=True))
-CONTROLS = (*RANDOM.values(), CENTRE, AVERAGE)
+CONTROLS = (*RANDOM.values(), CENTRE, AVERAGE, AVERAGE_FINE, TILED)
+KINDS = {"right": explain.LAYER, "all": explain.LAYER, "right_fine": explain.FINE_LAYER, "all_fine": explain.FINE_LAYER}
+"""Averages that are recorded, over the faces rightly called so or over all called so → the layer."""
 
 
 def folder() -> Path:
@@ -68,19 +80,24 @@ def record(dataset=None) -> Path:
     model = models.load_network(paths.models_dir() / f"{cards.SHIPPED}.keras")
     classifier = EmotionClassifier.load()
     faces = dataset.public_test
-    maps = explain.grad_cam(model, faces.pixels)
     answer = classifier.logits(faces.pixels).argmax(axis=1)
-    averages, counts = _averages(maps, answer, faces.emotion)
-    chosen = np.random.default_rng(SEED).permutation(len(faces))
-    some, few = chosen[:DELETION_FACES], chosen[:SANITY_FACES]
+    averages, counts = _averages(model, faces.pixels, answer, right=answer == faces.emotion)
+    drawn = np.random.default_rng(SEED).permutation(len(faces))[EXPLORED:]
+    some, few = drawn[:DELETION_FACES], drawn[:SANITY_FACES]
+    known = {AVERAGE: averages["all"][answer[some]], AVERAGE_FINE: averages["all_fine"][answer[some]]}
     values = {
         "network": _network(),
         "recorded": datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat(),
         "data": {"name": dataset.name, "split": "PublicTest", "fingerprint": dataset.fingerprint},
         "layer": explain.LAYER,
-        "deletion": _deletion(model, classifier, faces.pixels[some], averages["all"][answer[some]]),
-        "sanity": _sanity(model, faces.pixels[few], answer[few], maps[few]),
+        "fine_layer": explain.FINE_LAYER,
+        "shift_cells": {
+            layer: explain_checks.measured_shift(model, faces.pixels[drawn[:SHIFT_FACES]], layer)
+            for layer in (explain.LAYER, explain.FINE_LAYER)
+        },
         "averages": counts,
+        "sanity": _sanity(model, faces.pixels[few], answer[few]),
+        "deletion": _deletion(model, classifier, faces.pixels[some], known),
     }
     with files.written_beside(folder() / "averages.npz") as temporary:
         np.savez_compressed(temporary, **averages)
@@ -95,34 +112,49 @@ def _network() -> dict:
     return {"name": card["name"], "run": card["run"], "finished": card["finished"], "sha256": digests}
 
 
-def _averages(maps: np.ndarray, answer: np.ndarray, label: np.ndarray) -> tuple[dict[str, np.ndarray], dict]:
-    """Return the mean heat of each emotion over the faces rightly called so and over all called so; and the counts."""
-    right, n_right = explain_checks.average_heat(maps, answer, chosen=answer == label)
-    every, n_every = explain_checks.average_heat(maps, answer)
-    counts = {kind: dict(zip(EMOTIONS, n, strict=True)) for kind, n in (("right", n_right), ("all", n_every))}
-    return {"right": right, "all": every}, counts
+def _averages(model, faces: np.ndarray, answer: np.ndarray, *, right: np.ndarray) -> tuple[dict[str, np.ndarray], dict]:
+    """Return the mean heat of each answer, as `KINDS` says, and the numbers of faces."""
+    averages, counts = {}, {}
+    for layer in (explain.LAYER, explain.FINE_LAYER):
+        maps = explain.grad_cam(model, faces, answer, layer=layer)
+        for kind in (each for each, its_layer in KINDS.items() if its_layer == layer):
+            chosen = right if kind.startswith("right") else None
+            averages[kind], n = explain_checks.average_heat(maps, answer, chosen=chosen)
+            counts[kind.removesuffix("_fine")] = dict(zip(EMOTIONS, n, strict=True))
+    return averages, counts
 
 
-def _deletion(model, classifier: EmotionClassifier, faces: np.ndarray, average: np.ndarray) -> dict:
+def _deletion(model, classifier: EmotionClassifier, faces: np.ndarray, known: dict[str, np.ndarray]) -> dict:
     """Return the deletion curves of all orders and the paired differences of the areas under them."""
-    orders = {layer: explain.grad_cam(model, faces, layer=layer) for layer in explain.LAYERS}
-    orders |= {name: explain_checks.random_importance(len(faces), cells, seed=SEED) for cells, name in RANDOM.items()}
-    orders |= {CENTRE: explain_checks.centre_importance(len(faces)), AVERAGE: average}
+    maps = {layer: explain.grad_cam(model, faces, layer=layer) for layer in explain.LAYERS}
+    chance = {name: explain_checks.random_importance(len(faces), cells, seed=SEED) for cells, name in RANDOM.items()}
+    orders = {name: explain_checks.over_faces(each) for name, each in (maps | chance | known).items()}
+    orders[CENTRE] = explain_checks.centre_importance(len(faces))
+    orders[TILED] = explain_checks.tiled_over_faces(maps[explain.LAYER])
     curves = explain_checks.deletion_curves(classifier.predict_proba, faces, orders)
-    areas = {name: explain_checks.areas(curve) for name, curve in curves.items()}
-    interval = explain_checks.mean_with_interval
     return {
         "n": len(faces),
         "seed": SEED,
         "blur_px": explain_checks.BLUR_PX,
         "shares": list(explain_checks.SHARES),
         "curves": {name: _curve(curve) for name, curve in curves.items()},
+        "whole": _compared(curves, 1.0),
+        "early": _compared(curves, EARLY),
+    }
+
+
+def _compared(curves: dict[str, np.ndarray], up_to: float) -> dict:
+    """Return the areas of all orders, and how far those of the maps are from the controls' and the default's."""
+    interval = explain_checks.mean_with_interval
+    areas = {name: explain_checks.areas(curve, up_to=up_to) for name, curve in curves.items()}
+    return {
+        "up_to": up_to,
         "areas": {name: interval(area) for name, area in areas.items()},
         "differences": {
             layer: {control: interval(areas[layer] - areas[control]) for control in CONTROLS}
             for layer in explain.LAYERS
         },
-        "between_layers": {
+        "to_default": {
             layer: interval(areas[layer] - areas[explain.LAYER]) for layer in explain.LAYERS if layer != explain.LAYER
         },
     }
@@ -133,21 +165,24 @@ def _curve(curve: np.ndarray) -> dict[str, list[float]]:
     return {key: [point[key] for point in points] for key in ("mean", "low", "high")}
 
 
-def _sanity(model, faces: np.ndarray, answer: np.ndarray, maps: np.ndarray) -> dict:
+def _sanity(model, faces: np.ndarray, answer: np.ndarray) -> dict:
     """Return how like the network's maps those of ever more shuffled networks are, for the same emotions."""
-    steps, total = [], model.count_params()
+    layers = (explain.LAYER, explain.FINE_LAYER)
+    own = {layer: explain.grad_cam(model, faces, answer, layer=layer) for layer in layers}
+    found = {layer: {"steps": [], "another_face": _of_another_face(model, faces, answer, layer)} for layer in layers}
     cascade = explain_checks.shuffled_cascade(model, seed=SEED)
     for step, shuffled in tqdm.tqdm(cascade, desc="Shuffling", unit="step", total=len(explain_checks.CASCADE)):
-        found = explain.grad_cam(shuffled, faces, answer)
-        steps.append({"down_to": step, "constant_maps": _constant(found), **_likeness(maps, found)})
-    others = explain.grad_cam(model, np.roll(faces, 1, axis=0), answer)
-    return {
-        "n": len(faces),
-        "seed": SEED,
-        "parameters": total,
-        "steps": steps,
-        "another_face": _likeness(maps, others),
-    }
+        for layer in layers:
+            maps = explain.grad_cam(shuffled, faces, answer, layer=layer)
+            values = {"down_to": step, "constant_maps": _constant(maps), **_likeness(own[layer], maps)}
+            found[layer]["steps"].append(values)
+    return {"n": len(faces), "seed": SEED, "layers": found}
+
+
+def _of_another_face(model, faces: np.ndarray, answer: np.ndarray, layer: str) -> dict:
+    """Return how like maps for the same emotion are that the network gives of a face and of another one."""
+    own, others = (explain.grad_cam(model, each, answer, layer=layer) for each in (faces, np.roll(faces, 1, axis=0)))
+    return _likeness(own, others)
 
 
 def _constant(maps: np.ndarray) -> int:
@@ -203,7 +238,7 @@ def _read_json(path: Path, keys: set[str]) -> dict:
 
 
 def load_averages() -> dict[str, np.ndarray]:
-    """Return "right" and "all": float32 arrays (7, h, w), 0–1, the mean heat of faces rightly called so, and of all.
+    """Return float32 arrays (7, h, w), 0–1, for each of `KINDS`: the mean heat of each answer.
 
     Raises:
         MissingFileError: they are not there.
@@ -213,7 +248,7 @@ def load_averages() -> dict[str, np.ndarray]:
     _require(path)
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            return {kind: archive[kind] for kind in ("right", "all")}
+            return {kind: archive[kind] for kind in KINDS}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise _damaged(path, f"it cannot be read ({error})") from error
 

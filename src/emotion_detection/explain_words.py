@@ -45,8 +45,8 @@ def averages(values: dict, heat: dict[str, np.ndarray]) -> str:
     least = min(every, key=every.get)
     return (
         f"{sum(right.values()):,} of {sum(every.values()):,} PublicTest faces are called rightly. "
-        f"{DISPLAY_NAMES[least]} rests on the fewest: {right[least]} right of {every[least]} called so. Share of the heat in the lower third of the "
-        f"face, where the mouth is: {_lower_shares(heat['right'])}. {_alike(heat)}"
+        f"{DISPLAY_NAMES[least]} rests on the fewest: {right[least]} right of {every[least]} called so. Share of "
+        f"the heat in the lower third of the face, where the mouth is: {_lower_shares(heat['right'])}. {_alike(heat)}"
     )
 
 
@@ -68,69 +68,72 @@ def _alike(heat: dict[str, np.ndarray]) -> str:
 
 
 def sanity(values: dict) -> str:
-    """Return what shuffled weights do to the maps."""
-    found = values["sanity"]
-    first, last = found["steps"][0], found["steps"][-1]
-    lowest = min(step["rank_correlation"]["mean"] for step in found["steps"])
-    other = found["another_face"]["rank_correlation"]
-    return (
-        f"With the weights of `{first['down_to']}` alone shuffled the rank correlation with the network's own map "
-        f"falls from {_signed(1, 2)} to **{interval(first['rank_correlation'])}**, with all shuffled to "
-        f"**{interval(last['rank_correlation'])}**; over the steps it is never below {_signed(lowest, 2)} (95 % "
-        f"intervals, n = {found['n']:,} faces). For comparison, maps of the same network on another face: "
-        f"{interval(other)}. {_sanity_verdict(found)}"
-    )
+    """Return what shuffled weights do to the maps, layer by layer of the network, and whether that is well."""
+    lines = []
+    for layer, found in values["sanity"]["layers"].items():
+        first, last = found["steps"][0], found["steps"][-1]
+        other = found["another_face"]["rank_correlation"]
+        lines.append(
+            f"- {order_name(layer)}: the rank correlation with the network's own map falls from {_signed(1, 2)} to "
+            f"**{interval(first['rank_correlation'])}** with `{first['down_to']}` alone shuffled, and to "
+            f"**{interval(last['rank_correlation'])}** with all layers shuffled. Maps of the same network for the same "
+            f"emotion, but of another face: {interval(other)}. {sanity_verdict(found)}"
+        )
+    return "\n".join(lines)
 
 
-def _sanity_verdict(found: dict) -> str:
-    """Return whether maps depend on the weights: every step must leave less likeness than another face has, or none."""
-    other = max(found["another_face"]["rank_correlation"]["high"], 0.0)
+def sanity_verdict(found: dict) -> str:
+    """Return which shuffled networks' maps are still liker to the network's own than those of another face."""
+    other = max(found["another_face"]["rank_correlation"]["mean"], 0.0)
     above = [step["down_to"] for step in found["steps"] if step["rank_correlation"]["low"] > other]
     if not above:
-        return "So the maps depend on what the network has learned: no shuffled one is liker than another face's."
+        return "So the map depends on what was learned: no shuffled network's is liker than another face's."
     return (
-        f"Not all is well: shuffled down to {', '.join(f'`{name}`' for name in above)} the maps are still liker than "
-        "another face's."
+        f"**Not all is well**: shuffled down to {', '.join(f'`{name}`' for name in above)} the maps are still liker "
+        "than another face's."
     )
 
 
 def deletion(values: dict) -> str:
-    """Return which order deletes the answer fastest, and what the maps are ahead of."""
-    found, layer = values["deletion"], values["layer"]
-    best = min(found["areas"], key=lambda name: found["areas"][name]["mean"])
-    lines = [
-        f"Area under the curve of the map that is used, `{layer}`: {interval(found['areas'][layer], percent=True)} "
-        f"points. The lowest of all has {order_name(best)}: {interval(found['areas'][best], percent=True)}.",
-        "",
-        *(_against(layer, control, found) for control in explain_records.CONTROLS),
-        "",
-        _layers(values),
-    ]
-    return "\n".join(lines)
+    """Return which maps delete the answer faster than which controls, over the whole face and at the beginning."""
+    found = values["deletion"]
+    lines = ["Points of probability under the curve, lower is better:", ""]
+    for layer in explain.LAYERS:
+        whole, early = found["whole"], found["early"]
+        lines.append(
+            f"- {order_name(layer)}: **{interval(whole['areas'][layer], percent=True)}**; {_against(layer, whole)} "
+            f"In the first {100 * early['up_to']:.0f} % of the face: {_against(layer, early)}"
+        )
+    return "\n".join([*lines, "", _layers(values)])
 
 
-def _against(layer: str, control: str, found: dict) -> str:
-    """Return whether the map's order beats a control's, judged by the interval of the paired difference."""
-    difference = found["differences"][layer][control]
-    verdict = "no difference can be told"
+def _against(layer: str, found: dict) -> str:
+    """Return which controls a map beats, which beat it, and which it cannot be told from, by paired intervals."""
+    groups = {"better than": [], "**worse than**": [], "not to be told from": []}
+    for control, difference in found["differences"][layer].items():
+        words = f"{order_name(control)} ({_signed(100 * difference['mean'], 1)})"
+        groups[_verdict(difference)].append(words)
+    return ", ".join(f"{verdict} {' and '.join(names)}" for verdict, names in groups.items() if names) + "."
+
+
+def _verdict(difference: dict) -> str:
     if difference["high"] < 0:
-        verdict = "the map is better"
-    elif difference["low"] > 0:
-        verdict = "**the map is worse**"
-    return f"- against {order_name(control)}: {interval(difference, percent=True)} points: {verdict}"
+        return "better than"
+    return "**worse than**" if difference["low"] > 0 else "not to be told from"
 
 
 def _layers(values: dict) -> str:
-    """Return how the layers compare, and whether the default is the best of them on these faces."""
-    found, layer = values["deletion"], values["layer"]
-    best = min(explain.LAYERS, key=lambda name: found["areas"][name]["mean"])
-    others = "; ".join(
-        f"`{name}` {interval(difference, percent=True)}" for name, difference in found["between_layers"].items()
-    )
-    chosen = f"the default is the best of them, and was chosen by these {found['n']:,} faces"
-    if best != layer:
-        chosen = f"the best of them is now `{best}`, which is not the default"
-    return f"Other layers against `{layer}` (points of area, lower is better): {others}. So {chosen}."
+    """Return whether the default layer and the fine one are those that these faces would choose."""
+    sentences = []
+    for key, words, layer in (
+        ("whole", "over the whole face", values["layer"]),
+        ("early", "at the beginning", values["fine_layer"]),
+    ):
+        areas = values["deletion"][key]["areas"]
+        best = min(explain.LAYERS, key=lambda name: areas[name]["mean"])
+        same = "which is why it is used" if best == layer else f"and not `{layer}`, which is used"
+        sentences.append(f"Of the layers `{best}` is the best {words}, {same}.")
+    return " ".join(sentences)
 
 
 def speed(values: dict) -> str:
@@ -148,13 +151,24 @@ def speed(values: dict) -> str:
 
 
 def findings(values: dict) -> str:
-    """Return what the checks say, in short."""
-    found, layer = values["deletion"], values["layer"]
-    differences = found["differences"][layer]
-    ahead = [order_name(name) for name, each in differences.items() if each["high"] < 0]
-    behind = [order_name(name) for name in differences if order_name(name) not in ahead]
-    missed = f" It does not beat: {', '.join(behind)}." if behind else ""
+    """Return what the checks say of the map that the live cell shows, and of the finer one, in short."""
+    found, layer, fine = values["deletion"], values["layer"], values["fine_layer"]
+    verdicts = " ".join(sorted({sanity_verdict(each) for each in values["sanity"]["layers"].values()}))
     return (
-        f"Blurring a face in the order of its map takes the answer away faster than {', '.join(ahead) or 'no control'}."
-        f"{missed} {_sanity_verdict(values['sanity'])}"
+        f"- {verdicts}\n"
+        f"- Blurring a face in the order of the map that the live cell shows ({order_name(layer)}) takes the answer "
+        f"away as follows: {_against(layer, found['whole'])}\n"
+        f"- While little of the face is gone, the finer map ({order_name(fine)}) is {_against(fine, found['early'])}\n"
+        f"- {_of_own(values)}"
+    )
+
+
+def _of_own(values: dict) -> str:
+    """Return whether a face's own map is worth more than looking at the middle."""
+    difference = values["deletion"]["whole"]["differences"][values["layer"]][explain_records.CENTRE]
+    if difference["high"] < 0:
+        return "A face's own map says more than that faces are in the middle of the picture."
+    return (
+        "By this test a face's own map is worth no more than knowing that a face is in the middle of the picture: "
+        "take it as a hint at the region, not as a finding about this face."
     )

@@ -15,18 +15,22 @@ SHOWN_PX = 240
 HEAT_DIGITS = 2
 """Evidence is rounded before it is drawn: networks' last digits differ between processors."""
 
-KINDS = {"right": "rightly called so", "all": "all called so"}
+KINDS = {"right": "right answers", "all": "all answers", "right_fine": "right, finer"}
 ORDER_NAMES = {
     explain_records.RANDOM[3]: "random patches, 3×3",
     explain_records.RANDOM[6]: "random patches, 6×6",
     explain_records.CENTRE: "from the middle outwards",
-    explain_records.AVERAGE: "the answer's average map",
+    explain_records.TILED: "the 3×3 map, not aligned",
+    explain_records.AVERAGE: "the answer's average, 3×3",
+    explain_records.AVERAGE_FINE: "the answer's average, 6×6",
 }
 LINES = {
     explain_records.RANDOM[3]: (":", "#999999"),
     explain_records.RANDOM[6]: (":", "#444444"),
     explain_records.CENTRE: ("--", SERIES_COLORS[3]),
+    explain_records.TILED: ("-.", SERIES_COLORS[0]),
     explain_records.AVERAGE: ("--", "#228833"),
+    explain_records.AVERAGE_FINE: ("--", "#AA3377"),
 }
 
 
@@ -65,19 +69,19 @@ def explained_face(crop: np.ndarray, maps: dict[str, np.ndarray], figure: matplo
 def class_heat(
     averages: dict[str, np.ndarray], faces: np.ndarray, figure: matplotlib.figure.Figure, *, counts: dict
 ) -> dict:
-    """Show the average heat of each emotion on its average face: a row for the right answers, one for all.
+    """Show the average heat of each emotion on its average face: a row for the right answers, one for all, one finer.
 
     Args:
-        averages: "right" and "all" → float array (7, h, w), 0–1, from `explain_records.load_averages`.
+        averages: kind → float array (7, h, w), 0–1, from `explain_records.load_averages`.
         faces: float array (7, 48, 48), the average faces, 0–255.
         figure: empty, about two and a half times as wide as high.
-        counts: of "right" and "all" → emotion → number of faces, as recorded.
+        counts: "right" and "all" → emotion → number of faces, as recorded.
     """
     grid = figure.subplots(len(KINDS), len(EMOTIONS))
     for row, (kind, words) in zip(grid, KINDS.items(), strict=True):
         for index, (axes, emotion) in enumerate(zip(row, EMOTIONS, strict=True)):
             axes.imshow(explain.heat_overlay(_enlarged(faces[index]), averages[kind][index]))
-            axes.set_xlabel(f"n = {counts[kind][emotion]:,}", fontsize=8)
+            axes.set_xlabel(f"n = {counts[kind.removesuffix('_fine')][emotion]:,}", fontsize=8)
             if kind == "right":
                 axes.set_title(DISPLAY_NAMES[emotion], loc="center")
             _as_picture(axes, COLORS[emotion])
@@ -109,21 +113,29 @@ def sanity(values: dict, axes: matplotlib.axes.Axes) -> dict:
         values: "sanity" of `explain_records.load`.
         axes: to draw on.
     """
-    steps = values["steps"]
-    names = [f"down to\n{step['down_to']}" for step in steps[:-1]] + ["all\nlayers"]
-    measures = {"rank_correlation": "rank correlation of cells", "similarity": "structural similarity (SSIM) as shown"}
-    for color, (key, words) in zip(SERIES_COLORS, measures.items(), strict=False):
-        means = [1.0, *(step[key]["mean"] for step in steps)]
-        errors = [[0.0, *(abs(step[key][side] - step[key]["mean"]) for step in steps)] for side in ("low", "high")]
-        axes.errorbar(range(len(means)), means, yerr=errors, fmt="o-", ms=4, capsize=2.5, color=color, label=words)
-        other = values["another_face"][key]["mean"]
-        axes.axhline(other, color=color, linestyle=":", linewidth=1.2, label="the same, of another face")
+    measures = {"rank_correlation": ("o-", "rank correlation"), "similarity": ("s--", "SSIM")}
+    for color, (layer, found) in zip(SERIES_COLORS, values["layers"].items(), strict=False):
+        for key, (marks, words) in measures.items():
+            _plot_steps(axes, [step[key] for step in found["steps"]], marks, color, f"{words}, {order_name(layer)}")
+        other = found["another_face"]["rank_correlation"]["mean"]
+        axes.axhline(other, color=color, linestyle=":", linewidth=1.2, label="rank correlation, another face")
+    steps = [step["down_to"] for step in next(iter(values["layers"].values()))["steps"]]
+    names = ["none", *steps[:-1], "all"]
     axes.axhline(0.0, color="#555555", linewidth=0.8)
-    axes.set_xticks(range(len(names) + 1), labels=["as it is", *names], fontsize=7.5)
-    axes.set(ylabel="likeness to the map", title=f"Maps of shuffled networks, PublicTest (n = {values['n']:,})")
+    axes.set_xticks(range(len(names)), labels=names)
+    axes.set(xlabel="shuffled from the answer down to", ylabel="likeness to the network's own map")
+    axes.set(title=f"Maps of shuffled networks, PublicTest (n = {values['n']:,})", ylim=(None, 1.05))
     axes.grid(visible=False, axis="x")
     axes.legend(loc="upper right", ncols=2)
-    return {key: values[key] for key in ("n", "steps", "another_face")}
+    return values
+
+
+def _plot_steps(axes: matplotlib.axes.Axes, likeness: list[dict], marks: str, color: str, label: str) -> None:
+    """Plot the likeness after each step with its interval; before the first step it is 1."""
+    means = [1.0, *(each["mean"] for each in likeness)]
+    errors = [[0.0, *(abs(each[side] - each["mean"]) for each in likeness)] for side in ("low", "high")]
+    style = {"ms": 4, "capsize": 2.5, "linewidth": 1.2, "elinewidth": 1.0}
+    axes.errorbar(range(len(means)), means, yerr=errors, fmt=marks, color=color, label=label, **style)
 
 
 @styled
@@ -132,18 +144,24 @@ def deletion(values: dict, figure: matplotlib.figure.Figure) -> dict:
 
     Args:
         values: "deletion" of `explain_records.load`.
-        figure: empty, about twice as wide as high.
+        figure: empty, not twice as wide as high.
     """
-    left, right = figure.subplots(1, 2, gridspec_kw={"width_ratios": [1.25, 1]})
-    _deletion_curves(left, values)
-    _area_differences(right, values)
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    places = figure.subplot_mosaic([["curves", "whole"], ["curves", "early"]], width_ratios=[1.35, 1])
+    _deletion_curves(places["curves"], values)
+    titles = {"whole": "all of the face", "early": f"the first {100 * values['early']['up_to']:.0f} % of the face"}
+    for key, title in titles.items():
+        _area_differences(places[key], values[key]["differences"])
+        places[key].set_title(f"maps minus controls: {title}", fontsize=9)
+    places["early"].set_xlabel("points of probability, 95 % interval")
+    places["whole"].sharex(places["early"])
+    places["whole"].tick_params(labelbottom=False)
+    figure.legend(*places["curves"].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     _suptitle(figure, f"What is left of the answer when places are blurred, PublicTest (n = {values['n']:,})")
-    return {key: values[key] for key in ("n", "shares", "curves", "areas", "differences")}
+    return {key: values[key] for key in ("n", "shares", "curves", "whole", "early")}
 
 
 def _deletion_curves(axes: matplotlib.axes.Axes, values: dict) -> None:
-    layers = dict(zip(values["differences"], SERIES_COLORS, strict=False))
+    layers = dict(zip(values["whole"]["differences"], SERIES_COLORS, strict=False))
     for name, curve in values["curves"].items():
         line, color = LINES.get(name) or ("-", layers[name])
         axes.plot(values["shares"], curve["mean"], line, color=color, label=order_name(name))
@@ -151,22 +169,23 @@ def _deletion_curves(axes: matplotlib.axes.Axes, values: dict) -> None:
             axes.fill_between(values["shares"], curve["low"], curve["high"], color=color, alpha=0.15, linewidth=0)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0, decimals=0, symbol=" %"))
+    axes.axvline(values["early"]["up_to"], color="#AAAAAA", linewidth=0.8)
     axes.set(xlabel="share of the face that is blurred", ylabel="probability of the first answer", ylim=(0, None))
-    axes.set(title="lower is better", xlim=(0, 1))
+    axes.set_title("lower is better", fontsize=9)
+    axes.set_xlim(0, 1)
 
 
-def _area_differences(axes: matplotlib.axes.Axes, values: dict) -> None:
+def _area_differences(axes: matplotlib.axes.Axes, differences: dict) -> None:
     """Plot the paired difference of each layer's area to each control's, in points of probability."""
-    controls = list(next(iter(values["differences"].values())))
-    for index, differences in enumerate(values["differences"].values()):
-        places = np.arange(len(controls)) + 0.2 * (index - 1)
+    controls = list(next(iter(differences.values())))
+    for index, found in enumerate(differences.values()):
+        places = np.arange(len(controls)) + 0.22 * (index - 1)
         means, lows, highs = (
-            np.array([100 * differences[each][key] for each in controls]) for key in ("mean", "low", "high")
+            np.array([100 * found[each][key] for each in controls]) for key in ("mean", "low", "high")
         )
-        style = {"fmt": "o", "ms": 4, "capsize": 2.5, "color": SERIES_COLORS[index]}
+        style = {"fmt": "o", "ms": 3.5, "capsize": 2.0, "elinewidth": 1.2, "color": SERIES_COLORS[index]}
         axes.errorbar(means, places, xerr=[means - lows, highs - means], **style)
     axes.axvline(0.0, color="#555555", linewidth=1.0)
-    axes.set_yticks(range(len(controls)), labels=[order_name(name) for name in controls])
+    axes.set_yticks(range(len(controls)), labels=[order_name(name) for name in controls], fontsize=7.5)
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
-    axes.set(title="maps minus the order at left", xlabel="points of probability, 95 % interval")
