@@ -19,7 +19,7 @@ from emotion_detection.errors import DataError, MissingFileError
 
 FOLDER = "explanations"
 DELETION_FACES = 300
-SANITY_FACES = 200
+SANITY_FACES = 150
 SEED = 0
 COMMAND = "python -m emotion_detection explain --record"
 SAVE_NOTEBOOK = "python -m emotion_detection.notebooks --save 09"
@@ -46,8 +46,10 @@ RANDOM = {3: "random_3", 6: "random_6"}
 
 CELLS = dict(zip(explain.LAYERS, (3, 6, 6), strict=True))
 CONTROLS = (*RANDOM.values(), CENTRE, AVERAGE, AVERAGE_FINE, TILED)
-KINDS = {"right": explain.LAYER, "all": explain.LAYER, "right_fine": explain.FINE_LAYER, "all_fine": explain.FINE_LAYER}
-"""Averages that are recorded, over the faces rightly called so or over all called so → the layer."""
+FINE, COARSE = explain.FINE_LAYER, explain.LAST_MAP
+KINDS = {"right": COARSE, "all": COARSE, "right_fine": FINE, "all_fine": FINE}
+"""Averages that are recorded, over the faces rightly called so or over all called so → the layer. Those of the last map
+are class activations on LiteRT, as the live cell shows them."""
 
 
 def folder() -> Path:
@@ -78,10 +80,15 @@ def record(dataset=None) -> Path:
 
     dataset = dataset if dataset is not None else load_fer2013()
     model = models.load_network(paths.models_dir() / f"{cards.SHIPPED}.keras")
-    classifier = EmotionClassifier.load()
+    classifier = EmotionClassifier.load(threads=1)
     faces = dataset.public_test
-    answer = classifier.logits(faces.pixels).argmax(axis=1)
-    averages, counts = _averages(model, faces.pixels, answer, right=answer == faces.emotion)
+    logits, maps = explain.evidence(classifier, faces.pixels)
+    answer = logits.argmax(axis=1)
+    layers = {
+        "": maps[np.arange(len(maps)), :, :, answer],
+        "_fine": explain.grad_cam(model, faces.pixels, answer, layer=explain.FINE_LAYER),
+    }
+    averages, counts = _averages(layers, answer, right=answer == faces.emotion)
     drawn = np.random.default_rng(SEED).permutation(len(faces))[EXPLORED:]
     some, few = drawn[:DELETION_FACES], drawn[:SANITY_FACES]
     known = {AVERAGE: averages["all"][answer[some]], AVERAGE_FINE: averages["all_fine"][answer[some]]}
@@ -112,15 +119,13 @@ def _network() -> dict:
     return {"name": card["name"], "run": card["run"], "finished": card["finished"], "sha256": digests}
 
 
-def _averages(model, faces: np.ndarray, answer: np.ndarray, *, right: np.ndarray) -> tuple[dict[str, np.ndarray], dict]:
-    """Return the mean heat of each answer, as `KINDS` says, and the numbers of faces."""
+def _averages(layers: dict[str, np.ndarray], answer: np.ndarray, *, right: np.ndarray) -> tuple[dict, dict]:
+    """Return the mean heat of each answer, named as in `KINDS`, and the numbers of faces; `layers`: ending → maps."""
     averages, counts = {}, {}
-    for layer in (explain.LAYER, explain.FINE_LAYER):
-        maps = explain.grad_cam(model, faces, answer, layer=layer)
-        for kind in (each for each, its_layer in KINDS.items() if its_layer == layer):
-            chosen = right if kind.startswith("right") else None
-            averages[kind], n = explain_checks.average_heat(maps, answer, chosen=chosen)
-            counts[kind.removesuffix("_fine")] = dict(zip(EMOTIONS, n, strict=True))
+    for kind, chosen in (("right", right), ("all", None)):
+        for ending, maps in layers.items():
+            averages[kind + ending], n = explain_checks.average_heat(maps, answer, chosen=chosen)
+        counts[kind] = dict(zip(EMOTIONS, n, strict=True))
     return averages, counts
 
 

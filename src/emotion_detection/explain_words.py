@@ -34,6 +34,18 @@ def _signed(value: float, digits: int) -> str:
     return f"{value:.{digits}f}".replace("-", SIGN)
 
 
+def placement(values: dict) -> str:
+    """Return where cells are drawn, and why not on their tiles."""
+    measured = " and ".join(
+        f"{_signed(shift, 2)} of a cell for {order_name(layer)}" for layer, shift in values["shift_cells"].items()
+    )
+    return (
+        "A cell is not drawn on its tile. MobileNetV2 halves its maps with a border on one side only, so that a cell "
+        "reacts to places further to the right and below: by the gradients of the cells in the middle, "
+        f"{measured}. Maps are drawn {explain.SHIFT_CELLS:g} of a cell off, and tested so, too."
+    )
+
+
 def averages(values: dict, heat: dict[str, np.ndarray]) -> str:
     """Return how many faces stand behind each average, where it is hottest, and how far right and wrong answers differ.
 

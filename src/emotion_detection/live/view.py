@@ -489,7 +489,7 @@ def _plain_heat(heat: Heat, width: int, height: int) -> dict:
     """Return a face's heat as the browser draws it: its square as shares of the frame, its cells row by row, 0–1."""
     left, top, side = heat.square
     shares = (left / width, top / height, side / width, side / height)
-    return {"square": [round(value, 4) for value in shares], "cells": heat.values.round(2).tolist()}
+    return {"square": [round(value, 4) for value in shares], "cells": heat.values.astype(float).round(2).tolist()}
 
 
 def _jpeg(frame: sources.Frame) -> bytes:
