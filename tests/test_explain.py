@@ -198,7 +198,7 @@ def test_a_cell_lies_over_what_it_reacts_to(cells):
     evidence_map[1, 1] = 1.0
     row, column = np.unravel_index(explain.stretched(evidence_map, (480, 480)).argmax(), (480, 480))
     middle = 480 * (1.5 + explain.SHIFT_CELLS) / cells
-    assert (row, column) == pytest.approx((middle, middle), abs=2)
+    assert (row, column) == pytest.approx((middle, middle), abs=6)  # OpenCV interpolates in steps
     np.testing.assert_allclose(explain.stretched(np.full((cells, cells), 0.3), (48, 40)), 0.3, rtol=1e-5)
 
 
