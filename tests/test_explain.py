@@ -197,14 +197,15 @@ def test_a_cell_lies_over_what_it_reacts_to(cells):
     evidence_map = np.zeros((cells, cells))
     evidence_map[1, 1] = 1.0
     row, column = np.unravel_index(explain.stretched(evidence_map, (480, 480)).argmax(), (480, 480))
-    middle = 480 * (1.5 + explain.SHIFT_CELLS) / cells
+    middle = 480 * (1.5 + explain.SHIFT_CELLS[cells]) / cells
     assert (row, column) == pytest.approx((middle, middle), abs=6)  # OpenCV interpolates in steps
     np.testing.assert_allclose(explain.stretched(np.full((cells, cells), 0.3), (48, 40)), 0.3, rtol=1e-5)
 
 
 def test_cells_react_to_places_right_of_their_tiles_and_below(model, drawn_faces):
-    for layer in (explain.LAYER, explain.FINE_LAYER):
-        assert explain_checks.measured_shift(model, drawn_faces, layer) == pytest.approx(explain.SHIFT_CELLS, abs=0.15)
+    coarse, fine = (explain_checks.measured_shift(model, drawn_faces, each) for each in explain.LAYERS[:2])
+    assert fine == pytest.approx(explain.SHIFT_CELLS[6], abs=0.1)
+    assert 0.1 < coarse < explain.SHIFT_CELLS[3]  # it sees nearly all of the face, whose middle is its tile's
 
 
 def test_an_overlay_is_red_where_the_evidence_is_and_the_picture_elsewhere():

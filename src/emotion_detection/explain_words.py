@@ -39,10 +39,11 @@ def placement(values: dict) -> str:
     measured = " and ".join(
         f"{_signed(shift, 2)} of a cell for {order_name(layer)}" for layer, shift in values["shift_cells"].items()
     )
+    drawn = ", ".join(f"{shift:g} ({cells}×{cells})" for cells, shift in explain.SHIFT_CELLS.items())
     return (
         "A cell is not drawn on its tile. MobileNetV2 halves its maps with a border on one side only, so that a cell "
-        "reacts to places further to the right and below: by the gradients of the cells in the middle, "
-        f"{measured}. Maps are drawn {explain.SHIFT_CELLS:g} of a cell off, and tested so, too."
+        f"reacts to places further to the right and below: by the gradients of the cells in the middle {measured}. "
+        f"Maps are drawn so far off: {drawn} of a cell; and they are tested so."
     )
 
 

@@ -178,7 +178,8 @@ class LiveView(ipywidgets.VBox):
             ipywidgets.jslink((self._menu, "index"), (self.frame, "chosen")),
             ipywidgets.jslink((self._mirror, "value"), (self.frame, "mirror")),
         ]
-        self._why = ipywidgets.Checkbox(False, description="show why", indent=False, layout={"width": "auto"})
+        apart = {"width": "auto", "margin": "2px 16px 2px 2px"}
+        self._why = ipywidgets.Checkbox(False, description="show why", indent=False, layout=apart)
         asked = [("the answer", ANSWER), *((DISPLAY_NAMES[name], name) for name in EMOTIONS)]
         self._why_of = ipywidgets.Dropdown(options=asked, description="evidence for", disabled=True, **wide)
         self._why_told = ipywidgets.Label("yellow to red: the places that speak for it, the strongest red")
