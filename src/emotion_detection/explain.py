@@ -36,8 +36,8 @@ SHIFT_CELLS = {3: 0.48, 6: 0.15}
 """How far to the right of its tile, and below it, a cell is drawn, in cells, by the map's cells a side.
 
 Each layer of MobileNetV2 that halves the map pads to the right and below only, so that the middle of a cell's receptive
-field is almost half a tile off its tile. For 3×3 that is taken: on 200 PublicTest faces, which the record leaves out, its
-deletion curve was lower than with 0 or 0.25. For 6×6 half a tile was no better than 0, and what a cell reacts to by its
+field is almost half a tile off its tile. For 3×3 that is taken: on 200 PublicTest faces, left out of the record, the
+deletion curve is lower than with 0 or 0.25. For 6×6 half a tile was no better than 0, and what a cell reacts to by its
 gradients is taken (`explain_checks.measured_shift`; a 3×3 cell sees nearly the whole face, so that it tells less)."""
 
 STRENGTH = 0.65

@@ -155,11 +155,12 @@ def speed(values: dict) -> str:
     holds = "holds" if face["more_ms"] <= values["wanted_ms"] else "**is missed**"
     return (
         f"One face takes {face['plain_ms']:.1f} ms plain and {face['with_map_ms']:.1f} ms with its map: "
-        f"**{_signed(face['more_ms'], 2)} ms more** (95th percentile of {face['turns']} turns: "
-        f"{_signed(face['more_p95_ms'], 2)} ms); at most {values['wanted_ms']:g} ms more was wanted, which {holds}. A "
-        f"frame of the live cell with a face in it takes {_signed(values['frame']['more_ms'], 2)} ms more. Grad-CAM "
-        f"of a face by Keras takes {values['keras_grad_cam_ms']:.0f} ms. Measured on {values['measured'][:10]}, "
-        f"{hardware['cores']} cores of {hardware['processor']}."
+        f"**{_signed(face['more_ms'], 2)} ms more** (median of {face['turns']} turns, 95th percentile "
+        f"{_signed(face['more_p95_ms'], 2)} ms; in processor time {_signed(face['more_cpu_ms'], 2)} ms more); at most "
+        f"{values['wanted_ms']:g} ms more was wanted, which {holds}. A frame of the live cell with a face in it takes "
+        f"{_signed(values['frame']['more_ms'], 2)} ms more. Grad-CAM of a face by Keras takes "
+        f"{values['keras_grad_cam_ms']:.0f} ms. Measured on {values['measured'][:10]}, {hardware['cores']} cores of "
+        f"{hardware['processor']}."
     )
 
 
