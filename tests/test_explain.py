@@ -197,15 +197,20 @@ def test_a_cell_lies_over_what_it_reacts_to(cells):
     evidence_map = np.zeros((cells, cells))
     evidence_map[1, 1] = 1.0
     row, column = np.unravel_index(explain.stretched(evidence_map, (480, 480)).argmax(), (480, 480))
-    middle = 480 * (1.5 + explain.SHIFT_CELLS[cells]) / cells
+    middle = 480 * (1.5 + explain.SHIFT_CELLS) / cells
     assert (row, column) == pytest.approx((middle, middle), abs=6)  # OpenCV interpolates in steps
     np.testing.assert_allclose(explain.stretched(np.full((cells, cells), 0.3), (48, 40)), 0.3, rtol=1e-5)
 
 
 def test_cells_react_to_places_right_of_their_tiles_and_below(model, drawn_faces):
-    coarse, fine = (explain_checks.measured_shift(model, drawn_faces, each) for each in explain.LAYERS[:2])
-    assert fine == pytest.approx(explain.SHIFT_CELLS[6], abs=0.1)
-    assert 0.1 < coarse < explain.SHIFT_CELLS[3]  # it sees nearly all of the face, whose middle is its tile's
+    for layer in (explain.LAYER, explain.FINE_LAYER):
+        assert explain_checks.measured_shift(model, drawn_faces, layer) == pytest.approx(explain.SHIFT_CELLS, abs=0.15)
+
+
+@pytest.mark.parametrize("kind", explain_records.KINDS)
+def test_average_heat_lies_as_far_left_as_right(kind):
+    heat = explain_checks.over_faces(explain_records.load_averages()[kind]).mean(axis=(0, 1))
+    assert np.average(np.arange(48) + 0.5, weights=heat) == pytest.approx(24, abs=3)
 
 
 def test_an_overlay_is_red_where_the_evidence_is_and_the_picture_elsewhere():
@@ -249,7 +254,7 @@ def test_the_engine_gives_heat_only_when_asked_and_the_same_answer(classifier):
     assert len(explained.heats) == len(explained.faces) >= 1
     for one, other in zip(plain.faces, explained.faces, strict=True):
         np.testing.assert_array_equal(one.probabilities, other.probabilities)
-    assert explained.heats[0].values.shape == (12, 12) and 0.9 < explained.heats[0].values.max() <= 1
+    assert explained.heats[0].values.shape == (12, 12) and 0.8 < explained.heats[0].values.max() <= 1
 
 
 def test_the_engine_gives_heat_for_the_emotion_that_is_asked_for(classifier):
@@ -411,7 +416,7 @@ def test_the_words_follow_the_record():
     differences |= {explain_records.CENTRE: interval(0.03), explain_records.AVERAGE: interval(0.005)}
     record["deletion"]["whole"]["differences"][explain.LAYER] = differences
     words = explain_words.findings(record)
-    assert "**worse than** from the middle outwards (3.0)" in words
+    assert "**worse than** the middle first (3.0)" in words
     assert "not to be told from the answer's average, 3×3 (0.5)" in words
     assert "worth no more than knowing that a face is in the middle" in words
     differences[explain_records.CENTRE] = interval(-0.03)
@@ -465,7 +470,7 @@ def test_recording_a_few_faces_again_gives_the_recorded_averages(fer2013, model,
 # Figures
 
 
-HEIGHTS_IN = {"class_heat": 4.6, "sanity": 4.0, "deletion": 4.8, "explained_face": 2.4}
+HEIGHTS_IN = {"class_heat": 4.4, "sanity": 4.4, "deletion": 5.0, "explained_face": 2.25}
 
 
 def drawn(name):

@@ -32,13 +32,12 @@ BATCH = 64
 COMPILED_FROM_FACES = 1000
 """From so many faces on, compiling the step (seconds) pays, and a progress bar is shown."""
 
-SHIFT_CELLS = {3: 0.48, 6: 0.15}
-"""How far to the right of its tile, and below it, a cell is drawn, in cells, by the map's cells a side.
+SHIFT_CELLS = 0.25
+"""How far to the right of its tile, and below it, a cell is drawn, in cells.
 
 Each layer of MobileNetV2 that halves the map pads to the right and below only, so that the middle of a cell's receptive
-field is almost half a tile off its tile. For 3×3 that is taken: on 200 PublicTest faces, left out of the record, the
-deletion curve is lower than with 0 or 0.25. For 6×6 half a tile was no better than 0, and what a cell reacts to by its
-gradients is taken (`explain_checks.measured_shift`; a 3×3 cell sees nearly the whole face, so that it tells less)."""
+field is almost half a tile off its tile. What it reacts to lies about half as far off: by the gradients
+(`explain_checks.measured_shift`, recorded), and because then average heat lies as far to the left of a face as right."""
 
 STRENGTH = 0.65
 """How much of the picture the strongest heat covers, 0–1."""
@@ -203,8 +202,7 @@ def stretched(cells: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
     """
     (width, height), (rows, columns) = size_px, cells.shape
     across, down = columns / width, rows / height
-    shift = SHIFT_CELLS.get(rows, 0.0)
-    first = [per_px / 2 - 0.5 - shift for per_px in (across, down)]  # of the first pixel's middle, in cells
+    first = [per_px / 2 - 0.5 - SHIFT_CELLS for per_px in (across, down)]  # of the first pixel's middle, in cells
     to_cells = np.array([[across, 0, first[0]], [0, down, first[1]]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(

@@ -19,7 +19,7 @@ from emotion_detection.errors import DataError, MissingFileError
 
 FOLDER = "explanations"
 DELETION_FACES = 300
-SANITY_FACES = 100
+SANITY_FACES = 150
 SEED = 0
 COMMAND = "python -m emotion_detection explain --record"
 SAVE_NOTEBOOK = "python -m emotion_detection.notebooks --save 09"

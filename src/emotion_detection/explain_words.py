@@ -39,11 +39,10 @@ def placement(values: dict) -> str:
     measured = " and ".join(
         f"{_signed(shift, 2)} of a cell for {order_name(layer)}" for layer, shift in values["shift_cells"].items()
     )
-    drawn = ", ".join(f"{shift:g} ({cells}×{cells})" for cells, shift in explain.SHIFT_CELLS.items())
     return (
         "A cell is not drawn on its tile. MobileNetV2 halves its maps with a border on one side only, so that a cell "
         f"reacts to places further to the right and below: by the gradients of the cells in the middle {measured}. "
-        f"Maps are drawn so far off: {drawn} of a cell; and they are tested so."
+        f"Maps are drawn {explain.SHIFT_CELLS:g} of a cell off, and tested so."
     )
 
 
@@ -59,15 +58,29 @@ def averages(values: dict, heat: dict[str, np.ndarray]) -> str:
     return (
         f"{sum(right.values()):,} of {sum(every.values()):,} PublicTest faces are called rightly. "
         f"{DISPLAY_NAMES[least]} rests on the fewest: {right[least]} right of {every[least]} called so. Share of "
-        f"the heat in the lower third of the face, where the mouth is: {_lower_shares(heat['right'])}. {_alike(heat)}"
+        f"the heat in the lower third of the face, where the mouth is: {_lower_shares(heat['right'])}. {_alike(heat)} "
+        f"{_corners(heat['right_fine'])}"
     )
 
 
 def _lower_shares(heat: np.ndarray) -> str:
     """Return each emotion's share of its heat in the lower third, the highest first."""
+    heat = explain_checks.over_faces(heat)
     third = heat.shape[1] // 3
     shares = heat[:, -third:].sum(axis=(1, 2)) / np.maximum(heat.sum(axis=(1, 2)), 1e-9)
     return ", ".join(f"{DISPLAY_NAMES[EMOTIONS[index]]} {100 * shares[index]:.0f} %" for index in np.argsort(-shares))
+
+
+def _corners(heat: np.ndarray) -> str:
+    """Return how much of the finer maps' heat lies in the corners, where there is no face."""
+    corners = heat[:, [0, 0, -1, -1], [0, -1, 0, -1]].sum(axis=1) / np.maximum(heat.sum(axis=(1, 2)), 1e-9)
+    area = 4 / (heat.shape[1] * heat.shape[2])
+    most = int(corners.argmax())
+    return (
+        f"Finer is not cleaner: the four corner cells, hair and background, hold {100 * corners.mean():.0f} % of the "
+        f"finer maps' heat ({DISPLAY_NAMES[EMOTIONS[most]]}: {100 * corners[most]:.0f} %) on {100 * area:.0f} % of the "
+        "area."
+    )
 
 
 def _alike(heat: dict[str, np.ndarray]) -> str:

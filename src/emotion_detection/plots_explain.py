@@ -19,7 +19,7 @@ KINDS = {"right": "right answers", "all": "all answers", "right_fine": "right, f
 ORDER_NAMES = {
     explain_records.RANDOM[3]: "random patches, 3×3",
     explain_records.RANDOM[6]: "random patches, 6×6",
-    explain_records.CENTRE: "from the middle outwards",
+    explain_records.CENTRE: "the middle first",
     explain_records.TILED: "the 3×3 map, not aligned",
     explain_records.AVERAGE: "the answer's average, 3×3",
     explain_records.AVERAGE_FINE: "the answer's average, 6×6",
@@ -118,7 +118,7 @@ def sanity(values: dict, axes: matplotlib.axes.Axes) -> dict:
         for key, (marks, words) in measures.items():
             _plot_steps(axes, [step[key] for step in found["steps"]], marks, color, f"{words}, {order_name(layer)}")
         other = found["another_face"]["rank_correlation"]["mean"]
-        axes.axhline(other, color=color, linestyle=":", linewidth=1.2, label="rank correlation, another face")
+        axes.axhline(other, color=color, linestyle=":", linewidth=1.2, label=f"of another face, {order_name(layer)}")
     steps = [step["down_to"] for step in next(iter(values["layers"].values()))["steps"]]
     names = ["none", *steps[:-1], "all"]
     axes.axhline(0.0, color="#555555", linewidth=0.8)
@@ -126,7 +126,7 @@ def sanity(values: dict, axes: matplotlib.axes.Axes) -> dict:
     axes.set(xlabel="shuffled from the answer down to", ylabel="likeness to the network's own map")
     axes.set(title=f"Maps of shuffled networks, PublicTest (n = {values['n']:,})", ylim=(None, 1.05))
     axes.grid(visible=False, axis="x")
-    axes.legend(loc="upper right", ncols=2)
+    axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return values
 
 
@@ -146,14 +146,14 @@ def deletion(values: dict, figure: matplotlib.figure.Figure) -> dict:
         values: "deletion" of `explain_records.load`.
         figure: empty, not twice as wide as high.
     """
-    places = figure.subplot_mosaic([["curves", "whole"], ["curves", "early"]], width_ratios=[1.35, 1])
+    places = figure.subplot_mosaic([["curves", "whole"], ["curves", "early"]], width_ratios=[1.2, 1])
     _deletion_curves(places["curves"], values)
-    titles = {"whole": "all of the face", "early": f"the first {100 * values['early']['up_to']:.0f} % of the face"}
+    places["whole"].sharex(places["early"])
+    titles = {"whole": "map − control, whole face", "early": f"the first {100 * values['early']['up_to']:.0f} %"}
     for key, title in titles.items():
         _area_differences(places[key], values[key]["differences"])
-        places[key].set_title(f"maps minus controls: {title}", fontsize=9)
-    places["early"].set_xlabel("points of probability, 95 % interval")
-    places["whole"].sharex(places["early"])
+        places[key].set_title(title, fontsize=9)
+    places["early"].set_xlabel("points, 95 % interval")
     places["whole"].tick_params(labelbottom=False)
     figure.legend(*places["curves"].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     _suptitle(figure, f"What is left of the answer when places are blurred, PublicTest (n = {values['n']:,})")
