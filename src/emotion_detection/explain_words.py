@@ -42,7 +42,8 @@ def placement(values: dict) -> str:
     return (
         "A cell is not drawn on its tile. MobileNetV2 halves its maps with a border on one side only, so that a cell "
         f"reacts to places further to the right and below: by the gradients of the cells in the middle {measured}. "
-        f"Maps are drawn {explain.SHIFT_CELLS:g} of a cell off, and tested so."
+        f"Maps are drawn, and tested, {explain.SHIFT_CELLS:g} of a cell off: so the average heat of all answers lies "
+        "as far left of the middle of a face as right."
     )
 
 
