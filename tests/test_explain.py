@@ -207,10 +207,10 @@ def test_cells_react_to_places_right_of_their_tiles_and_below(model, drawn_faces
         assert explain_checks.measured_shift(model, drawn_faces, layer) == pytest.approx(explain.SHIFT_CELLS, abs=0.15)
 
 
-@pytest.mark.parametrize("kind", explain_records.KINDS)
-def test_average_heat_lies_as_far_left_as_right(kind):
-    heat = explain_checks.over_faces(explain_records.load_averages()[kind]).mean(axis=(0, 1))
-    assert np.average(np.arange(48) + 0.5, weights=heat) == pytest.approx(24, abs=3)
+def test_average_heat_is_nearer_to_the_middle_of_a_face_than_on_tiles():
+    heat = explain_records.load_averages()["all"]
+    aligned, tiled = (stretch(heat) for stretch in (explain_checks.over_faces, explain_checks.tiled_over_faces))
+    assert abs(explain_words.across(aligned) - 0.5) < abs(explain_words.across(tiled) - 0.5) < 0.2
 
 
 def test_an_overlay_is_red_where_the_evidence_is_and_the_picture_elsewhere():
@@ -470,7 +470,7 @@ def test_recording_a_few_faces_again_gives_the_recorded_averages(fer2013, model,
 # Figures
 
 
-HEIGHTS_IN = {"class_heat": 4.4, "sanity": 4.4, "deletion": 5.0, "explained_face": 2.25}
+HEIGHTS_IN = {"class_heat": 4.4, "sanity": 4.4, "deletion": 5.0, "explained_face": 2.4}
 
 
 def drawn(name):

@@ -34,17 +34,25 @@ def _signed(value: float, digits: int) -> str:
     return f"{value:.{digits}f}".replace("-", SIGN)
 
 
-def placement(values: dict) -> str:
-    """Return where cells are drawn, and why not on their tiles."""
+def placement(values: dict, heat: dict[str, np.ndarray]) -> str:
+    """Return where cells are drawn, and why not on their tiles; arguments as for `averages`."""
     measured = " and ".join(
         f"{_signed(shift, 2)} of a cell for {order_name(layer)}" for layer, shift in values["shift_cells"].items()
     )
+    middles = [across(stretch(heat["all"])) for stretch in (explain_checks.over_faces, explain_checks.tiled_over_faces)]
+    aligned, tiled = (f"{100 * middle:.0f} %" for middle in middles)
     return (
         "A cell is not drawn on its tile. MobileNetV2 halves its maps with a border on one side only, so that a cell "
         f"reacts to places further to the right and below: by the gradients of the cells in the middle {measured}. "
-        f"Maps are drawn, and tested, {explain.SHIFT_CELLS:g} of a cell off: so the average heat of all answers lies "
-        "as far left of the middle of a face as right."
+        f"Maps are drawn, and tested, {explain.SHIFT_CELLS:g} of a cell off: the middle of the average heat then lies "
+        f"at {aligned} of the width of a face from the left, on tiles it would at {tiled}."
     )
+
+
+def across(heat: np.ndarray) -> float:
+    """Return where from left to right the middle of heat over faces (n, h, w) lies, as a share of the width."""
+    columns = heat.sum(axis=(0, 1))
+    return float(np.average(np.arange(len(columns)) + 0.5, weights=columns) / len(columns))
 
 
 def averages(values: dict, heat: dict[str, np.ndarray]) -> str:
