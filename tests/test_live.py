@@ -212,6 +212,52 @@ def test_settings_take_effect_while_it_runs(opened):
     assert browser.wait_for("frame", count=n + 3)["faces"][0]["labels"]["emotion_mobilenetv2"] == "not sure"
 
 
+def test_why_is_off_at_first_and_shows_heat_where_the_face_is_once_it_is_ticked(opened):
+    view, browser = opened(FileReplay())
+    assert not view._why.value and view._why_of.disabled
+    view.frame.running = True
+    assert browser.wait_for("frame", count=2)["faces"][0]["heat"] is None
+    view._why.value = True
+    assert not view._why_of.disabled
+    n = len(browser.of("frame"))
+    [face] = browser.wait_for("frame", count=n + 3)["faces"]
+    cells = np.array(face["heat"]["cells"])
+    assert cells.shape == (12, 12) and cells.min() >= 0 and cells.max() > 0.8
+    squares = np.multiply([face["heat"]["square"], face["box"]], [640, 480, 640, 480])
+    square, box = (faces.FaceBox(*values) for values in squares)
+    assert square.width == pytest.approx(square.height, abs=0.2)
+    assert tracking.overlap(square, box) > 0.5
+
+
+def test_evidence_for_another_emotion_looks_different_and_can_be_taken_away(opened):
+    view, browser = opened(FileReplay())
+    view._why.value = True
+    view.frame.running = True
+    cells = {}
+    for emotion in ("answer", "sad"):
+        view._why_of.value = emotion
+        n = len(browser.of("frame"))
+        cells[emotion] = browser.wait_for("frame", count=n + 3)["faces"][0]["heat"]["cells"]
+    assert cells["answer"] != cells["sad"]
+    view._why.value = False
+    n = len(browser.of("frame"))
+    assert browser.wait_for("frame", count=n + 3)["faces"][0]["heat"] is None
+
+
+def test_a_network_that_cannot_say_why_is_told_and_goes_on_answering(opened):
+    class Surprised:
+        def predict_proba(self, crops):
+            return np.tile(np.eye(7, dtype=np.float32)[EMOTIONS.index("surprise")], (len(crops), 1))
+
+    view, browser = opened(FileReplay(), classifier=Surprised())
+    view.frame.running = True
+    browser.wait_for("frame")
+    view._why.value = True
+    assert "cannot say why" in browser.wait_for("notice")["message"]
+    n = len(browser.of("frame"))
+    assert browser.wait_for("frame", count=n + 3)["faces"][0]["heat"] is None
+
+
 @pytest.mark.parametrize("arguments", [{"minimum_confidence": 2}, {"smoothing_s": -1}, {"classifier": {}}])
 def test_arguments_out_of_range_are_refused(arguments):
     with pytest.raises(DataError):

@@ -181,6 +181,28 @@ def test_answers_flow_the_box_is_on_the_face_and_stop_turns_the_camera_off(lab, 
     page.wait_for_function(CAMERA_IS_OFF, timeout=OFF_WITHIN_MS)
 
 
+HEAT = """() => {
+  const canvas = document.querySelector(".emotion-live .overlay");
+  const [x, y, size] = [canvas.width / 3, canvas.height / 4, canvas.height / 2].map(Math.round);
+  const pixels = canvas.getContext("2d").getImageData(x, y, size, size).data;
+  const translucent = (index) => pixels[4 * index + 3] > 30 && pixels[4 * index + 3] < 200;
+  return [...Array(size * size).keys()].filter(translucent).length / (size * size);
+}"""
+"""Share of the picture's middle that is under translucent heat."""
+
+
+def test_why_is_ticked_by_keyboard_and_heat_lies_over_the_face(lab, page, folder):
+    stream(page, lab, folder, "why")
+    page.wait_for_timeout(1500)
+    assert page.evaluate(HEAT) < 0.02
+    page.get_by_label("show why").first.focus()
+    page.keyboard.press("Space")
+    page.wait_for_function(f"() => ({HEAT})() > 0.1", timeout=20_000)
+    browsing.screenshot(page, "live_why", height=1200)
+    page.keyboard.press("Space")
+    page.wait_for_function(f"() => ({HEAT})() < 0.02", timeout=20_000)
+
+
 def test_a_notebook_saved_while_streaming_holds_no_frame(lab, page, folder):
     stream(page, lab, folder, "saved")
     page.keyboard.press("Control+s")

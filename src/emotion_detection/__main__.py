@@ -403,6 +403,35 @@ def _analyse_video(path: Path, every_ms: float | None, **outputs: Path | None) -
         raise typer.Exit(1)
 
 
+@app.command("explain")
+def explain_answers(
+    picture: Annotated[Path | None, typer.Argument(help="A JPEG, PNG or WebP file.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the picture with its heat here, as PNG or JPEG.")] = None,
+    emotion: Annotated[str | None, typer.Option(help="Evidence for this one; else for each face's answer.")] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Check the maps on PublicTest and record it (minutes; needs FER2013).")
+    ] = False,
+):
+    """Show what in a picture's faces speaks for an answer, or record the checks of such maps."""
+    if record == (picture is not None):
+        raise typer.BadParameter("Name a picture, or ask for --record: one of both.", param_hint="PICTURE")
+    if record:
+        from emotion_detection import explain_records
+
+        typer.echo(f"Recorded in {explain_records.record()}. Save notebook 09 again: {explain_records.SAVE_NOTEBOOK}")
+        return
+    if out is None:
+        raise typer.BadParameter("Say where the explained picture goes: --out F.png", param_hint="--out")
+    from emotion_detection import explain
+
+    found = explain.write_explained(picture, out, emotion=emotion)
+    if not found:
+        typer.echo(f"No face was found in {picture}. Try a larger or more frontal picture.", err=True)
+        raise typer.Exit(1)
+    labels = ", ".join(f"{face.label} ({face.confidence:.0%})" for face in found)
+    typer.echo(f"{out}: {labels}; heat shows what speaks for {emotion or 'each answer'}.")
+
+
 @app.command()
 def live(
     lab: Annotated[bool, typer.Option("--lab", help="Open notebook 11 in JupyterLab, run already.")] = False,

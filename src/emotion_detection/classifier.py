@@ -1,5 +1,6 @@
 """`EmotionClassifier`: the shipped network on LiteRT, from face crops to seven probabilities, without TensorFlow."""
 
+import functools
 import os
 import threading
 from collections.abc import Sequence
@@ -18,6 +19,9 @@ MAXIMUM_THREADS = 2
 
 PROGRESS_FROM_FACES = 1000
 """From this many faces on (about two seconds) a progress bar is shown."""
+
+LARGEST_HEAD_ERROR = 0.05
+"""How far a logit may be from what the last layer's weights give (those of integers are rounded)."""
 
 Faces = np.ndarray | Sequence[np.ndarray]
 
@@ -98,7 +102,11 @@ class EmotionClassifier:
         Raises:
             DataError: the faces' type, shape or size is another.
         """
-        return softmax(self.logits(faces) / self.temperature)
+        return self.calibrated(self.logits(faces))
+
+    def calibrated(self, logits: np.ndarray) -> np.ndarray:
+        """Return float32 (n, 7): probabilities from this network's logits (n, 7), the temperature applied."""
+        return softmax(logits / self.temperature)
 
     def predict(self, faces: Faces) -> list[str]:
         """Return the name of the most probable emotion of each face (arguments as for `predict_proba`)."""
@@ -119,31 +127,60 @@ class EmotionClassifier:
         Returns:
             float32 array; its first dimension is 0 for no faces.
         """
-        if name not in OUTPUTS:
-            raise DataError(f"The network has no output {name!r}. Use one of {', '.join(OUTPUTS)}.")
+        return self.outputs((name,), faces)[name]
+
+    def outputs(self, names: Sequence[str], faces: Faces) -> dict[str, np.ndarray]:
+        """Return several outputs of the network from one pass over the faces (arguments as for `output`)."""
+        for name in names:
+            if name not in OUTPUTS:
+                raise DataError(f"The network has no output {name!r}. Use one of {', '.join(OUTPUTS)}.")
         batch = preprocessing.to_gray48_batch(faces)
-        shape = tuple(self._runner.get_output_details()[name]["shape"][1:])
-        values = np.empty((len(batch), *shape), np.float32)
+        shapes = {name: tuple(self._runner.get_output_details()[name]["shape"][1:]) for name in names}
+        values = {name: np.empty((len(batch), *shape), np.float32) for name, shape in shapes.items()}
         hidden = len(batch) < PROGRESS_FROM_FACES
         for index, face in enumerate(tqdm.tqdm(batch, desc="Classifying", unit="face", disable=hidden)):
-            values[index] = self._run(face)[name][0]
+            answer = self._run(face)
+            for name in names:
+                values[name][index] = answer[name][0]
         return values
 
+    @functools.cached_property
     def head(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the last layer: float32 weights (1280, 7) and biases (7,) that make logits of "features".
+        """Weights (features, 7) and biases (7,) of the last layer, float32: logits = features @ weights + biases.
 
-        With "feature_map" they say which part of a face speaks for which emotion, without Keras.
+        With "feature_map" they say which part of a face speaks for which emotion, without Keras. Files that `export`
+        wrote hold both. In others the weights are looked for among the constants, and the biases are what they leave of
+        the logits of some pictures, which must be the same for each.
 
         Raises:
-            DataError: the file does not hold them.
+            DataError: the file does not hold them, and no constant is such a layer's weights.
         """
-        if not self._head:
-            raise DataError(
-                "This network's file does not hold its last layer. Write it with `python -m emotion_detection export`, "
-                "or use the shipped network."
-            )
-        kernel, bias = (self._head[name] for name in network_metadata.HEAD)
-        return kernel, bias
+        if self._head:
+            kernel, bias = (self._head[name] for name in network_metadata.HEAD)
+            return kernel, bias
+        pictures = np.random.default_rng(0).integers(0, 256, (3, 48, 48), np.uint8)
+        found = self.outputs(("logits", "features"), pictures)
+        logits, features = found["logits"], found["features"]
+        for weights in self._constants((logits.shape[1], features.shape[1])):
+            left = logits - features @ weights.T
+            if np.ptp(left, axis=0).max() < LARGEST_HEAD_ERROR:
+                return np.ascontiguousarray(weights.T), left.mean(axis=0)
+        raise DataError(
+            f"The last layer of the network {self.metadata.get('name', '')} cannot be read: no constant of shape "
+            f"{(logits.shape[1], features.shape[1])} gives its logits from its features. Class activations need a "
+            "network whose last layer is linear; for others use explain.grad_cam with the Keras network."
+        )
+
+    def _constants(self, shape: tuple[int, int]) -> list[np.ndarray]:
+        """Return what the file holds of this shape, as float32."""
+        found = []
+        for details in self._interpreter.get_tensor_details():
+            if tuple(details["shape"]) == shape:
+                try:
+                    found.append(_dequantised(self._interpreter.get_tensor(details["index"]), details))
+                except ValueError:  # not a constant: it has no value before the network runs
+                    continue
+        return found
 
     def _run(self, face: np.ndarray) -> dict[str, np.ndarray]:
         """Run the network on one face, uint8 (48, 48)."""
@@ -156,6 +193,15 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     scaled = logits.astype(np.float64)
     exponentials = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def _dequantised(values: np.ndarray, details: dict) -> np.ndarray:
+    """Return a constant of the file as float32; integers are scaled, by row where there is a scale for each."""
+    scaling = details["quantization_parameters"]
+    scales, zeros = scaling["scales"], scaling["zero_points"]
+    if not len(scales):
+        return values.astype(np.float32)
+    return (values.astype(np.float32) - zeros[:, None]) * scales[:, None].astype(np.float32)
 
 
 def _open_network(path: Path, threads: int | None):

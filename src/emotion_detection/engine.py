@@ -5,10 +5,16 @@ import time
 
 import numpy as np
 
-from emotion_detection import analysis, faces, tracking
+from emotion_detection import analysis, explain, faces, tracking
 from emotion_detection.classifier import EmotionClassifier
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.tracking import FaceTracker, TrackedFace
+
+ANSWER = "answer"
+"""Evidence is asked for whatever each face's answer is."""
+
+HEAT_CELLS = 12
+"""Side of the heat that goes to the page: enough for the browser to smooth between, few bytes."""
 
 COLUMNS = ("time_s", "face", "x", "y", "width", "height", *EMOTIONS, "label", "network")
 """Columns of the table: seconds since the first frame, identity, box as shares of the frame, probabilities, label."""
@@ -32,6 +38,19 @@ class Frame:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class Heat:
+    """Where in a face the evidence for an emotion is.
+
+    Args:
+        square: left edge, upper edge and side of what the network saw, in pixels of the frame.
+        values: float32 array (12, 12), 0–1, from `explain.heat`, over the square.
+    """
+
+    square: tuple[float, float, float]
+    values: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class LiveResult:
     """What was found in one frame.
 
@@ -42,6 +61,7 @@ class LiveResult:
         faces: the faces, the largest first, as the first network sees them.
         by_network: name of a network → the same faces as that network sees them.
         timings_ms: "detect" (crops included) and "classify", milliseconds of this frame.
+        heats: why the first network says so, one for each face; empty unless asked for.
     """
 
     sequence: int
@@ -50,6 +70,7 @@ class LiveResult:
     faces: list[TrackedFace]
     by_network: dict[str, list[TrackedFace]]
     timings_ms: dict[str, float]
+    heats: tuple[Heat, ...] = ()
 
 
 class Engine:
@@ -63,6 +84,7 @@ class Engine:
         smoothing_s: time constant of the smoothing.
         minimum_confidence: below this a label is "not sure".
         remembered_s: a face that is not found for longer is forgotten.
+        explained: `ANSWER` or an emotion: evidence for it comes with each answer; None: it does not.
     """
 
     def __init__(
@@ -73,15 +95,22 @@ class Engine:
         smoothing_s: float = 0.5,
         minimum_confidence: float = 0.0,
         remembered_s: float = tracking.REMEMBERED_S,
+        explained: str | None = None,
     ):
-        self.classifiers, self.detector = classifiers, detector
+        self.classifiers, self.detector, self.explained = classifiers, detector, explained
         settings = {"smoothing_s": smoothing_s, "minimum_confidence": minimum_confidence, "remembered_s": remembered_s}
         self._trackers = {name: FaceTracker(**settings) for name in classifiers}
 
-    def set(self, *, smoothing_s: float, minimum_confidence: float) -> None:
+    def set(self, *, smoothing_s: float, minimum_confidence: float, explained: str | None = None) -> None:
         """Change the settings from the next frame on."""
+        self.explained = explained
         for tracker in self._trackers.values():
             tracker.smoothing_s, tracker.minimum_confidence = smoothing_s, minimum_confidence
+
+    @property
+    def can_explain(self) -> bool:
+        """Whether the first network can say why."""
+        return explain.can_explain(next(iter(self.classifiers.values())))
 
     def state(self) -> dict:
         """Return what is remembered of the faces seen, by network, as plain values, fit for JSON."""
@@ -97,10 +126,37 @@ class Engine:
         began = time.perf_counter()
         boxes, crops = analysis.find_faces(frame.bgr, self.detector)
         detected = time.perf_counter()
+        evidence = self._evidence(crops)
         found = {
-            name: self._trackers[name].update(analysis.classify(boxes, crops, classifier), time_s=frame.time_s)
-            for name, classifier in self.classifiers.items()
+            name: self._trackers[name].update(self._seen(name, boxes, crops, evidence), time_s=frame.time_s)
+            for name in self.classifiers
         }
+        first = next(iter(found.values()))
+        heats = self._heats(first, evidence)
         timings = {"detect": 1e3 * (detected - began), "classify": 1e3 * (time.perf_counter() - detected)}
-        size = frame.bgr.shape[1::-1]
-        return LiveResult(frame.sequence, frame.time_s, size, next(iter(found.values())), found, timings)
+        return LiveResult(frame.sequence, frame.time_s, frame.bgr.shape[1::-1], first, found, timings, heats)
+
+    def _evidence(self, crops: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return `explain.evidence` of the first network; None where it is not asked for, or the network has none."""
+        asked = self.explained is not None and crops and self.can_explain
+        return explain.evidence(next(iter(self.classifiers.values())), crops) if asked else None
+
+    def _seen(self, name: str, boxes: list, crops: list, evidence: tuple | None) -> list[analysis.FaceEmotion]:
+        """Return what a network sees in the crops; the first is not asked again where its evidence was."""
+        classifier = self.classifiers[name]
+        if evidence is None or name != next(iter(self.classifiers)):
+            return analysis.classify(boxes, crops, classifier)
+        probabilities = classifier.calibrated(evidence[0])
+        return [analysis.FaceEmotion(box, values) for box, values in zip(boxes, probabilities, strict=True)]
+
+    def _heats(self, found: list[TrackedFace], evidence: tuple | None) -> tuple[Heat, ...]:
+        """Return the heat of each face, for the emotion asked for or for the one that its bars show highest."""
+        if evidence is None:
+            return ()
+        heats = []
+        for face, maps in zip(found, evidence[1], strict=True):
+            index = face.probabilities.argmax() if self.explained == ANSWER else EMOTIONS.index(self.explained)
+            heats.append(
+                Heat(self.detector.framing.square(face.box), explain.heat(maps[..., index], (HEAT_CELLS, HEAT_CELLS)))
+            )
+        return tuple(heats)

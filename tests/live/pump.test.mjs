@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-const { Pump, assignColors, facesInWords, refusal } = await import(process.env.WIDGET_MODULE);
+const { Pump, assignColors, facesInWords, heatColors, refusal } = await import(process.env.WIDGET_MODULE);
 
 test("two frames are under way at most, and an answer makes room for the next", () => {
   const pump = new Pump();
@@ -112,4 +112,12 @@ test("a face keeps its colour, and no two that are seen share one", () => {
   for (let id = 10; id < 500; id += 1) assignColors(colors, [2, id]);
   assert.equal(colors.get(2), 1);
   assert.ok(colors.size < 80);
+});
+
+test("heat is clear at nothing, yellow for a little and red for most", () => {
+  const [none, little, most] = [0, 0.25, 1].map((value) => [...heatColors([[value]])]);
+  assert.equal(none[3], 0);
+  assert.ok(little[3] > 0 && little[3] < most[3] && most[3] < 255);
+  assert.ok(little[1] > 150 && most[1] < 40 && most[0] > 200);
+  assert.equal(heatColors([[0, 1], [1, 0]]).length, 16);
 });

@@ -1,5 +1,6 @@
 """`LiveView`, the widget of the live cell: ordinary ipywidgets around one anywidget that shows the picture."""
 
+import itertools
 import logging
 import time
 import weakref
@@ -14,7 +15,7 @@ import traitlets
 from emotion_detection import confidence, faces, following, tracking
 from emotion_detection.classifier import EmotionClassifier
 from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
-from emotion_detection.engine import Engine, LiveResult
+from emotion_detection.engine import ANSWER, Engine, Heat, LiveResult
 from emotion_detection.errors import DataError, ProjectError
 from emotion_detection.live import sources
 from emotion_detection.live.timeline import Timeline
@@ -177,9 +178,14 @@ class LiveView(ipywidgets.VBox):
             ipywidgets.jslink((self._menu, "index"), (self.frame, "chosen")),
             ipywidgets.jslink((self._mirror, "value"), (self.frame, "mirror")),
         ]
+        apart = {"width": "auto", "margin": "2px 16px 2px 2px"}
+        self._why = ipywidgets.Checkbox(False, description="show why", indent=False, layout=apart)
+        asked = [("the answer", ANSWER), *((DISPLAY_NAMES[name], name) for name in EMOTIONS)]
+        self._why_of = ipywidgets.Dropdown(options=asked, description="evidence for", disabled=True, **wide)
+        self._why_told = ipywidgets.Label("yellow to red: the places that speak for it, the strongest red")
         self._menu.observe(self._source_changed, "value")
-        for slider in (self._confidence, self._smoothing):
-            slider.observe(self._settings_changed, "value")
+        for control in (self._confidence, self._smoothing, self._why, self._why_of):
+            control.observe(self._settings_changed, "value")
         self._plot.on_click(self._draw_clicked)
         self._save.on_click(self._save_clicked)
 
@@ -189,6 +195,7 @@ class LiveView(ipywidgets.VBox):
             ipywidgets.HBox([self._button, self._menu, self._mirror], **row),
             ipywidgets.HBox([self._confidence, self._told], **row),
             ipywidgets.HBox([self._smoothing, self._plot, self._save], **row),
+            ipywidgets.HBox([self._why, self._why_of, self._why_told], **row),
             self._picture,
         ]
 
@@ -221,12 +228,20 @@ class LiveView(ipywidgets.VBox):
         self.frame.chosen = self._menu.index
 
     def _settings_changed(self, _change=None) -> None:
+        self._why_of.disabled = not self._why.value
         self._told.value = confidence.told(self._card, self._confidence.value)
         if self._worker is not None and self._worker.engine is not None:
             self._worker.engine.set(**self._settings())
+            if self._why.value and not self._worker.engine.can_explain:
+                self._notice("This network cannot say why: it gives no feature map.")
 
-    def _settings(self) -> dict[str, float]:
-        return {"smoothing_s": self._smoothing.value, "minimum_confidence": self._confidence.value}
+    def _settings(self) -> dict:
+        explained = self._why_of.value if self._why.value else None
+        return {
+            "smoothing_s": self._smoothing.value,
+            "minimum_confidence": self._confidence.value,
+            "explained": explained,
+        }
 
     # Timeline
 
@@ -450,7 +465,7 @@ def _plain(result: LiveResult) -> list[dict]:
     """Return the faces of a result as the browser draws them: boxes as shares of the frame."""
     width, height = result.size
     lines = []
-    for index, face in enumerate(result.faces):
+    for index, (face, heat) in enumerate(itertools.zip_longest(result.faces, result.heats)):
         box = face.box
         probabilities = {
             name: [round(float(value), 3) for value in found[index].probabilities]
@@ -465,9 +480,17 @@ def _plain(result: LiveResult) -> list[dict]:
                 ],
                 "probabilities": probabilities,
                 "labels": {name: DISPLAY_NAMES.get(label, label) for name, label in labels.items()},
+                "heat": None if heat is None else _plain_heat(heat, width, height),
             }
         )
     return lines
+
+
+def _plain_heat(heat: Heat, width: int, height: int) -> dict:
+    """Return a face's heat as the browser draws it: its square as shares of the frame, its cells row by row, 0–1."""
+    left, top, side = heat.square
+    shares = (left / width, top / height, side / width, side / height)
+    return {"square": [round(value, 4) for value in shares], "cells": heat.values.astype(float).round(2).tolist()}
 
 
 def _jpeg(frame: sources.Frame) -> bytes:

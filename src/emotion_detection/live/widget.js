@@ -10,6 +10,7 @@ const SENT_QUALITY = 0.7;
 const STALE_MS = 1000; // boxes of an older answer are not drawn
 const LOST_MS = 3000; // a frame without an answer for so long was lost on its way
 const NOTICE_MS = 8000; // a remark about one frame stays for so long
+const HEAT_STRENGTH = 0.65; // how much of the picture the strongest heat covers
 const HINT_MS = 5000; // without a face for so long, the status says what may help
 const FACE_COLORS = ["#0072B2", "#E69F00", "#CC79A7", "#009E73", "#D55E00", "#56B4E9", "#7B4FA3", "#8C6D31"];
 const CHOICES = [
@@ -150,6 +151,12 @@ export function assignColors(colors, ids, available = FACE_COLORS.length) {
   }
   for (const id of [...colors.keys()].slice(0, -64)) if (!ids.includes(id)) colors.delete(id);
   return colors;
+}
+
+/** Colours of a heat map, 4 bytes a cell: nothing at 0, yellow for a little, red for most. */
+export function heatColors(cells) {
+  const bytes = cells.flat().flatMap((value) => [255 - 30 * value, 225 - 205 * value, 60 - 40 * value, 255 * HEAT_STRENGTH * value]);
+  return Uint8ClampedArray.from(bytes);
 }
 
 /** A timer that a tab in the background does not slow down: it ticks in a worker of its own. */
@@ -391,6 +398,7 @@ function createView(session, root) {
   const status = element("div", "status", root);
   status.setAttribute("role", "status");
   const cards = new Map();
+  const cells = document.createElement("canvas");
   let alive = true, drawnNotice = null, drawn = null;
 
   addressForm.onsubmit = (event) => {
@@ -432,6 +440,7 @@ function createView(session, root) {
     context.font = `600 ${Math.max(12, Math.round(height / 26))}px sans-serif`;
     context.textBaseline = "top";
     for (const face of fresh ? state.answer.faces : []) {
+      if (face.heat) drawHeat(context, face.heat, width, height);
       const [left, top, w, h] = face.box;
       const x = (model.get("mirror") ? 1 - left - w : left) * width;
       const color = FACE_COLORS[state.colors.get(face.id)];
@@ -447,6 +456,22 @@ function createView(session, root) {
       context.fillStyle = "white";
       context.fillText(text, textX + size / 4, textY + size * 0.15);
     }
+  }
+
+  /** Draw a face's heat over what the network saw of it: the browser stretches the cells and smooths between them. */
+  function drawHeat(context, heat, width, height) {
+    const [rows, columns] = [heat.cells.length, heat.cells[0].length];
+    Object.assign(cells, { width: columns, height: rows });
+    cells.getContext("2d").putImageData(new ImageData(heatColors(heat.cells), columns, rows), 0, 0);
+    const [left, top, w, h] = heat.square;
+    context.save();
+    if (model.get("mirror")) {
+      context.translate(width, 0);
+      context.scale(-1, 1);
+    }
+    context.imageSmoothingEnabled = true;
+    context.drawImage(cells, left * width, top * height, w * width, h * height);
+    context.restore();
   }
 
   function labelOf(face, network) {
