@@ -109,14 +109,21 @@ class EmotionClassifier:
         Returns:
             float32 array; its first dimension is 0 for no faces.
         """
-        if name not in OUTPUTS:
-            raise DataError(f"The network has no output {name!r}. Use one of {', '.join(OUTPUTS)}.")
+        return self.outputs((name,), faces)[name]
+
+    def outputs(self, names: Sequence[str], faces: Faces) -> dict[str, np.ndarray]:
+        """Return several outputs of the network from one pass over the faces (arguments as for `output`)."""
+        for name in names:
+            if name not in OUTPUTS:
+                raise DataError(f"The network has no output {name!r}. Use one of {', '.join(OUTPUTS)}.")
         batch = preprocessing.to_gray48_batch(faces)
-        shape = tuple(self._runner.get_output_details()[name]["shape"][1:])
-        values = np.empty((len(batch), *shape), np.float32)
+        shapes = {name: self._runner.get_output_details()[name]["shape"][1:] for name in names}
+        values = {name: np.empty((len(batch), *shape), np.float32) for name, shape in shapes.items()}
         hidden = len(batch) < PROGRESS_FROM_FACES
         for index, face in enumerate(tqdm.tqdm(batch, desc="Classifying", unit="face", disable=hidden)):
-            values[index] = self._run(face)[name][0]
+            answer = self._run(face)
+            for name in names:
+                values[name][index] = answer[name][0]
         return values
 
     def _run(self, face: np.ndarray) -> dict[str, np.ndarray]:
