@@ -193,16 +193,21 @@ def network_of(network: classifier.EmotionClassifier | PersonalClassifier) -> st
 def fit(calibration: Calibration, *, settings: personal_fit.Settings | None = None) -> Head:
     """Fit a personal head, near the shipped one; a fraction of a second.
 
-    Emotions that were not recorded are held where the network's average features are recorded
-    (`data/results/personal/`); for another network `Head.note` says that they are not.
+    Emotions without a clip are held by what is prepared for the shipped network (`prepared_for`); for another network
+    `Head.note` says that nothing holds them.
+
+    Args:
+        calibration: at least one clip.
+        settings: those prepared for the network if None.
 
     Raises:
         DataError: nothing is recorded.
     """
     if not calibration.clips:
         raise DataError("Nothing is recorded: the calibration has no clip. Record at least one expression.")
-    settings = settings or personal_fit.Settings()
-    averages = averages_of(calibration.network)
+    prepared = prepared_for(calibration.network)
+    averages = prepared.averages if prepared else None
+    settings = settings or (prepared.settings if prepared else personal_fit.Settings())
     examples = personal_fit.examples(calibration.clips, averages, settings=settings, most_frames=LEARNED_FRAMES)
     weights, bias = personal_fit.fit(examples, temperature=calibration.temperature, settings=settings)
     left_out = [DISPLAY_NAMES[name] for name in EMOTIONS if name not in calibration.frames]
@@ -251,35 +256,57 @@ def _named(scores: tuple[float, float], name: str) -> dict[str, float]:
     return {name: scores[0], f"probability_{name}": scores[1]}
 
 
-# Average features of Training
+# What is prepared for the shipped network
 
 
-def averages_path() -> Path:
-    """Return the path of the recorded average features."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Prepared:
+    """What `personal_simulation.record` prepares for a network.
+
+    Args:
+        averages: features and logits of Training.
+        settings: chosen on simulated users.
+    """
+
+    averages: personal_fit.Averages
+    settings: personal_fit.Settings
+
+
+def prepared_path() -> Path:
+    """Return the path of what is prepared for the shipped network."""
     return paths.project_root() / "data" / "results" / "personal" / "averages.npz"
 
 
 @functools.lru_cache(maxsize=2)
-def averages_of(network: str) -> personal_fit.Averages | None:
-    """Return the average features and logits of each emotion in Training, None if they are not this network's.
+def prepared_for(network: str) -> Prepared | None:
+    """Return what is prepared for a network, by its SHA-256; None if what is recorded is another's.
 
     Raises:
         DataError: the file is damaged.
     """
-    path = averages_path()
+    path = prepared_path()
     if not path.is_file():
         return None
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             if str(archive["network"]) != network:
                 return None
-            found = personal_fit.Averages(archive["features"].astype(np.float32), archive["logits"].astype(np.float32))
+            averages = personal_fit.Averages(*(archive[name].astype(np.float32) for name in ("features", "logits")))
+            names = [field.name for field in dataclasses.fields(personal_fit.Settings)]
+            return Prepared(averages, personal_fit.Settings(**{name: float(archive[name]) for name in names}))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(
             f"The average features {paths.displayed(path)} cannot be read ({error}). Restore them: "
             "git checkout -- data/results/personal"
         ) from error
-    return found
+
+
+def write_prepared(network: str, prepared: Prepared) -> None:
+    """Write what `prepared_for` reads, atomically."""
+    arrays = {name: getattr(prepared.averages, name).astype(np.float32) for name in ("features", "logits")}
+    with files.written_beside(prepared_path()) as temporary:
+        np.savez_compressed(temporary, network=network, **arrays, **dataclasses.asdict(prepared.settings))
+    prepared_for.cache_clear()
 
 
 # Files

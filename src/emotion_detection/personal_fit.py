@@ -20,7 +20,8 @@ MOST_ITERATIONS = 200
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """How far a fit may move; the defaults were chosen on simulated users (`personal_simulation`).
+    """How far a fit may move; for the shipped network they are chosen on simulated users and recorded
+    (`personal_simulation`); the defaults serve other networks.
 
     Args:
         penalty: price of the weights, in units of the loss where features are scaled to length 1; larger stays nearer.
