@@ -6,7 +6,15 @@ import json
 import numpy as np
 import pytest
 
-from emotion_detection import cards, figures, personal, personal_fit, personal_simulation, personal_users, plots_personal
+from emotion_detection import (
+    cards,
+    figures,
+    personal,
+    personal_fit,
+    personal_simulation,
+    personal_users,
+    plots_personal,
+)
 from emotion_detection.classifier import EmotionClassifier
 from emotion_detection.datasets import sample
 from emotion_detection.emotions import EMOTIONS
@@ -114,7 +122,9 @@ def test_the_dearer_a_step_the_nearer_the_head_stays(prepared):
 def test_the_gradient_is_that_of_the_loss(prepared):
     from scipy import optimize
 
-    learned = personal_fit.examples(calibrated(["happy", "sad"]).clips, None, settings=personal_fit.Settings(), most_frames=3)
+    learned = personal_fit.examples(
+        calibrated(["happy", "sad"]).clips, None, settings=personal_fit.Settings(), most_frames=3
+    )
     reduced, directions = personal_fit._reduced(learned.features)
     np.testing.assert_allclose(reduced @ directions.T, learned.features, atol=1e-3)
     problem = personal_fit._Problem(reduced / 50, learned, 1.3, personal_fit.Settings())
@@ -164,7 +174,9 @@ def test_a_clip_with_numbers_that_are_not_finite_is_refused():
 def test_each_clip_is_answered_by_a_head_that_has_not_seen_it(prepared, monkeypatch):
     fitted = []
     fit = personal.fit
-    monkeypatch.setattr(personal, "fit", lambda calibration, **more: fitted.append(calibration) or fit(calibration, **more))
+    monkeypatch.setattr(
+        personal, "fit", lambda calibration, **more: fitted.append(calibration) or fit(calibration, **more)
+    )
     calibration = calibrated()
     table = personal.leave_one_clip_out(calibration)
     assert [set(range(14)) - {calibration.clips.index(clip) for clip in each.clips} for each in fitted] == [
@@ -290,7 +302,9 @@ def test_a_drawn_person_is_the_same_in_all_expressions_and_another_is_not():
 def test_a_camera_that_changes_nothing_leaves_a_face_nearly_as_it_is():
     face = sample.draw_face("happy", np.random.default_rng(0))
     still = personal_users.photograph(face, personal_users.Camera(), np.random.default_rng(0))
-    moved = personal_users.photograph(face, personal_users.random_camera(np.random.default_rng(1)), np.random.default_rng(0))
+    moved = personal_users.photograph(
+        face, personal_users.random_camera(np.random.default_rng(1)), np.random.default_rng(0)
+    )
     assert np.corrcoef(face.ravel(), still.ravel())[0, 1] > 0.9
     assert np.abs(moved.astype(int) - face).mean() > np.abs(still.astype(int) - face).mean()
 
@@ -358,8 +372,10 @@ def test_the_figure_shows_every_kind_of_user():
     record = personal_simulation.load()
     values = plots_personal.changes(record, figures.new_figure(4.2))
     assert set(values) == set(personal_simulation.KINDS)
-    assert values[personal_simulation.KINDS[0]]["1"]["others"]["mean"] == record["reporting"][
-        personal_simulation.KINDS[0]]["1"]["others"]["mean"]
+    assert (
+        values[personal_simulation.KINDS[0]]["1"]["others"]["mean"]
+        == record["reporting"][personal_simulation.KINDS[0]]["1"]["others"]["mean"]
+    )
 
 
 def test_a_head_from_the_shipped_network_fits_the_card():

@@ -1,8 +1,8 @@
 """A head of your own: the shipped network's answers, corrected by a minute of your face. Features are kept, no pictures.
 
-    calibration = lesson.record(FileReplay(), ["happy"])    # or the panel "Teach it your face" of the live cell
-    head = personal.fit(calibration)
-    LiveView(classifier=personal.PersonalClassifier(EmotionClassifier.load(), head))
+calibration = lesson.record(FileReplay(), ["happy"])    # or the panel "Teach it your face" of the live cell
+head = personal.fit(calibration)
+LiveView(classifier=personal.PersonalClassifier(EmotionClassifier.load(), head))
 """
 
 from __future__ import annotations
@@ -238,7 +238,9 @@ def leave_one_clip_out(calibration: Calibration, *, settings: personal_fit.Setti
         after = fit(rest, settings=settings).corrected(clip.logits, clip.features) if rest.clips else clip.logits
         before = _scores(clip.emotion, clip.logits, calibration.temperature)
         line = {"emotion": clip.emotion, "clips": 1, "frames": len(clip.features)}
-        lines.append(line | _named(before, "before") | _named(_scores(clip.emotion, after, calibration.temperature), "after"))
+        lines.append(
+            line | _named(before, "before") | _named(_scores(clip.emotion, after, calibration.temperature), "after")
+        )
     shares = ["before", "after", "probability_before", "probability_after"]
     how = {"clips": "sum", "frames": "sum"} | dict.fromkeys(shares, "mean")
     table = pd.DataFrame(lines, columns=["emotion", *how]).groupby("emotion", as_index=False).agg(how)
@@ -366,7 +368,9 @@ def _numbers(path: Path, values: dict, key: str, shape: tuple[int, ...]) -> np.n
 
 def _frames(path: Path, frames) -> dict[str, list[int]]:
     is_table = isinstance(frames, dict) and set(frames) <= set(EMOTIONS)
-    if not is_table or not all(isinstance(each, list) and all(type(n) is int for n in each) for each in frames.values()):
+    if not is_table or not all(
+        isinstance(each, list) and all(type(n) is int for n in each) for each in frames.values()
+    ):
         raise _damaged(path, "its table of frames is not emotion → counts")
     return frames
 

@@ -161,9 +161,7 @@ def load_sample(n: int = 2100, *, seed: int = 0) -> FaceDataset:
     )
 
 
-def draw_face(
-    emotion: str, generator: np.random.Generator, *, look: np.random.Generator | None = None
-) -> np.ndarray:
+def draw_face(emotion: str, generator: np.random.Generator, *, look: np.random.Generator | None = None) -> np.ndarray:
     """Draw one face.
 
     Args:

@@ -68,15 +68,22 @@ class TeachingPanel(ipywidgets.VBox):
             if not isinstance(first, personal.PersonalClassifier):
                 self.network, self._reason = None, f"{name} cannot be taught: a {type(first).__name__} has no features."
                 return dict(networks)
-            try:
-                personal.network_of(first)
-                first.head = self._head or first.head
-            except ProjectError as error:
-                self.network, self._reason = None, str(error)
-                return dict(networks)
-            self.network, self._head = first, first.head
-            first.is_on = self._which.value == PERSONAL
+            self._guarded(lambda: self._take(first))
         return {**networks, name: first}
+
+    def _take(self, network: personal.PersonalClassifier) -> None:
+        """Teach this network from now on, with the head in use, or with the one that it brings."""
+        self.network = None
+        self._reason = "This network has no model card: load it with EmotionClassifier.load to teach it."
+        personal.network_of(network)
+        self.network = network
+        brings_one = self._head is None and network.head is not None
+        head, self._head = self._head or network.head, None
+        network.head = head  # refused if it was loaded for another network
+        self._head = head
+        if brings_one:
+            self._which.value = PERSONAL
+        network.is_on = self._which.value == PERSONAL
 
     def answered(self, result: LiveResult) -> None:
         """Go on with the lesson, after the network has looked at a frame."""
@@ -107,7 +114,9 @@ class TeachingPanel(ipywidgets.VBox):
         self._begin = _button("Begin", "graduation-cap", "Ask for the seven expressions, one after another")
         self._skip = _button("Skip this one", "step-forward", "Go on to the next expression")
         self._stop = _button("Stop", "stop", "End the prompts; what is recorded is used")
-        self._repeat = _button("Repeat what is missing", "repeat", "Ask for the expressions that are not recorded twice")
+        self._repeat = _button(
+            "Repeat what is missing", "repeat", "Ask for the expressions that are not recorded twice"
+        )
         self._save = _button("Save", "download", "Write the numbers of the personal head into this file")
         self._load = _button("Load", "upload", "Read a personal head from this file")
         self._begin.on_click(lambda _: self._guarded(lambda: self._ask(EMOTIONS)))

@@ -1,0 +1,111 @@
+"""The recorded simulation of personal heads in words and in a table: every number comes from the record."""
+
+import pandas as pd
+
+from emotion_detection.emotions import DISPLAY_NAMES
+from emotion_detection.reports import percent
+
+COUNTS = {"7": "all seven", "4": "four by lot", "1": "one by lot"}
+
+
+def points(summary: dict | None) -> str:
+    """Return a change of accuracy with its interval, such as "+4.1 (+2.9 to +5.3)"; a dash for None."""
+    if summary is None:
+        return "–"
+    mean, low, high = (100 * summary[key] for key in ("mean", "low", "high"))
+    return f"{mean:+.1f} ({low:+.1f} to {high:+.1f})".replace("-", "−")
+
+
+def table(record: dict) -> pd.DataFrame:
+    """Return the changes by kind of user and number of recorded emotions, in points with 95 % intervals, as text."""
+    lines = [
+        {
+            "Simulated users": f"{kind} (n = {len(parts['all']['users'])})",
+            "Recorded": COUNTS[count],
+            "Accuracy before": percent(parts["before"]),
+            "Recorded emotions, points": points(parts["recorded"]),
+            "Others, points": points(parts.get("others")),
+            "All seven, points": points(parts["all"]),
+            "Users who lose": percent(parts["all"]["worse"], 0),
+        }
+        for kind, counts in record["reporting"].items()
+        for count, parts in counts.items()
+    ]
+    return pd.DataFrame(lines)
+
+
+def gain(record: dict) -> str:
+    """Return in words what recording all seven emotions brings to each kind of user."""
+    told = [
+        f"{kind}: {points(counts['7']['all'])} points from {percent(counts['7']['before'])}"
+        for kind, counts in record["reporting"].items()
+    ]
+    return f"Users who record all seven change by, on faces that they did not record — {'; '.join(told)}."
+
+
+def harm(record: dict) -> str:
+    """Return in words where an emotion that was not recorded, or a user, loses beyond chance."""
+    cells = [
+        (f"{kind}, {COUNTS[count]}, {where}", parts[part])
+        for kind, counts in record["reporting"].items()
+        for count, parts in counts.items()
+        for part, where in (("recorded", "the recorded ones"), ("others", "the others"))
+        if part in parts
+    ]
+    lost = [f"{name}: {points(each)} points" for name, each in cells if each["high"] < 0]
+    worst_name, worst = min(cells, key=lambda cell: cell[1]["mean"])
+    if not lost:
+        return (
+            f"In none of {len(cells)} cells is a loss beyond chance found; the lowest is {worst_name} with "
+            f"{points(worst)} points."
+        )
+    return f"Beyond chance something is lost in {len(lost)} of {len(cells)} cells — {'; '.join(lost)}."
+
+
+def how(record: dict) -> str:
+    """Return in words how the settings were chosen, on what, and what the simulation leaves out."""
+    users, faces, twins = record["users"], record["faces"], record["near_twins_in_public_test"]
+    settings = record["settings"]
+    return (
+        f"The settings (penalty {settings['penalty']:g}, stand-ins {settings['stand_in']:g}) were chosen of "
+        f"{len(record['choosing'])} on {users['choosing']} users of each kind with faces of one half of PublicTest "
+        f"({sum(faces['choosing'].values()):,}); the figure shows {users['reporting']} users of each kind with those of "
+        f"the other half ({sum(faces['reporting'].values()):,}). FER2013 does not say who is who: of "
+        f"{twins['clusters']} clusters of near twins in PublicTest {twins['with_several_labels']} show more than one "
+        f"emotion, too few for persons, so a user who shows photographs has strangers' faces in one camera's light and "
+        f"framing, and labels as noisy as FER2013's. Users share faces ({min(faces['reporting'], key=faces['reporting'].get)}: "
+        f"{min(faces['reporting'].values())}), so the intervals, which are over users, are somewhat too narrow."
+    )
+
+
+def in_short(record: dict) -> str:
+    """Return the record in some lines, for the terminal."""
+    return "\n".join([table(record).to_string(index=False), gain(record), harm(record), how(record)])
+
+
+def recorded_in_words(frames: dict[str, list[int]]) -> str:
+    """Return what a calibration holds, such as "Happy (2 clips)"."""
+    return ", ".join(f"{DISPLAY_NAMES[name]} ({len(each)} clips)" for name, each in frames.items())
+
+
+def scores_in_words(scores: pd.DataFrame) -> str:
+    """Return `personal.leave_one_clip_out`'s table in words."""
+    told = [
+        f"{DISPLAY_NAMES[row.emotion]}: {percent(row.before, 0)} of the frames of a clip that was left out are answered as "
+        f"asked by the general network, {percent(row.after, 0)} by a head fitted without that clip"
+        for row in scores.itertuples()
+    ]
+    return "; ".join(told) + "."
+
+
+def advice(record: dict) -> str:
+    """Return in words whether to teach the network, from the record."""
+    own, _, still = record["reporting"].values()
+    brings, costs = own["7"]["all"], still["7"]["all"]
+    verdict = (
+        "A minute of one's own face helps" if brings["low"] > 0 else "No gain was found for a minute of one's own face"
+    )
+    return (
+        f"{verdict} where the camera differs from FER2013's ({points(brings)} points for simulated users who record all "
+        f"seven); where it does not, {points(costs)}. The table in the panel says what it does for you."
+    )
