@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotion_detection import cards, classifier, files, paths, personal_fit
+from emotion_detection import classifier, files, paths, personal_fit
 from emotion_detection.emotions import DISPLAY_NAMES, EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
 
