@@ -319,13 +319,13 @@ def test_no_face_is_both_recorded_and_tested():
 
 
 def test_settings_that_harm_what_was_not_recorded_are_not_chosen():
+    same = {"bias_penalty": 0.1, "stand_in": 1.0, "reach": 1.0}
     lines = [
-        {"penalty": 0.1, "stand_in": 0.0, "gain": 0.1, "harm": -0.2},
-        {"penalty": 1.0, "stand_in": 1.0, "gain": 0.05, "harm": -0.001},
-        {"penalty": 3.0, "stand_in": 1.0, "gain": 0.02, "harm": 0.0},
+        same | {"penalty": 0.1, "gain": 0.1, "harm": -0.2},
+        same | {"penalty": 1.0, "gain": 0.05, "harm": -0.001},
+        same | {"penalty": 3.0, "gain": 0.02, "harm": 0.0},
     ]
-    settings = personal_simulation.chosen(lines)
-    assert (settings.penalty, settings.stand_in) == (1.0, 1.0)
+    assert personal_simulation.chosen(lines) == personal_fit.Settings(1.0, 0.1, 1.0, 1.0)
     with pytest.raises(DataError, match="All 1 settings cost"):
         personal_simulation.chosen(lines[:1])
 

@@ -20,18 +20,22 @@ MOST_ITERATIONS = 200
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """How far a fit may move; for the shipped network they are chosen on simulated users and recorded
-    (`personal_simulation`); the defaults serve other networks.
+    """How far a fit may move; for the shipped network chosen on simulated users and recorded (`personal_simulation`).
+
+    The prices are those where all seven emotions are recorded; of fewer, each is worth as much, so they rise by 7/k.
 
     Args:
         penalty: price of the weights, in units of the loss where features are scaled to length 1; larger stays nearer.
         bias_penalty: price of the bias.
         stand_in: weight of an emotion that was not recorded, in units of one that was; 0 leaves it unprotected.
+        reach: how far a stand-in is moved, as a share of the difference of the averages; the less, the nearer to the
+            border between the two emotions, and the more it protects.
     """
 
-    penalty: float = 0.3
-    bias_penalty: float = 0.03
+    penalty: float = 0.1
+    bias_penalty: float = 0.1
     stand_in: float = 1.0
+    reach: float = 0.75
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -43,12 +47,14 @@ class Examples:
         logits: float32 array (n, 7), the shipped head's.
         label: int array (n,), 0–6.
         weight: float array (n,), summing to 1.
+        recorded: how many emotions have a clip.
     """
 
     features: np.ndarray
     logits: np.ndarray
     label: np.ndarray
     weight: np.ndarray
+    recorded: int
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -72,7 +78,7 @@ def examples(clips: Sequence, averages: Averages | None, *, settings: Settings, 
     Args:
         clips: with `emotion`, `features` and `logits`, as `personal.Clip`.
         averages: the network's; None for no stand-ins.
-        settings: its `stand_in` is used.
+        settings: its `stand_in` and `reach` are used.
         most_frames: of a clip so many are taken, evenly spaced.
     """
     names = [clip.emotion for clip in clips]
@@ -82,22 +88,22 @@ def examples(clips: Sequence, averages: Averages | None, *, settings: Settings, 
         share = 1 / names.count(clip.emotion)
         parts.append((clip.features[taken], clip.logits[taken], EMOTIONS.index(clip.emotion), share))
     if averages is not None and settings.stand_in > 0:
-        parts += _stand_ins(parts, averages, settings.stand_in / len(set(names)))
+        parts += _stand_ins(parts, averages, settings, share=settings.stand_in / len(set(names)))
     weight = np.concatenate([np.full(len(features), share / len(features)) for features, _, _, share in parts])
     features, logits = (np.concatenate([part[index] for part in parts]) for index in (0, 1))
     label = np.concatenate([np.full(len(part[0]), part[2]) for part in parts])
-    return Examples(features, logits, label, weight / weight.sum())
+    return Examples(features, logits, label, weight / weight.sum(), len(set(names)))
 
 
-def _stand_ins(parts: list[tuple], averages: Averages, factor: float) -> list[tuple]:
-    """Return a row per clip and emotion without a clip: the clip's mean, moved from one emotion to the other."""
-    recorded = {label for _, _, label, _ in parts}
+def _stand_ins(parts: list[tuple], averages: Averages, settings: Settings, *, share: float) -> list[tuple]:
+    """Return a row per clip and emotion without a clip: the clip's mean, moved from one emotion towards the other."""
     rows = []
-    for missing in sorted(set(range(len(EMOTIONS))) - recorded):
-        for features, logits, label, share in parts:
-            moved = features.mean(axis=0) + averages.features[missing] - averages.features[label]
-            scores = logits.mean(axis=0) + averages.logits[missing] - averages.logits[label]
-            rows.append((moved[None], scores[None], missing, factor * share))
+    for missing in sorted(set(range(len(EMOTIONS))) - {label for _, _, label, _ in parts}):
+        for features, logits, label, of_emotion in parts:
+            features_step = settings.reach * (averages.features[missing] - averages.features[label])
+            logits_step = settings.reach * (averages.logits[missing] - averages.logits[label])
+            moved = features.mean(axis=0) + features_step, logits.mean(axis=0) + logits_step
+            rows.append((moved[0][None], moved[1][None], missing, share * of_emotion))
     return rows
 
 
@@ -143,7 +149,7 @@ class _Problem:
         self._temperature = temperature
         price = np.full((self._rows.shape[1], 1), settings.penalty)
         price[-1] = settings.bias_penalty
-        self._price = price
+        self._price = price * len(EMOTIONS) / learned.recorded
 
     def loss(self, flat: np.ndarray) -> tuple[float, np.ndarray]:
         table = flat.reshape(self._rows.shape[1], -1)
