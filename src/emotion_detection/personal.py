@@ -1,4 +1,4 @@
-"""A head of your own: the shipped network's answers, corrected by a minute of your face. Features are kept, no pictures.
+"""A head of your own: the network's answers, corrected by a minute of your face. Features are kept, no pictures.
 
 calibration = lesson.record(FileReplay(), ["happy"])    # or the panel "Teach it your face" of the live cell
 head = personal.fit(calibration)
@@ -125,8 +125,8 @@ class Head:
         numbers, frames = self.weights.size + self.bias.size, sum(map(sum, self.frames.values()))
         return (
             f"The file holds {numbers:,} numbers computed from {frames:,} moments of one face, how many moments there "
-            "were of which expression, and nothing else: no picture, no name, and no numbers of any single moment. They "
-            "were made from a face all the same: keep the file as you would keep a photograph."
+            "were of which expression, and nothing else: no picture, no name, no single moment's numbers. They were "
+            "made from a face all the same: keep the file as you would keep a photograph."
         )
 
 

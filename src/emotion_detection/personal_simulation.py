@@ -30,7 +30,7 @@ STRENGTHS = {
     "photographs, no shift": 0.0,
     "drawn people, mild shift": 0.5,
 }
-"""Kind of users → how far their cameras are from FER2013's; without shift little is to be gained, but harm can be done."""
+"""Kind of users → how far their cameras are from FER2013's. Without shift little is to be gained, but to be lost."""
 
 KINDS = tuple(STRENGTHS)
 DRAWN = KINDS[-1]
@@ -136,7 +136,7 @@ def _counts(faces: FaceDataset) -> dict[str, int]:
 
 
 def average(training: FaceDataset, network: EmotionClassifier) -> personal_fit.Averages:
-    """Return each emotion's average features and logits in Training: numbers over hundreds of faces, no single one's."""
+    """Return each emotion's average features and logits in Training, over hundreds of faces each."""
     averages = {name: [] for name in personal.LEARNED_OUTPUTS}
     for emotion in tqdm.trange(len(EMOTIONS), desc="Averaging features", unit="emotion"):
         faces = training.pixels[training.emotion == emotion][:AVERAGED_FACES]
@@ -265,7 +265,9 @@ def chosen(lines: list[dict]) -> personal_fit.Settings:
             "Try larger penalties (personal_simulation.PENALTIES)."
         )
     best = max(harmless, key=lambda line: line["gain"])
-    return personal_fit.Settings(**{field.name: best[field.name] for field in dataclasses.fields(personal_fit.Settings)})
+    return personal_fit.Settings(
+        **{field.name: best[field.name] for field in dataclasses.fields(personal_fit.Settings)}
+    )
 
 
 def reported(seen: list[Seen], settings: personal_fit.Settings) -> dict:

@@ -67,13 +67,14 @@ def how(record: dict) -> str:
     users, faces, twins = record["users"], record["faces"], record["near_twins_in_public_test"]
     settings = record["settings"]
     return (
-        f"The settings (penalty {settings['penalty']:g}, stand-ins {settings['stand_in']:g}) were chosen of "
-        f"{len(record['choosing'])} on {users['choosing']} users of each kind with faces of one half of PublicTest "
-        f"({sum(faces['choosing'].values()):,}); the figure shows {users['reporting']} users of each kind with those of "
-        f"the other half ({sum(faces['reporting'].values()):,}). FER2013 does not say who is who: of "
+        f"The settings (penalty {settings['penalty']:g}, of the bias {settings['bias_penalty']:g}, stand-ins weigh "
+        f"{settings['stand_in']:g} and are moved by {settings['reach']:g}) were chosen of {len(record['choosing'])} on "
+        f"{users['choosing']} users of each kind with faces of one half of PublicTest "
+        f"({sum(faces['choosing'].values()):,}); the figure shows {users['reporting']} of each kind with those of the "
+        f"other half ({sum(faces['reporting'].values()):,}). FER2013 does not say who is who: of "
         f"{twins['clusters']} clusters of near twins in PublicTest {twins['with_several_labels']} show more than one "
         f"emotion, too few for persons, so a user who shows photographs has strangers' faces in one camera's light and "
-        f"framing, and labels as noisy as FER2013's. Users share faces ({min(faces['reporting'], key=faces['reporting'].get)}: "
+        f"framing, and labels as noisy as FER2013's. Users share faces (of the rarest emotion there are "
         f"{min(faces['reporting'].values())}), so the intervals, which are over users, are somewhat too narrow."
     )
 
@@ -91,8 +92,8 @@ def recorded_in_words(frames: dict[str, list[int]]) -> str:
 def scores_in_words(scores: pd.DataFrame) -> str:
     """Return `personal.leave_one_clip_out`'s table in words."""
     told = [
-        f"{DISPLAY_NAMES[row.emotion]}: {percent(row.before, 0)} of the frames of a clip that was left out are answered as "
-        f"asked by the general network, {percent(row.after, 0)} by a head fitted without that clip"
+        f"{DISPLAY_NAMES[row.emotion]}: {percent(row.before, 0)} of the frames of a clip that was left out are "
+        f"answered as asked by the general network, {percent(row.after, 0)} by a head fitted without that clip"
         for row in scores.itertuples()
     ]
     return "; ".join(told) + "."
@@ -100,12 +101,11 @@ def scores_in_words(scores: pd.DataFrame) -> str:
 
 def advice(record: dict) -> str:
     """Return in words whether to teach the network, from the record."""
-    own, _, still = record["reporting"].values()
-    brings, costs = own["7"]["all"], still["7"]["all"]
-    verdict = (
-        "A minute of one's own face helps" if brings["low"] > 0 else "No gain was found for a minute of one's own face"
+    helped = [kind for kind, counts in record["reporting"].items() if counts["7"]["all"]["low"] > 0]
+    unclear = [kind for kind in record["reporting"] if kind not in helped]
+    told = (
+        f"Teaching it all seven expressions helps simulated users beyond chance: {'; '.join(helped) or 'of no kind'}."
     )
-    return (
-        f"{verdict} where the camera differs from FER2013's ({points(brings)} points for simulated users who record all "
-        f"seven); where it does not, {points(costs)}. The table in the panel says what it does for you."
-    )
+    if unclear:
+        told += f" No gain was found for: {'; '.join(unclear)}."
+    return f"{told} The table in the panel says what it does for you."

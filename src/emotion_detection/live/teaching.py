@@ -28,6 +28,8 @@ INTRODUCTION = (
 )
 ROW = {"layout": {"flex_flow": "row wrap", "align_items": "center"}}
 WIDE = {"description_width": "initial"}
+TEXT_STYLE = "line-height: 1.4; max-width: 640px; margin: 4px 0"
+CELL_STYLE = "padding: 0 12px 0 0; line-height: 1.5; text-align: left"
 
 
 class TeachingPanel(ipywidgets.VBox):
@@ -127,8 +129,10 @@ class TeachingPanel(ipywidgets.VBox):
         self._load.on_click(lambda _: self._guarded(self._load_head))
 
     def _make_displays(self) -> None:
-        self._introduction = ipywidgets.HTML(f"<p>{INTRODUCTION}</p>")
-        self._example = ipywidgets.Image(format="png", width=EXAMPLE_PX, height=EXAMPLE_PX)
+        self._introduction = ipywidgets.HTML(f'<p style="{TEXT_STYLE}">{INTRODUCTION}</p>')
+        self._example = ipywidgets.Image(
+            format="png", width=EXAMPLE_PX, height=EXAMPLE_PX, layout={"margin": "0 12px 0 0"}
+        )
         self._word, self._status, self._table = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
         self._progress = ipywidgets.FloatProgress(0.0, min=0, max=1, description="all prompts", style=WIDE)
         choices = [("General network", GENERAL), ("Personal", PERSONAL)]
@@ -151,14 +155,14 @@ class TeachingPanel(ipywidgets.VBox):
         word = DISPLAY_NAMES[step.emotion]
         alternative = html.escape(f"{word}, take {step.take} of {TAKES}")
         self._word.value = (
-            f'<div role="status" aria-live="polite"><span style="font-size: 2em; font-weight: 600">{word}</span> '
+            f'<div role="status" aria-live="polite" style="line-height: 1.6"><span style="font-size: 2em; font-weight: 600">{word}</span> '
             f"<span>({alternative.split(', ')[1]})</span><br>{html.escape(step.words)}</div>"
         )
         self._example.value = _example_png(step.emotion)
         self._progress.value = round(step.share, 2)
 
     def _say(self, words: str) -> None:
-        self._status.value = f'<p role="status" aria-live="polite">{html.escape(words)}</p>'
+        self._status.value = f'<p role="status" aria-live="polite" style="{TEXT_STYLE}">{html.escape(words)}</p>'
 
     def _guarded(self, act: Callable[[], None]) -> None:
         """Do what a click or the last prompt asks for; what goes wrong is told in the panel."""
@@ -258,15 +262,20 @@ def _example_png(emotion: str) -> bytes:
 
 
 def _table(scores) -> str:
-    """Return `personal.leave_one_clip_out`'s table as HTML, with a caption that says how it was made."""
+    """Return `personal.leave_one_clip_out`'s table as HTML, with words that say how it was made."""
+    heads = "".join(
+        f'<th scope="col" style="{CELL_STYLE}">{head}</th>' for head in ("Expression", "clips", GENERAL, PERSONAL)
+    )
     rows = "".join(
-        f'<tr><th scope="row">{DISPLAY_NAMES[row.emotion]}</th><td>{row.clips}</td><td>{row.before:.0%}</td>'
-        f"<td>{row.after:.0%}</td></tr>"
+        f'<tr><th scope="row" style="{CELL_STYLE}">{DISPLAY_NAMES[row.emotion]}</th>'
+        + "".join(
+            f'<td style="{CELL_STYLE}">{each}</td>' for each in (row.clips, f"{row.before:.0%}", f"{row.after:.0%}")
+        )
+        + "</tr>"
         for row in scores.itertuples()
     )
     return (
-        "<table><caption>Frames answered as asked. Each clip was left out of the fit that answers it, so "
-        "this is not what it learned by heart; with two clips each it is a rough estimate.</caption><thead><tr>"
-        '<th scope="col">Expression</th><th scope="col">clips</th><th scope="col">general</th>'
-        f'<th scope="col">personal</th></tr></thead><tbody>{rows}</tbody></table>'
+        f'<p id="how" style="{TEXT_STYLE}">Frames answered as asked. Each clip was left out of the fit that answers it, so '
+        "nothing here was learned by heart; with two clips each it is a rough estimate.</p>"
+        f'<table aria-describedby="how"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
     )
