@@ -1,5 +1,6 @@
 """The panel "Teach it your face" of the live cell: prompts, a table before and after, a switch, a file of numbers."""
 
+import functools
 import html
 import threading
 import time
@@ -152,11 +153,10 @@ class TeachingPanel(ipywidgets.VBox):
         """Show the prompt; what is the same already is not sent again."""
         if step.emotion is None:
             return
-        word = DISPLAY_NAMES[step.emotion]
-        alternative = html.escape(f"{word}, take {step.take} of {TAKES}")
+        word = f'<span style="font-size: 2em; font-weight: 600">{DISPLAY_NAMES[step.emotion]}</span>'
         self._word.value = (
-            f'<div role="status" aria-live="polite" style="line-height: 1.6"><span style="font-size: 2em; font-weight: 600">{word}</span> '
-            f"<span>({alternative.split(', ')[1]})</span><br>{html.escape(step.words)}</div>"
+            f'<div role="status" aria-live="polite" style="line-height: 1.6">{word} '
+            f"<span>(take {step.take} of {TAKES})</span><br>{html.escape(step.words)}</div>"
         )
         self._example.value = _example_png(step.emotion)
         self._progress.value = round(step.share, 2)
@@ -254,6 +254,7 @@ def _listed(emotions) -> str:
     return ", ".join(DISPLAY_NAMES[name] for name in emotions) or "nothing"
 
 
+@functools.cache
 def _example_png(emotion: str) -> bytes:
     """Return the drawn example of an expression as PNG, twice as fine as it is shown."""
     size = (2 * EXAMPLE_PX, 2 * EXAMPLE_PX)
@@ -263,19 +264,21 @@ def _example_png(emotion: str) -> bytes:
 
 def _table(scores) -> str:
     """Return `personal.leave_one_clip_out`'s table as HTML, with words that say how it was made."""
-    heads = "".join(
-        f'<th scope="col" style="{CELL_STYLE}">{head}</th>' for head in ("Expression", "clips", GENERAL, PERSONAL)
-    )
-    rows = "".join(
-        f'<tr><th scope="row" style="{CELL_STYLE}">{DISPLAY_NAMES[row.emotion]}</th>'
-        + "".join(
-            f'<td style="{CELL_STYLE}">{each}</td>' for each in (row.clips, f"{row.before:.0%}", f"{row.after:.0%}")
-        )
+    heads = _cells("th", "col", ("Expression", "clips", GENERAL, PERSONAL))
+    body = "".join(
+        "<tr>"
+        + _cells("th", "row", [DISPLAY_NAMES[row.emotion]])
+        + _cells("td", None, (row.clips, f"{row.before:.0%}", f"{row.after:.0%}"))
         + "</tr>"
         for row in scores.itertuples()
     )
     return (
-        f'<p id="how" style="{TEXT_STYLE}">Frames answered as asked. Each clip was left out of the fit that answers it, so '
+        f'<p style="{TEXT_STYLE}">Frames answered as asked. Each clip was left out of the fit that answers it, so '
         "nothing here was learned by heart; with two clips each it is a rough estimate.</p>"
-        f'<table aria-describedby="how"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+        f'<table aria-label="Before and after"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>'
     )
+
+
+def _cells(tag: str, scope: str | None, texts) -> str:
+    attributes = f'style="{CELL_STYLE}"' + (f' scope="{scope}"' if scope else "")
+    return "".join(f"<{tag} {attributes}>{text}</{tag}>" for text in texts)
