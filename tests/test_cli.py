@@ -355,3 +355,13 @@ def test_an_interrupted_sweep_says_what_is_recorded_and_goes_on(recorded, call, 
     assert code == 130
     assert "Recorded: 1 of 2 (tl_top-s0)" in err
     assert "the same command goes on" in err
+
+
+def test_personal_heads_are_told_from_the_record_and_another_networks_record_is_warned_of(call, monkeypatch):
+    from emotion_detection import personal_simulation
+
+    code, said, warned = call("personal")
+    assert code == 0 and "Users who record all seven" in said and "PublicTest" in said
+    assert personal_simulation.is_of_shipped(personal_simulation.load()) is ("Warning" not in warned)
+    monkeypatch.setattr(personal_simulation, "is_of_shipped", lambda record: False)
+    assert "another network's record" in call("personal")[2]

@@ -126,7 +126,7 @@ def test_a_lesson_asks_for_emotions_only():
 
 
 def test_a_face_is_taught_in_three_calls_without_a_widget(classifier, detector, tmp_path):
-    calibration = lesson.record(rehearsal.QuickReplay(), ["happy"], network=classifier, detector=detector)
+    calibration = lesson.record(rehearsal.QuickReplay(frames_per_s=4), ["happy"], network=classifier, detector=detector)
     head = personal.fit(calibration)
     network = personal.PersonalClassifier(classifier, head)
     assert [len(each) for each in calibration.frames.values()] == [2]
@@ -140,7 +140,7 @@ def test_a_face_is_taught_in_three_calls_without_a_widget(classifier, detector, 
 
 
 def test_a_source_that_shows_no_face_ends_in_a_message(classifier, detector):
-    source = rehearsal.QuickReplay()
+    source = rehearsal.QuickReplay(frames_per_s=4)
     source.read = lambda timeout_s: Frame(NOTHING, rehearsal.QuickReplay.read(source, timeout_s).time_s, 0)
     with pytest.raises(DataError, match="No face was seen for Happy"):
         lesson.record(source, ["happy"], network=classifier, detector=detector)
@@ -295,7 +295,7 @@ def test_controls_have_words_and_the_state_is_read_out(stage):
 
 
 def test_the_live_view_teaches_from_its_own_stream(classifier, detector, monkeypatch):
-    view = LiveView(rehearsal.QuickReplay(), classifier=classifier, detector=detector)
+    view = LiveView(rehearsal.QuickReplay(frames_per_s=4), classifier=classifier, detector=detector)
     monkeypatch.setattr(view.frame, "send", lambda content, buffers=None: acknowledge(view, content))
     view.teaching._begin.click()
     view.frame.running = True
