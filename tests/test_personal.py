@@ -33,6 +33,8 @@ class Network:
     def __init__(self, sha256: str = NETWORK):
         self.metadata = {"files": {"some.tflite": {"sha256": sha256}}}
 
+    head = (4 * CENTERS.T / personal.WIDTH, np.zeros(7, np.float32))
+
     @staticmethod
     def logits(features: np.ndarray) -> np.ndarray:
         return 4 * features @ CENTERS.T / personal.WIDTH
@@ -98,8 +100,8 @@ def test_emotions_that_were_not_recorded_do_not_get_worse(prepared, recorded):
 
 def test_without_stand_ins_emotions_that_were_not_recorded_do_get_worse(prepared):
     settings = personal_fit.Settings(penalty=0.01, bias_penalty=0.001, stand_in=0.0)
-    head = personal.fit(calibrated(["happy"], shift=0.0), settings=settings)
-    assert (accuracy(head, shift=0.0) - accuracy(None, shift=0.0))[0] < -0.5
+    head = personal.fit(calibrated(["happy"]), settings=settings)
+    assert (accuracy(head) - accuracy(None))[0] < -0.5
 
 
 def test_another_network_is_told_that_nothing_holds_what_was_not_recorded(isolated):
@@ -205,6 +207,17 @@ def test_a_head_is_switched_on_and_off_and_features_are_kept_for_the_lesson(prep
     network.is_on = False
     general = network.predict_proba(features)
     np.testing.assert_array_equal(general, personal.PersonalClassifier(Network()).predict_proba(features))
+
+
+def test_weights_and_outputs_are_those_of_the_answers(prepared):
+    features = faces_of(3)
+    network = personal.PersonalClassifier(Network(), personal.fit(calibrated()))
+    for network.is_on in (True, False):
+        weights, biases = network.head
+        logits = network.outputs(("logits",), features)["logits"]
+        np.testing.assert_allclose(logits, features @ weights + biases, atol=1e-3)
+        np.testing.assert_allclose(network.predict_proba(features), network.calibrated(logits))
+        np.testing.assert_array_equal(network.seen["logits"], Network.logits(features))
 
 
 def test_a_head_of_another_network_is_refused(prepared):

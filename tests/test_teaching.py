@@ -238,16 +238,16 @@ def test_a_head_survives_stop_and_start_and_is_saved_and_loaded(stage, classifie
     panel._begin.click()
     stage.look(PROMPT_S + 0.8)
     panel._stop.click()
-    head = panel.network.head
+    head = panel.network.personal_head
     stage.start(classifier, detector)
-    assert panel.network.head is head and panel.network.is_on
+    assert panel.network.personal_head is head and panel.network.is_on
     panel._file.value = str(tmp_path / "me.json")
     panel._save.click()
     assert "no picture" in panel._status.value and (tmp_path / "me.json").is_file()
     other = Stage(classifier, detector)
     other.panel._file.value = str(tmp_path / "me.json")
     other.panel._load.click()
-    np.testing.assert_array_equal(other.panel.network.head.weights, head.weights)
+    np.testing.assert_array_equal(other.panel.network.personal_head.weights, head.weights)
     assert "made from Angry" in other.panel._status.value and other.panel._which.value == teaching.PERSONAL
     other.panel.close()
 
@@ -259,7 +259,7 @@ def test_what_goes_wrong_with_a_file_is_told_in_the_panel(stage, tmp_path):
     assert "There is no personal head" in panel._status.value
     (tmp_path / "gone.json").write_text("{}")
     panel._load.click()
-    assert "cannot be used" in panel._status.value and panel.network.head is None
+    assert "cannot be used" in panel._status.value and panel.network.personal_head is None
 
 
 def test_a_network_without_features_is_told_and_left_as_it_is(detector):
@@ -301,8 +301,8 @@ def test_the_live_view_teaches_from_its_own_stream(classifier, detector, monkeyp
     view.frame.running = True
     wait_until(lambda: "Disgust" in view.teaching._word.value)
     view.teaching._stop.click()
-    assert view.teaching.network.head.frames["angry"]
-    assert view.teaching.network.head.frames.keys() == {"angry"}
+    assert view.teaching.network.personal_head.frames["angry"]
+    assert view.teaching.network.personal_head.frames.keys() == {"angry"}
     view.close()
 
 

@@ -135,7 +135,7 @@ class PersonalClassifier:
 
     Args:
         general: the network.
-        head: made for this network; None answers as the network does.
+        personal_head: made for this network; None answers as the network does.
 
     Raises:
         DataError: the head was made for another network.
@@ -143,35 +143,53 @@ class PersonalClassifier:
 
     classes = EMOTIONS
 
-    def __init__(self, general: classifier.EmotionClassifier, head: Head | None = None):
+    def __init__(self, general: classifier.EmotionClassifier, personal_head: Head | None = None):
         self.general, self.is_on = general, True
         self.temperature, self.metadata = general.temperature, general.metadata
-        self._head: Head | None = None
-        self.head = head
+        self._personal: Head | None = None
+        self.personal_head = personal_head
         self.seen: dict[str, np.ndarray] = {}
 
     @property
-    def head(self) -> Head | None:
+    def personal_head(self) -> Head | None:
         """The personal head; setting another takes effect with the next face."""
-        return self._head
+        return self._personal
 
-    @head.setter
-    def head(self, head: Head | None) -> None:
+    @personal_head.setter
+    def personal_head(self, head: Head | None) -> None:
         if head is not None:
             _check_network(head.network, network_of(self.general), "This personal head")
-        self._head = head
+        self._personal = head
+
+    @property
+    def head(self) -> tuple[np.ndarray, np.ndarray]:
+        """Weights (1280, 7) and biases (7,) that give the answers: the network's own, corrected while that is on."""
+        weights, biases = self.general.head
+        added = self._used()
+        return (weights, biases) if added is None else (weights + added.weights, biases + added.bias)
 
     def predict_proba(self, faces: classifier.Faces) -> np.ndarray:
-        """Return float32 (n, 7) as `EmotionClassifier.predict_proba`; `seen` then holds logits and features."""
-        self.seen = self.general.outputs(LEARNED_OUTPUTS, faces)
-        logits, head = self.seen["logits"], self._head
-        if head is not None and self.is_on:
-            logits = head.corrected(logits, self.seen["features"])
+        """Return how probable each emotion is: float32 (n, 7), as `EmotionClassifier.predict_proba`."""
+        return self.calibrated(self.outputs(("logits",), faces)["logits"])
+
+    def calibrated(self, logits: np.ndarray) -> np.ndarray:
+        """Return float32 (n, 7): probabilities from logits (n, 7), the temperature applied."""
         return classifier.softmax(logits / self.temperature)
 
     def outputs(self, names: Sequence[str], faces: classifier.Faces) -> dict[str, np.ndarray]:
-        """Return outputs of the network itself, without the head, as `EmotionClassifier.outputs`."""
-        return self.general.outputs(names, faces)
+        """Return outputs as `EmotionClassifier.outputs`, logits by the personal head while that is on.
+
+        Afterwards `seen` holds the features of these faces and the network's own logits: what a lesson learns from.
+        """
+        found = self.general.outputs(tuple(dict.fromkeys((*names, *LEARNED_OUTPUTS))), faces)
+        self.seen = {name: found[name] for name in LEARNED_OUTPUTS}
+        added = self._used()
+        if added is not None:
+            found = found | {"logits": added.corrected(found["logits"], found["features"])}
+        return {name: found[name] for name in names}
+
+    def _used(self) -> Head | None:
+        return self._personal if self.is_on else None
 
 
 def network_of(network: classifier.EmotionClassifier | PersonalClassifier) -> str:

@@ -173,7 +173,7 @@ def record(
     source: FrameSource,
     emotions: Sequence[str] = EMOTIONS,
     *,
-    network: EmotionClassifier | None = None,
+    network: EmotionClassifier | personal.PersonalClassifier | None = None,
     detector: faces.Detector | None = None,
     calibration: personal.Calibration | None = None,
     on_step: Callable[[Step], object] = lambda step: None,
@@ -196,6 +196,7 @@ def record(
         CameraError: the source does not open, or ends.
     """
     network = network if network is not None else EmotionClassifier.load()
+    network = getattr(network, "general", network)  # what is learned is a correction of the network's own answers
     detector = detector if detector is not None else following.live_detector()
     lesson = Lesson(calibration if calibration is not None else personal.Calibration.of(network), emotions)
     for frame in _frames(source):

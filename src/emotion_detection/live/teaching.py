@@ -80,9 +80,9 @@ class TeachingPanel(ipywidgets.VBox):
         self._reason = "This network has no model card: load it with EmotionClassifier.load to teach it."
         personal.network_of(network)
         self.network = network
-        brings_one = self._head is None and network.head is not None
-        head, self._head = self._head or network.head, None
-        network.head = head  # refused if it was loaded for another network
+        brings_one = self._head is None and network.personal_head is not None
+        head, self._head = self._head or network.personal_head, None
+        network.personal_head = head  # refused if it was loaded for another network
         self._head = head
         if brings_one:
             self._which.value = PERSONAL
@@ -223,7 +223,7 @@ class TeachingPanel(ipywidgets.VBox):
     # The head
 
     def _use(self, head: personal.Head) -> None:
-        self.network.head = self._head = head
+        self.network.personal_head = self._head = head
         self.network.is_on = True
         self._which.value = PERSONAL
 
