@@ -35,8 +35,9 @@ def changes(record: dict, figure: matplotlib.figure.Figure) -> dict:
                 shown = {key: line[key] for key in ("mean", "low", "high", "users")}
                 values.setdefault(kind, {}).setdefault(count, {})[part] = shown
         axes.set(title=title, xlabel="change of accuracy (points)")
-        axes.xaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda share, _: f"{100 * share:+.0f}"))
+        axes.xaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(_in_points))
         axes.grid(visible=False, axis="y")
+        axes.tick_params(axis="y", length=0)
     _name_places(panels[0], places)
     return values
 
@@ -60,14 +61,17 @@ def _plot_line(line: dict, place: float, axes, *, color: str) -> None:
     axes.errorbar(line["mean"], place, xerr=errors, fmt="o", color=color, ecolor=color, markersize=5, capsize=3.5)
 
 
+def _in_points(share: float, _) -> str:
+    return "0" if share == 0 else f"{100 * share:+.0f}".replace("-", "−")
+
+
 def _name_places(axes, places: dict[tuple[str, str], float]) -> None:
-    words = {"7": "all seven", "1": "one"}
-    labels = {place: words.get(count, f"{count} of seven") for (_, count), place in places.items()}
+    words = {"7": "all seven", "4": "four of seven", "1": "one of seven"}
+    labels = {place: words.get(count, count) for (_, count), place in places.items()}
     for kind in dict.fromkeys(kind for kind, _ in places):
         labels[min(place for (each, _), place in places.items() if each == kind) - STEP] = kind
     axes.set_yticks(list(labels), labels=list(labels.values()))
     for tick, place in zip(axes.get_yticklabels(), labels, strict=True):
         if place not in places.values():
             tick.set(weight="bold")
-    axes.tick_params(axis="y", length=0)
     axes.set_ylim(max(labels) + 0.6, -0.6)
