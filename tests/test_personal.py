@@ -365,7 +365,7 @@ def test_the_record_is_that_of_the_shipped_network():
     assert prepared is not None and dataclasses.asdict(prepared.settings) == record["settings"]
 
 
-def test_the_record_holds_what_it_says(monkeypatch):
+def test_the_record_holds_what_it_says():
     record = personal_simulation.load()
     assert dataclasses.asdict(personal_simulation.chosen(record["choosing"])) == record["settings"]
     for lines in record["reporting"].values():
@@ -376,6 +376,22 @@ def test_the_record_holds_what_it_says(monkeypatch):
                 assert summary["mean"] == pytest.approx(parts[part]["mean"], abs=1e-3)
                 assert summary["low"] == pytest.approx(parts[part]["low"], abs=1e-3)
                 assert parts[part]["low"] < parts[part]["mean"] < parts[part]["high"]
+
+
+def test_the_speed_that_is_promised_was_measured():
+    assert "A fit to a full lesson (532 frames) takes" in personal_words.cost()
+    record = json.loads((paths.project_root() / "data/results/benchmarks/personal.json").read_text(encoding="utf-8"))
+    assert 0 < record["fit_s"] <= record["wanted_s"] == 2.0
+
+
+def test_words_tell_gain_harm_and_how_far_the_table_is_to_be_believed():
+    record = personal_simulation.load()
+    text = personal_words.in_short(record)
+    assert all(kind in text for kind in personal_simulation.KINDS) and "correlation over users" in text
+    lines = record["reporting"][personal_simulation.KINDS[2]]
+    lines["4"]["others"] |= {"mean": -0.05, "low": -0.07, "high": -0.03}
+    assert "something is lost in 1 of 20 lines" in personal_words.harm(record)
+    assert "−5.0 (−7.0 to −3.0) points" in personal_words.harm(record)
 
 
 def test_no_single_face_is_in_what_is_prepared():

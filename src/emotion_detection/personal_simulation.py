@@ -115,6 +115,7 @@ def record(dataset: FaceDataset | None = None, *, users: dict[str, int] | None =
         "choosing": choosing,
         "settings": dataclasses.asdict(settings),
         "reporting": {kind: reported(seen[REPORTING, kind], settings) for kind in KINDS},
+        "foretold": {kind: foretold(seen[REPORTING, kind], settings) for kind in KINDS},
     }
     files.write_json(folder() / "simulation.json", values)
     return folder() / "simulation.json"
@@ -280,6 +281,20 @@ def reported(seen: list[Seen], settings: personal_fit.Settings) -> dict:
             part: _summary(values[part]) for part in parts
         }
     return found
+
+
+def foretold(seen: list[Seen], settings: personal_fit.Settings) -> dict:
+    """Return how well the table before and after, which a user sees, tells what other faces will show.
+
+    Returns:
+        table: mean change by `personal.leave_one_clip_out`, all seven emotions recorded; true: mean change on other
+        faces; correlation of the two over users (Pearson).
+    """
+    tables = [personal.leave_one_clip_out(user.calibration, settings=settings) for user in seen]
+    told = np.array([(table["after"] - table["before"]).mean() for table in tables])
+    true = changes(seen, len(EMOTIONS), settings)["all"]
+    correlation = np.corrcoef(told, true)[0, 1] if told.std() and true.std() else 0.0
+    return {"table": _rounded(told.mean()), "true": _rounded(true.mean()), "correlation": _rounded(correlation)}
 
 
 def _summary(change: np.ndarray) -> dict:
