@@ -82,10 +82,6 @@ class Calibration:
         """Return the calibration with one more clip."""
         return dataclasses.replace(self, clips=(*self.clips, clip))
 
-    def without_clip(self, index: int) -> Calibration:
-        """Return the calibration without one clip."""
-        return dataclasses.replace(self, clips=(*self.clips[:index], *self.clips[index + 1 :]))
-
     def without_emotion(self, emotion: str) -> Calibration:
         """Return the calibration without the clips of an emotion, to record them again."""
         return dataclasses.replace(self, clips=tuple(clip for clip in self.clips if clip.emotion != emotion))
@@ -241,8 +237,10 @@ def fit(calibration: Calibration, *, settings: personal_fit.Settings | None = No
 def leave_one_clip_out(calibration: Calibration, *, settings: personal_fit.Settings | None = None) -> pd.DataFrame:
     """Return what the personal head is worth on clips that it has not learned from.
 
-    Each clip is left out in turn, the head is fitted on all others, and the clip's frames are answered before and
-    after. Frames of one clip are never on both sides. An emotion with a single clip is then one not recorded.
+    One clip of each emotion is left out at a time, first the first ones, then the second; the head is fitted to the
+    others, and the frames left out are answered before and after. Frames of one clip are never on both sides. (Left out
+    alone, a clip would be answered by a head that knows every other emotion better than its own.) An emotion with a
+    single clip is then one not recorded.
 
     Returns:
         A row per recorded emotion: emotion, clips, frames, before, after (share of frames answered as asked, mean over
@@ -250,19 +248,32 @@ def leave_one_clip_out(calibration: Calibration, *, settings: personal_fit.Setti
     """
     import pandas as pd
 
+    places = _places(calibration)
     lines = []
-    for index, clip in enumerate(calibration.clips):
-        rest = calibration.without_clip(index)
-        after = fit(rest, settings=settings).corrected(clip.logits, clip.features) if rest.clips else clip.logits
-        before = _scores(clip.emotion, clip.logits, calibration.temperature)
-        line = {"emotion": clip.emotion, "clips": 1, "frames": len(clip.features)}
-        lines.append(
-            line | _named(before, "before") | _named(_scores(clip.emotion, after, calibration.temperature), "after")
-        )
+    for turn in range(max(places, default=-1) + 1):
+        rest = tuple(clip for clip, place in zip(calibration.clips, places, strict=True) if place != turn)
+        head = fit(dataclasses.replace(calibration, clips=rest), settings=settings) if rest else None
+        left_out = [clip for clip, place in zip(calibration.clips, places, strict=True) if place == turn]
+        lines += [_before_and_after(clip, head, calibration.temperature) for clip in left_out]
     shares = ["before", "after", "probability_before", "probability_after"]
     how = {"clips": "sum", "frames": "sum"} | dict.fromkeys(shares, "mean")
     table = pd.DataFrame(lines, columns=["emotion", *how]).groupby("emotion", as_index=False).agg(how)
     return table.sort_values("emotion", key=lambda names: names.map(EMOTIONS.index), ignore_index=True)
+
+
+def _places(calibration: Calibration) -> list[int]:
+    """Return of each clip how many of the same emotion come before it."""
+    names = [clip.emotion for clip in calibration.clips]
+    return [names[:index].count(name) for index, name in enumerate(names)]
+
+
+def _before_and_after(clip: Clip, head: Head | None, temperature: float) -> dict:
+    """Return a line of the table: one clip, answered without and with a head."""
+    after = clip.logits if head is None else head.corrected(clip.logits, clip.features)
+    line = {"emotion": clip.emotion, "clips": 1, "frames": len(clip.features)}
+    for name, logits in (("before", clip.logits), ("after", after)):
+        line[name], line[f"probability_{name}"] = _scores(clip.emotion, logits, temperature)
+    return line
 
 
 def _scores(emotion: str, logits: np.ndarray, temperature: float) -> tuple[float, float]:
@@ -270,10 +281,6 @@ def _scores(emotion: str, logits: np.ndarray, temperature: float) -> tuple[float
     asked = EMOTIONS.index(emotion)
     probabilities = classifier.softmax(logits / temperature)
     return float((probabilities.argmax(axis=1) == asked).mean()), float(probabilities[:, asked].mean())
-
-
-def _named(scores: tuple[float, float], name: str) -> dict[str, float]:
-    return {name: scores[0], f"probability_{name}": scores[1]}
 
 
 # What is prepared for the shipped network

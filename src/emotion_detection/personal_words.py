@@ -71,8 +71,8 @@ def harm(record: dict) -> str:
 def trust(record: dict) -> str:
     """Return in words how far the table before and after, by leave one clip out, may be believed."""
     told = [
-        f"{kind} {100 * each['table']:+.1f} by the table, {100 * each['true']:+.1f} on other faces (correlation over users "
-        f"{each['correlation']:.2f})"
+        f"{kind} {100 * each['table']:+.1f} by the table, {100 * each['true']:+.1f} on other faces (correlation over "
+        f"users {each['correlation']:.2f})"
         for kind, each in record["foretold"].items()
     ]
     return f"What the table says on average, and what comes: {'; '.join(told)}.".replace(" -", " −")
@@ -82,9 +82,10 @@ def cost() -> str:
     """Return in words how long fit and table take, from the recorded benchmark."""
     path = paths.project_root() / "data" / "results" / "benchmarks" / "personal.json"
     found = json.loads(path.read_text(encoding="utf-8"))
+    machine = f"{found['hardware']['cores']} cores of {found['hardware']['processor']}"
     return (
-        f"A fit to a full lesson ({found['frames']:,} frames) takes {found['fit_s']:.2f} s, the table before and after "
-        f"{found['leave_one_clip_out_s']:.1f} s ({found['hardware']['cores']} cores of {found['hardware']['processor']})."
+        f"A fit to a full lesson ({found['frames']:,} frames) takes {found['fit_s']:.2f} s, the table before and "
+        f"after {found['leave_one_clip_out_s']:.2f} s ({machine})."
     )
 
 

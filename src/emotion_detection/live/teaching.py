@@ -274,7 +274,7 @@ def _table(scores) -> str:
     )
     return (
         f'<p style="{TEXT_STYLE}">Frames answered as asked. Each clip was left out of the fit that answers it, so '
-        "nothing here was learned by heart; with two clips each it is a rough estimate.</p>"
+        "nothing here was learned by heart; with two clips each it is a rough estimate of what other moments bring.</p>"
         f'<table aria-label="Before and after"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>'
     )
 
