@@ -12,7 +12,6 @@ import ipywidgets
 
 from emotion_detection import personal
 from emotion_detection.classifier import EmotionClassifier
-from emotion_detection.datasets import sample
 from emotion_detection.emotions import DISPLAY_NAMES, EMOTIONS
 from emotion_detection.engine import LiveResult
 from emotion_detection.errors import ProjectError
@@ -257,6 +256,8 @@ def _listed(emotions) -> str:
 @functools.cache
 def _example_png(emotion: str) -> bytes:
     """Return the drawn example of an expression as PNG, twice as fine as it is shown."""
+    from emotion_detection.datasets import sample  # brings pandas: the live cell starts without it
+
     size = (2 * EXAMPLE_PX, 2 * EXAMPLE_PX)
     drawn = cv2.resize(sample.draw_example(emotion), size, interpolation=cv2.INTER_CUBIC)
     return cv2.imencode(".png", drawn)[1].tobytes()
