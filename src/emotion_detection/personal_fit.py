@@ -129,6 +129,11 @@ def fit(learned: Examples, *, temperature: float, settings: Settings) -> tuple[n
     return weights.astype(np.float32), (table[-1] - center @ weights).astype(np.float32)
 
 
+def warm_up() -> None:
+    """Import what a fit needs, where there is time for it: the first fit then takes no longer than the next."""
+    from scipy import optimize  # noqa: F401
+
+
 def _reduced(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows' coordinates (n, r) and the orthonormal directions (width, r) that they belong to."""
     values, vectors = np.linalg.eigh(rows @ rows.T)

@@ -2,7 +2,8 @@
 
     python tests/benchmarks/bench_personal.py [--record]
 
-A lesson is seven expressions, two clips each, 15 frames a second. Prints medians over some rounds; `--record` writes
+A lesson is seven expressions, two clips each, 15 frames a second. Prints medians over some rounds, and the first fit of
+a process, which imports SciPy (the live cell does that while the reader gets ready). `--record` writes
 `data/results/benchmarks/personal.json`. The promise is a fit in under two seconds on two cores; exits 1 if it is
 missed. Seconds.
 """
@@ -58,11 +59,15 @@ def main() -> int:
     parser.add_argument("--record", action="store_true", help="replace the recorded measurement")
     record = parser.parse_args().record
     calibration = full_lesson()
+    began = time.perf_counter()
+    personal.fit(calibration)
+    first_s = time.perf_counter() - began
     few = personal.Calibration(calibration.network, calibration.temperature, calibration.clips[:2])
     values = {
         "measured": datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat(),
         "hardware": hardware(),
         "frames": sum(len(clip.features) for clip in calibration.clips),
+        "first_fit_s": round(first_s, 4),
         "fit_s": round(median_s(lambda: personal.fit(calibration)), 4),
         "fit_one_emotion_s": round(median_s(lambda: personal.fit(few)), 4),
         "leave_one_clip_out_s": round(median_s(lambda: personal.leave_one_clip_out(calibration)), 4),
@@ -70,7 +75,12 @@ def main() -> int:
     }
     folder = paths.project_root() / ("data/results/benchmarks" if record else "output/bench")
     files.write_json(folder / "personal.json", values)
-    print(", ".join(f"{name} {values[name]:.2f}" for name in ("fit_s", "fit_one_emotion_s", "leave_one_clip_out_s")))
+    print(
+        ", ".join(
+            f"{name} {values[name]:.2f}"
+            for name in ("first_fit_s", "fit_s", "fit_one_emotion_s", "leave_one_clip_out_s")
+        )
+    )
     return 0 if values["fit_s"] <= WANTED_S else 1
 
 

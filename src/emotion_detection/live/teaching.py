@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import ipywidgets
 
-from emotion_detection import personal
+from emotion_detection import personal, personal_fit
 from emotion_detection.classifier import EmotionClassifier
 from emotion_detection.emotions import DISPLAY_NAMES, EMOTIONS
 from emotion_detection.engine import LiveResult
@@ -191,6 +191,7 @@ class TeachingPanel(ipywidgets.VBox):
         self._say("")
         self._show(self._lesson.step)
         self._update()
+        personal_fit.warm_up()  # while the reader gets ready; the countdown waits for frames
 
     def _skip_prompt(self) -> None:
         if self._lesson is not None:
