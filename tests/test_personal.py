@@ -358,6 +358,27 @@ def test_near_twins_never_lie_in_both_halves(fer2013):
     assert twins["clusters"] > 0
 
 
+def test_one_call_records_averages_settings_gain_and_harm(tmp_path, monkeypatch):
+    changes = {"LARGEST_HARM": 1.0, "AVERAGED_FACES": 10, "PENALTIES": (0.1,), "BIAS_PENALTIES": (0.1, 0.3)}
+    for name, value in changes.items():
+        monkeypatch.setattr(personal_simulation, name, value)
+    monkeypatch.setattr(personal_users, "TESTED_PER_EMOTION", 3)
+    monkeypatch.setattr(personal_users, "FRAMES_PER_CLIP", 2)
+    monkeypatch.setattr(personal, "prepared_path", lambda: tmp_path / "averages.npz")
+    personal.prepared_for.cache_clear()
+    path = personal_simulation.record(sample.load_sample(1400), users={"choosing": 2, "reporting": 3})
+    record = personal_simulation.load()
+    assert path == tmp_path / "simulation.json" and personal_simulation.is_of_shipped(record)
+    assert set(record["reporting"]) == set(record["foretold"]) == set(personal_simulation.KINDS)
+    assert (
+        len(record["choosing"]) == 8 and len(record["reporting"][personal_simulation.DRAWN]["7"]["all"]["users"]) == 3
+    )
+    prepared = personal.prepared_for(record["network"])
+    assert dataclasses.asdict(prepared.settings) == record["settings"]
+    assert personal_words.in_short(record)
+    personal.prepared_for.cache_clear()
+
+
 # The record
 
 

@@ -136,4 +136,4 @@ def advice(record: dict) -> str:
     )
     if unclear:
         told += f" No gain was found for: {'; '.join(unclear)}."
-    return f"{told} The table in the panel says what it does for you."
+    return f"{told} The table in the panel is a rough guess of what it does for you; the switch beside it shows it."
