@@ -174,7 +174,7 @@ def test_features_are_the_pooled_feature_map(shipped, drawn_faces):
 @pytest.mark.parametrize("form", cards.SUFFIXES)
 def test_the_last_layer_turns_features_into_logits(form, drawn_faces):
     network = EmotionClassifier.load(form)
-    kernel, bias = network.head()
+    kernel, bias = network.head
     assert (kernel.shape, bias.shape) == ((1280, 7), (7,))
     expected = network.output("features", drawn_faces) @ kernel + bias
     tolerance = {"float16": 0.02, "int8": 0.5}[form]

@@ -91,7 +91,7 @@ def test_an_exported_network_says_what_it_is(tiny, written):
         assert classifier.temperature == SAYS["temperature"]
         assert classifier.metadata | SAYS == classifier.metadata
         assert classifier.metadata["format"] == form
-        kernel, bias = classifier.head()
+        kernel, bias = classifier.head
         np.testing.assert_array_equal(kernel, tiny.get_layer("logits").get_weights()[0])
         assert bias.shape == (7,)
     calibration = EmotionClassifier(written["int8"]).metadata["calibration"]
@@ -119,7 +119,7 @@ def test_what_a_file_says_can_be_replaced(written, faces, tmp_path):
     assert again.temperature == 2.0
     np.testing.assert_array_equal(again.logits(faces.pixels[:5]), expected)
     with pytest.raises(DataError, match="does not hold its last layer"):
-        again.head()
+        again.head
 
 
 @pytest.mark.parametrize(

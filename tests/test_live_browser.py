@@ -280,6 +280,26 @@ threading.Thread(target=look).start()"""
     assert float((folder / "released.txt").read_text()) < 20
 
 
+def test_a_face_is_taught_from_the_camera_prompt_by_prompt(lab, page, folder):
+    stream(page, lab, folder, "taught")
+    page.click("text=Teach it your face")
+    page.click("button:has-text('Begin')")
+    word = page.locator("[role=status]:has-text('take 1')")
+    playwright.sync_api.expect(word).to_contain_text("Angry", timeout=20_000)
+    for following in ("Disgust", "Fear", "Happy"):
+        page.click("button:has-text('Skip this one')")
+        playwright.sync_api.expect(page.locator(f"[role=status]:has-text('{following}')")).to_be_visible()
+    page.wait_for_selector("[role=status]:has-text('Hold it')", timeout=20_000)
+    browsing.screenshot(page, "live_teaching", height=1600)
+    page.wait_for_selector("[role=status]:has-text('Sad')", timeout=30_000)
+    page.click("button:has-text('Stop'):not(:has-text('Start'))")
+    page.wait_for_selector("[role=status]:has-text('Fitted in')", timeout=30_000)
+    assert "Happy" in page.locator(".widget-html table, .jupyter-widgets table").first.inner_text()
+    browsing.screenshot(page, "live_taught", height=1600)
+    page.click("button:has-text('General network')")
+    wait_for_answers(page)
+
+
 # Bad days
 
 

@@ -258,6 +258,21 @@ def ship(run: Annotated[str, typer.Argument(help="A final run whose network is o
     typer.echo(json.dumps(card, indent=1))
 
 
+@app.command("personal")
+def personal_heads(
+    record: Annotated[bool, typer.Option("--record", help="Simulate again (minutes; needs FER2013).")] = False,
+):
+    """Say what a head of one's own brings to simulated users; --record prepares it for the shipped network."""
+    from emotion_detection import personal_simulation, personal_words
+
+    if record:
+        typer.echo(f"Recorded in {personal_simulation.record()}")
+    found = personal_simulation.load()
+    if not personal_simulation.is_of_shipped(found):
+        typer.echo(f"Warning: this is another network's record. Make it anew: {found['command']}", err=True)
+    typer.echo(personal_words.in_short(found))
+
+
 @app.command()
 def export(
     form: Annotated[str, typer.Argument(metavar="FORMAT", help="float16 or int8 (LiteRT), onnx or keras.")],

@@ -18,6 +18,8 @@ SIDE_PX = 48
 DRAWN_PX = 96  # drawn at twice the size, then area-averaged
 SHIFT_BITS = 4  # cv2 draws at 1/16 px
 SHARES = (0.8, 0.1, 0.1)
+EXAMPLE_LOOK = 10
+"""Seed of the person in `draw_example`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,25 +161,39 @@ def load_sample(n: int = 2100, *, seed: int = 0) -> FaceDataset:
     )
 
 
-def draw_face(emotion: str, generator: np.random.Generator) -> np.ndarray:
+def draw_face(emotion: str, generator: np.random.Generator, *, look: np.random.Generator | None = None) -> np.ndarray:
     """Draw one face.
 
     Args:
         emotion: a name in `EMOTIONS`.
         generator: source of what varies between faces.
+        look: source of what belongs to a person and a place: head, hair, skin, pose, background. Begun anew from the
+            same seed it draws the same person again; `generator` if None, so that every face is another's.
 
     Returns:
         uint8 array (48, 48), grey, 0–255.
     """
-    pen = _Pen(generator)
-    shape = _varied(EXPRESSIONS[emotion], generator)
-    _draw_head(pen, generator, shape)
+    look = generator if look is None else look
+    pen = _Pen(look)
+    _draw(pen, look, _varied(EXPRESSIONS[emotion], generator))
+    return _photographed(pen.canvas, generator)
+
+
+def draw_example(emotion: str) -> np.ndarray:
+    """Draw the example of an expression, always the same person's: uint8 array (96, 96), grey, 0–255, no noise."""
+    look = np.random.default_rng(EXAMPLE_LOOK)
+    pen = _Pen(look)
+    _draw(pen, look, EXPRESSIONS[emotion])
+    return pen.canvas
+
+
+def _draw(pen: "_Pen", look: np.random.Generator, shape: Expression) -> None:
+    _draw_head(pen, look, shape)
     for side in (-1, 1):
         _draw_eye(pen, shape, side)
         _draw_brow(pen, shape, side)
     _draw_nose(pen, shape)
     _draw_mouth(pen, shape)
-    return _photographed(pen.canvas, generator)
 
 
 def _varied(shape: Expression, generator: np.random.Generator) -> Expression:

@@ -30,3 +30,31 @@ def rehearse(*, seconds: float = clip.PERIOD_S, frames_per_s: float = 10.0, dete
     for sequence, time_s in enumerate(np.arange(0, seconds, 1 / frames_per_s)):
         timeline.add(engine.answer(Frame(clip.frame_at(float(time_s)), float(time_s), sequence)))
     return timeline.table()
+
+
+class QuickReplay:
+    """The sample clip as a source that does not wait: its times go on by a frame's length at each look.
+
+    Args:
+        frames_per_s: pace of the clip.
+    """
+
+    name = "the sample clip, without waiting"
+    in_browser = False
+
+    def __init__(self, *, frames_per_s: float = 10.0):
+        self._frame_s = 1 / frames_per_s
+        self._sequence = 0
+
+    def open(self) -> None:
+        """Begin the clip."""
+        self._sequence = 0
+
+    def read(self, timeout_s: float) -> Frame:
+        """Return the next frame, at once."""
+        time_s = self._sequence * self._frame_s
+        self._sequence += 1
+        return Frame(clip.frame_at(time_s), time_s, self._sequence)
+
+    def close(self) -> None:
+        """Do nothing: nothing is held."""

@@ -17,7 +17,7 @@ from emotion_detection.classifier import EmotionClassifier
 from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
 from emotion_detection.engine import ANSWER, Engine, Heat, LiveResult
 from emotion_detection.errors import DataError, ProjectError
-from emotion_detection.live import sources
+from emotion_detection.live import sources, teaching
 from emotion_detection.live.timeline import Timeline
 from emotion_detection.live.worker import Opened, Trouble, Worker
 
@@ -111,6 +111,7 @@ class LiveView(ipywidgets.VBox):
         self._opened: dict | None = None
         self._address: str | None = None
         self._workers: list[Worker] = []
+        self.teaching = teaching.TeachingPanel()
         self._make_controls(minimum_confidence, smoothing_s, mirror)
         first, *others = self._rows()
         super().__init__([first, self.frame, *others])  # Start stays where it is when the picture appears
@@ -197,6 +198,7 @@ class LiveView(ipywidgets.VBox):
             ipywidgets.HBox([self._smoothing, self._plot, self._save], **row),
             ipywidgets.HBox([self._why, self._why_of, self._why_told], **row),
             self._picture,
+            ipywidgets.Accordion([self.teaching], titles=[teaching.TITLE]),
         ]
 
     def _choices(self) -> list[tuple[str, str]]:
@@ -332,7 +334,7 @@ class LiveView(ipywidgets.VBox):
         earlier = [worker for worker in self._workers if worker.is_alive()]
         self._worker = Worker(
             self._source,
-            load=_engine_loader(self._given_classifier, self._detector, self._settings()),
+            load=_engine_loader(self._given_classifier, self._detector, self._settings(), wrap=self.teaching.wrap),
             deliver=lambda worker, event: _deliver(this, worker, event),
             wanted=lambda: _is_wanted(this),
             heard_s=lambda: _last_heard_s(this),
@@ -378,6 +380,7 @@ class LiveView(ipywidgets.VBox):
 
     def _answered(self, worker: Worker, result: LiveResult, frame: sources.Frame) -> None:
         self._timeline.add(result)
+        self.teaching.answered(result)
         message = {"seq": result.sequence, "ms": result.timings_ms, "faces": _plain(result), "size": result.size}
         if self._source is not None and self._source.in_browser:
             self.frame.send({"type": "result", **message})
@@ -416,8 +419,8 @@ def _card_of(classifier) -> dict:
     return getattr(classifier, "metadata", None) or {}
 
 
-def _engine_loader(classifier, detector, settings: dict) -> Callable[[], Engine]:
-    """Return a function that loads what is not given; it holds no reference to the view."""
+def _engine_loader(classifier, detector, settings: dict, *, wrap=dict) -> Callable[[], Engine]:
+    """Return a function that loads what is not given, networks passed through `wrap`; it holds no view."""
 
     def load() -> Engine:
         networks = classifier if isinstance(classifier, Mapping) else None
@@ -425,8 +428,8 @@ def _engine_loader(classifier, detector, settings: dict) -> Callable[[], Engine]
             network = classifier if classifier is not None else EmotionClassifier.load()
             networks = {(getattr(network, "metadata", None) or {}).get("name", type(network).__name__): network}
         if detector is not None:
-            return Engine(dict(networks), detector, **settings)
-        return Engine(dict(networks), following.live_detector(), **settings)
+            return Engine(wrap(networks), detector, **settings)
+        return Engine(wrap(networks), following.live_detector(), **settings)
 
     return load
 
