@@ -69,6 +69,9 @@ class EmotionClassifier:
         said, self._head = network_metadata.read(path)
         self.temperature = float(said.get("temperature", 1.0) if temperature is None else temperature)
         self.metadata = metadata or said
+        entry = self.metadata.get("files", {}).get(Path(path).name, {})
+        self.sha256: str | None = entry.get("sha256")
+        """Of the network's file, where a model card names it."""
         self._lock = threading.Lock()
 
     @classmethod

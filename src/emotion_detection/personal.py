@@ -142,6 +142,7 @@ class PersonalClassifier:
     def __init__(self, general: classifier.EmotionClassifier, personal_head: Head | None = None):
         self.general, self.is_on = general, True
         self.temperature, self.metadata = general.temperature, general.metadata
+        self.sha256 = getattr(general, "sha256", None)
         self._personal: Head | None = None
         self.personal_head = personal_head
         self.seen: dict[str, np.ndarray] = {}
@@ -194,14 +195,12 @@ def network_of(network: classifier.EmotionClassifier | PersonalClassifier) -> st
     Raises:
         DataError: it has no model card, so that nobody could tell later which network a head was made for.
     """
-    entries = (getattr(network, "metadata", None) or {}).get("files", {})
-    found = [entry["sha256"] for name, entry in entries.items() if name.endswith(".tflite") and "sha256" in entry]
-    if len(found) != 1 or not hasattr(network, "temperature"):
+    if getattr(network, "sha256", None) is None or not hasattr(network, "temperature"):
         raise DataError(
             f"A {type(network).__name__} without a model card cannot be taught: a personal head belongs to one "
             "network's file. Load the network with EmotionClassifier.load, its card beside it."
         )
-    return found[0]
+    return network.sha256
 
 
 def fit(calibration: Calibration, *, settings: personal_fit.Settings | None = None) -> Head:
