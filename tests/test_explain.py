@@ -172,6 +172,7 @@ def test_an_emotion_that_is_none_is_refused(classifier, drawn_faces):
 
 def test_a_head_that_is_not_linear_is_refused(classifier, monkeypatch):
     other = EmotionClassifier(paths.models_dir() / f"{cards.SHIPPED}.tflite")
+    monkeypatch.setattr(other, "_head", {})
     monkeypatch.setattr(other, "_constants", lambda shape: [np.zeros(shape, np.float32)])
     with pytest.raises(DataError, match="last layer is linear"):
         other.head  # noqa: B018
