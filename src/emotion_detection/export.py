@@ -111,7 +111,7 @@ def export_litert(model, path: Path, *, says: dict | None = None, calibration: C
     Raises:
         DataError: the model has no layer "features", or an operation that LiteRT does not have.
     """
-    import tensorflow as tf
+    from tensorflow.lite.python.convert import ConverterError
 
     named = with_named_outputs(model)
     with files.written_beside(path) as temporary:
@@ -124,7 +124,7 @@ def export_litert(model, path: Path, *, says: dict | None = None, calibration: C
                 in_float = calibration.convolutions_in_float
                 content = quantization.quantized(calibrated, convolutions_in_float=in_float)
             temporary.write_bytes(content)
-        except tf.lite.experimental.ConverterError as error:
+        except ConverterError as error:
             raise DataError(
                 f"The network {model.name!r} cannot be written as LiteRT: {str(error)[:300]}. Replace the operation "
                 f"that it names (bilinear resizing works, bicubic does not)."

@@ -72,16 +72,22 @@ def with_first_weights(float16: bytes, float32: bytes, *, convolutions: int = CO
     graph, operators = rounded.subgraphs[0], _operators(rounded)
     widened = {op.outputs[0]: op for op, code in operators if code == schema.BuiltinOperator.DEQUANTIZE}
     pairs = zip(_convolutions(rounded)[:convolutions], _convolutions(exact)[:convolutions], strict=True)
+    dropped = []
     for of_rounded, of_exact in pairs:
         for index, of_index in zip(of_rounded.inputs[1:], of_exact.inputs[1:], strict=True):
             if index not in widened:
                 continue
             data = exact.buffers[exact.subgraphs[0].tensors[of_index].buffer].data
-            _check_same(rounded.buffers[graph.tensors[widened[index].inputs[0]].buffer].data, data)
-            graph.operators.remove(widened[index])
-            rounded.buffers[graph.tensors[widened[index].inputs[0]].buffer].data = None
+            half = rounded.buffers[graph.tensors[widened[index].inputs[0]].buffer]
+            _check_same(half.data, data)
+            graph.operators.remove(widened.pop(index))
+            dropped.append(half)
             graph.tensors[index].buffer = len(rounded.buffers)
             rounded.buffers.append(schema.BufferT(data=data))
+    used = [graph.tensors[index].buffer for operator in graph.operators for index in operator.inputs if index >= 0]
+    for half in dropped:  # at the end: layers with equal weights share a buffer
+        if not any(rounded.buffers[index] is half for index in used):
+            half.data = None
     return bytes(flatbuffer_utils.convert_object_to_bytearray(rounded))
 
 
