@@ -32,6 +32,7 @@ def test_the_key_changes_with_what_decides_the_result_and_with_nothing_else():
         *recipes.AUDIT,
         *recipes.RARE_FOLDS,
         recipes.RECIPES["tl_100_48_repeated"],
+        *(recipe for recipe in recipes.ABLATIONS if runs.is_recorded(recipe.name)),
     ],
     ids=lambda recipe: recipe.name,
 )
