@@ -1,6 +1,5 @@
 """Explanations: that maps are what they claim, that the checks can tell good maps from bad, and their record."""
 
-import itertools
 import json
 import subprocess
 import sys
@@ -27,7 +26,7 @@ from emotion_detection.classifier import EmotionClassifier, _dequantised
 from emotion_detection.datasets import summaries
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
-from test_plots import visible_texts
+from test_plots import cut_and_overlapping
 
 PORTRAIT = paths.sample_dir() / "astronaut.webp"
 
@@ -498,10 +497,7 @@ def test_drawn_twice_a_plot_has_the_same_bytes_and_values_to_save(name):
 @pytest.mark.parametrize("name", HEIGHTS_IN)
 def test_no_text_of_a_plot_is_cut_or_overlaps_another(name):
     figure, _ = drawn(name)
-    texts, picture = visible_texts(figure), figure.bbox.padded(1)
-    cut = [text for text, box in texts if not (picture.contains(*box.min) and picture.contains(*box.max))]
-    pairs = itertools.combinations([(text, box.padded(-1)) for text, box in texts], 2)
-    assert (cut, [(text, other) for (text, box), (other, its) in pairs if box.overlaps(its)]) == ([], [])
+    assert cut_and_overlapping(figure) == ([], [])
 
 
 def test_the_deletion_plot_has_a_line_per_order_and_a_mark_per_layer_and_control():

@@ -1,7 +1,6 @@
 """The recorded speed benchmark: read and checked, in tables and words, and plotted as given."""
 
 import copy
-import itertools
 import json
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import pytest
 
 from emotion_detection import figures, plots_speed, runs, speed, speed_words
 from emotion_detection.errors import DataError, MissingFileError
-from test_plots import visible_texts
+from test_plots import cut_and_overlapping
 
 MATRICES = "its multiplications at the machine's matrix rate"
 
@@ -258,10 +257,7 @@ def draw(name):
 @pytest.mark.parametrize("name", DRAWN)
 def test_no_text_of_a_speed_plot_is_cut_or_overlaps_another(name):
     figure, _ = draw(name)
-    texts, picture = visible_texts(figure), figure.bbox.padded(1)
-    cut = [text for text, box in texts if not (picture.contains(*box.min) and picture.contains(*box.max))]
-    pairs = itertools.combinations([(text, box.padded(-1)) for text, box in texts], 2)
-    assert (cut, [(text, other) for (text, box), (other, its) in pairs if box.overlaps(its)]) == ([], [])
+    assert cut_and_overlapping(figure) == ([], [])
 
 
 @pytest.mark.parametrize("name", DRAWN)

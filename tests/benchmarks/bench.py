@@ -112,20 +112,19 @@ def forward_s() -> float:
 
 
 def regime(name: str, changes: dict, target: float | None, machine: dict) -> Row:
-    """Compare one regime; where the slow side takes minutes, it has fewer rounds."""
+    """Compare one regime; the slow side, which takes minutes, has one round."""
     rows = {"tl_whole": 1000}.get(name, 2000)
     settings = {"recipe": name, "rows": rows, "changes": changes}
-    rounds, fits = {"tl_top": (2, 1), "tl_100": (2, 1), "tl_whole": (2, 1)}[name]
     with harness.closing(Way("ways_training.py", "package", settings), Way("ways_training.py", "fit", settings)) as (
         ours,
         fit,
     ):
-        for number in range(rounds):
+        for number in range(ROUNDS):
             ours.turn()
-            if number < fits:
+            if not number:
                 fit.turn()
             harness.progress(
-                f"training {name} round {number + 1}/{rounds}: ours {harness.shown(ours.seconds[-1])}, "
+                f"training {name} round {number + 1}/{ROUNDS}: ours {harness.shown(ours.seconds[-1])}, "
                 f"fit {harness.shown(fit.seconds[-1])}"
             )
     accuracy = {"ours": ours.turns[-1]["accuracy"], "other": fit.turns[-1]["accuracy"]}
