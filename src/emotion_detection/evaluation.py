@@ -15,7 +15,7 @@ import pandas as pd
 from scipy import optimize, special, stats
 from sklearn import metrics
 
-from emotion_detection.datasets.dataset import OWN_PICTURES, SPLITS
+from emotion_detection.datasets.dataset import OWN_PICTURES, TEST_SPLITS
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
 from emotion_detection.runs import Predictions, Run
@@ -511,7 +511,7 @@ def _twins_of(run: Run, notes: list[str]) -> dict[str, np.ndarray] | None:
     if is_of_pictures(run):
         notes.append("Twins among these pictures are in one split, so no face that is scored has one in Training.")
         kinds = ("identical", "near")
-        return {f"{split}_{kind}": np.empty(0, np.int32) for split in SPLITS[1:] for kind in kinds}
+        return {f"{split}_{kind}": np.empty(0, np.int32) for split in TEST_SPLITS for kind in kinds}
     if run.info["recipe"].get("pool_all_splits_as_published"):
         return _twins_of_unseen(run, notes)
     if not run.info["data"].get("has_official_rows", True):

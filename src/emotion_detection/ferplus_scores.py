@@ -6,11 +6,10 @@ import numpy as np
 
 from emotion_detection import evaluation, files, mistakes, runs
 from emotion_detection.datasets import ferplus
+from emotion_detection.datasets.dataset import TEST_SPLITS
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError
 from emotion_detection.runs import Predictions, Run
-
-TEST_SPLITS = ("PublicTest", "PrivateTest")
 
 
 def record(name: str) -> Run:

@@ -2,11 +2,14 @@
 
 import dataclasses
 import datetime
+import functools
+from collections.abc import Callable
 
 import numpy as np
 
 from emotion_detection import cards, evaluation, runs, views
 from emotion_detection.datasets import FaceDataset
+from emotion_detection.datasets.dataset import TEST_SPLITS
 from emotion_detection.errors import DataError
 
 
@@ -37,10 +40,11 @@ def finalise(name: str, dataset: FaceDataset, *, labels_ferplus: np.ndarray | No
             f"{run.name} was trained on data {run.info['data']['fingerprint'][:12]}…, this set is "
             f"{dataset.fingerprint[:12]}…. Use the same copy of {run.info['data']['name']}, or train again."
         )
-    predictions = run.predictions | {"PrivateTest": _predict(run, dataset, "PrivateTest", _cached_logits)}
-    for split in ("PublicTest", "PrivateTest"):
-        part = f"{split}{runs.VIEWS}"
-        predictions[part] = runs.as_recorded(_predict(run, dataset, split, _view_logits), part=part)
+    logits_of = _trained_logits(run)
+    predictions = run.predictions | {"PrivateTest": _predict(dataset, "PrivateTest", logits_of)}
+    for split in TEST_SPLITS:
+        part, averaged = f"{split}{runs.VIEWS}", functools.partial(views.averaged, logits_of)
+        predictions[part] = runs.as_recorded(_predict(dataset, split, averaged), part=part)
     info = dict(run.info)
     info["temperature"] = round(float(evaluation.fit_temperature(predictions["PublicTest"])), 4)
     info["metrics"] = info["metrics"] | {"PrivateTest": {"accuracy": _accuracy(predictions["PrivateTest"])}}
@@ -74,7 +78,7 @@ def recompute(run: runs.Run, dataset: FaceDataset, *, split: str) -> runs.Predic
     Raises:
         MissingFileError: the run's network is not on this machine.
     """
-    return _predict(run, dataset, split, _shipped_logits if cards.is_shipped(run) else _cached_logits)
+    return _predict(dataset, split, _shipped_logits if cards.is_shipped(run) else _trained_logits(run))
 
 
 def require_network(run: runs.Run) -> None:
@@ -83,32 +87,36 @@ def require_network(run: runs.Run) -> None:
         runs.trained_network(run.name)
 
 
-def _predict(run: runs.Run, dataset: FaceDataset, split: str, logits_of) -> runs.Predictions:
+def _predict(dataset: FaceDataset, split: str, logits_of: Callable[[np.ndarray], np.ndarray]) -> runs.Predictions:
     faces = dataset.split(split)
     if not len(faces) or (faces.emotion < 0).any():
         raise DataError(
             f"{split} has {len(faces)} faces, {np.count_nonzero(faces.emotion < 0)} of them without a label, so it "
             "cannot be scored. Use a copy of FER2013 that keeps the official split (see data/README.md)."
         )
-    return runs.Predictions(split, np.asarray(faces.row), np.asarray(faces.emotion), logits_of(run, faces))
+    return runs.Predictions(split, np.asarray(faces.row), np.asarray(faces.emotion), logits_of(faces.pixels))
 
 
-def _shipped_logits(run: runs.Run, faces: FaceDataset) -> np.ndarray:
+def _shipped_logits(pixels: np.ndarray) -> np.ndarray:
     from emotion_detection.classifier import EmotionClassifier
 
-    return EmotionClassifier.load().logits(faces.pixels)
+    return EmotionClassifier.load().logits(pixels)
 
 
-def _cached_logits(run: runs.Run, faces: FaceDataset) -> np.ndarray:
-    path = runs.trained_network(run.name)
-    from emotion_detection import forward, models
+def _trained_logits(run: runs.Run) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what a run's network answers, as a function of faces; the network is loaded once, when it is asked."""
 
-    return forward.predict_logits(models.load_network(path), faces.pixels, progress=run.name)
+    @functools.cache
+    def network():
+        path = runs.trained_network(run.name)
+        from emotion_detection import models
 
+        return models.load_network(path)
 
-def _view_logits(run: runs.Run, faces: FaceDataset) -> np.ndarray:
-    path = runs.trained_network(run.name)
-    from emotion_detection import forward, models
+    def logits_of(pixels: np.ndarray) -> np.ndarray:
+        model = network()
+        from emotion_detection import forward
 
-    model = models.load_network(path)
-    return views.averaged(lambda view: forward.predict_logits(model, view, progress=run.name), faces.pixels)
+        return forward.predict_logits(model, pixels, progress=run.name)
+
+    return logits_of

@@ -9,7 +9,7 @@ import numpy as np
 from emotion_detection import cards, confidence, export, files, models, paths, recipes, runs
 from emotion_detection.classifier import EmotionClassifier
 from emotion_detection.datasets import FaceDataset
-from emotion_detection.datasets.dataset import SPLITS
+from emotion_detection.datasets.dataset import TEST_SPLITS
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError
 
@@ -17,7 +17,6 @@ LARGEST_DIFFERENCE = {"float16": 0.001, "int8": 0.005}
 """Format → how far its accuracy may be from Keras' on each test split (0–1)."""
 
 LARGEST_BYTES = {"float16": 5_000_000, "int8": 3_000_000}
-TEST_SPLITS = SPLITS[1:]
 
 
 def ship(name: str, dataset: FaceDataset) -> dict:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from emotion_detection import cards, paths
+from emotion_detection import cards, evaluation, paths
 from emotion_detection.errors import DataError, MissingFileError
 
 GROUPS = ("loading", "training", "one face", "batch of 32", "formats", "frame", "start", "video")
@@ -349,17 +349,9 @@ def latency_table(table: pd.DataFrame, *, accuracy: float) -> pd.DataFrame:
             network, right = known[row["other"]]
             lines.append((network, row["other"], row["other_s"], right))
     found = pd.DataFrame(lines, columns=["network", "way", "seconds", "accuracy"])
-    intervals = [_wilson(right) for right in found["accuracy"]]
+    counts = [round(right * PRIVATE_TEST_FACES) for right in found["accuracy"]]
+    intervals = [evaluation.share_interval(count, PRIVATE_TEST_FACES) for count in counts]
     return found.assign(low=[low for low, _ in intervals], high=[high for _, high in intervals])
-
-
-def _wilson(accuracy: float) -> tuple[float, float]:
-    """Return the 95 % interval of a share of PrivateTest's faces."""
-    from scipy import stats
-
-    test = stats.binomtest(round(accuracy * PRIVATE_TEST_FACES), PRIVATE_TEST_FACES)
-    interval = test.proportion_ci(0.95, method="wilson")
-    return float(interval.low), float(interval.high)
 
 
 def shipped_accuracy() -> float:

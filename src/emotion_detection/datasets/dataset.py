@@ -12,6 +12,8 @@ from emotion_detection.errors import DataError
 SPLITS = ("Training", "PublicTest", "PrivateTest")
 """FER2013's official split: Training to learn, PublicTest to choose, PrivateTest to report once."""
 
+TEST_SPLITS = SPLITS[1:]
+
 UNLABELLED = -1
 
 OWN_PICTURES = "pictures "

@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from emotion_detection import faces, files, picture_files, preprocessing
 from emotion_detection.datasets import grouped_split, quality
-from emotion_detection.datasets.dataset import OWN_PICTURES, SPLITS, FaceDataset
+from emotion_detection.datasets.dataset import OWN_PICTURES, SPLITS, TEST_SPLITS, FaceDataset
 from emotion_detection.datasets.picture_settings import SETTINGS_FILE, Settings, read_settings
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
@@ -304,7 +304,7 @@ def _notes(dataset: PictureDataset, group: np.ndarray, settings: Settings) -> tu
     _, sizes = np.unique(group, return_counts=True)
     together = sizes[sizes > 1]
     counts = dataset.counts()
-    tests = counts.loc[counts.sum(axis=1) > 0, list(SPLITS[1:])].min(axis=1)
+    tests = counts.loc[counts.sum(axis=1) > 0, list(TEST_SPLITS)].min(axis=1)
     rough = [f"{emotion} {count}" for emotion, count in tests.items() if count < ROUGH_BELOW]
     notes = [
         f"{dataset.name}: {len(dataset):,} faces. {_counted(dataset.report)}",
@@ -313,7 +313,7 @@ def _notes(dataset: PictureDataset, group: np.ndarray, settings: Settings) -> tu
         else "Faces were found and cropped as everywhere else.",
         f"Groups that were kept in one split (twins, or as you said): {len(together):,}, of {together.sum():,} faces.",
     ]
-    shares = [float((dataset.usage == split).mean()) for split in SPLITS[1:]]
+    shares = [float((dataset.usage == split).mean()) for split in TEST_SPLITS]
     if max(abs(share - settings.test_share) for share in shares) > SHARE_TOLERANCE:
         told = " and ".join(f"{share:.0%}" for share in shares)
         notes.append(

@@ -13,10 +13,9 @@ from scipy import sparse
 from scipy.sparse import csgraph
 from tqdm.auto import tqdm
 
-from emotion_detection.datasets.dataset import FaceDataset
+from emotion_detection.datasets.dataset import TEST_SPLITS, FaceDataset
 
 NEAR_CORRELATION = 0.95
-TEST_SPLITS = ("PublicTest", "PrivateTest")
 BLOCK_FACES = 1024
 
 
