@@ -1,5 +1,6 @@
 """Augmentation changes faces as it says, repeatably, and leaves them as the network's own resizing would."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -20,8 +21,6 @@ def test_without_changes_a_face_of_the_same_size_stays_as_it_is(faces):
 
 
 def test_without_changes_enlarging_equals_half_pixel_bilinear_resizing(faces):
-    import cv2
-
     enlarged = augment(faces, NOTHING, size_px=96, rng=np.random.default_rng(0))
     expected = np.stack([cv2.resize(face, (96, 96), interpolation=cv2.INTER_LINEAR) for face in faces])
     assert np.abs(enlarged.astype(int) - expected).max() <= 1
@@ -96,6 +95,23 @@ def test_blur_takes_and_noise_adds_fine_detail(faces, setting, sharper):
     changed = augment(faces, Augmentation(False, 0, 0, 0, **setting), size_px=48, rng=np.random.default_rng(5))
     before, after = (np.abs(np.diff(each.astype(int), axis=2)).mean() for each in (faces, changed))
     assert (after > before) == sharper
+
+
+def test_compression_loses_detail_and_reaches_the_quality_asked_for(faces):
+    settings = Augmentation(False, 0, 0, 0, jpeg_quality=5)
+    many = np.repeat(faces[:1], 200, axis=0)
+    lost = np.abs(augment(many, settings, size_px=48, rng=np.random.default_rng(6)) - many.astype(float)).mean((1, 2))
+    worst = cv2.imdecode(cv2.imencode(".jpg", faces[0], [cv2.IMWRITE_JPEG_QUALITY, 5])[1], cv2.IMREAD_GRAYSCALE)
+    assert lost.max() == pytest.approx(np.abs(worst - faces[0].astype(float)).mean(), rel=0.3)
+    assert lost.min() < lost.max() / 5
+
+
+def test_a_poor_camera_changes_the_face_before_it_is_enlarged(faces):
+    settings = Augmentation(False, 0, 0, 0, noise=0.2)
+    large = augment(faces, settings, size_px=96, rng=np.random.default_rng(7))
+    small = augment(faces, settings, size_px=48, rng=np.random.default_rng(7))
+    expected = np.stack([cv2.resize(face, (96, 96), interpolation=cv2.INTER_LINEAR) for face in small])
+    assert np.abs(large.astype(int) - expected).max() <= 1
 
 
 def test_mixup_blends_each_face_with_the_one_that_it_names(faces):

@@ -68,6 +68,10 @@ ARMS = {
         "sharpness": ("sharpness-aware (SAM), 2 epochs", {"sharpness_radius": 0.05, "epochs": 2}),
         "stronger": ("stronger augmentation", {"augmentation": STRONGER}),
         "randaugment": ("RandAugment, 2 operations", {"augmentation": {"randaugment": 2}}),
+        "poor_camera": (
+            "blur, noise and JPEG",
+            {"augmentation": {"blur_px": 1.0, "noise": 0.08, "jpeg_quality": 20}},
+        ),
         "erasing": ("random erasing", {"augmentation": {"erasing": 0.5}}),
         "mixup": ("mixup", {"augmentation": {"mixup": 1.0}}),
         "cutmix": ("CutMix in half of the batches", {"augmentation": {"cutmix": 0.5}}),

@@ -30,6 +30,7 @@ def augment(faces: np.ndarray, settings: Augmentation, *, size_px: int, rng: np.
     Returns:
         uint8 array (n, size_px, size_px), grey, 0–255.
     """
+    faces = _photographed(faces, settings, rng)
     matrices = _random_matrices(len(faces), settings, faces.shape[1], size_px, rng)
     gain = 1 + settings.contrast * rng.uniform(-1, 1, len(faces))
     bias = 255 * settings.brightness * rng.uniform(-1, 1, len(faces)) + 128 * (1 - gain)
@@ -43,27 +44,28 @@ def augment(faces: np.ndarray, settings: Augmentation, *, size_px: int, rng: np.
         changed[index] = warped
     if settings.randaugment:
         randaugment.apply(changed, settings.randaugment, magnitude=settings.randaugment_magnitude, rng=rng)
-    _blur(changed, settings.blur_px * size_px / faces.shape[1], rng)
-    _add_noise(changed, settings.noise, rng)
     _erase(changed, settings, rng)
     return changed
 
 
-def _blur(faces: np.ndarray, most_px: float, rng) -> None:
-    """Blur each face by a Gaussian of 0 to `most_px`, in place."""
-    if most_px:
-        for index, sigma_px in enumerate(rng.uniform(0, most_px, len(faces))):
-            if sigma_px > 0.2:  # a narrower one changes nothing
-                cv2.GaussianBlur(faces[index], (0, 0), sigma_px, dst=faces[index])
-
-
-def _add_noise(faces: np.ndarray, most: float, rng) -> None:
-    """Add Gaussian noise of 0 to `most` of the full range to each face, in place."""
-    if most:
-        strength = 255 * rng.uniform(0, most, (len(faces), 1, 1)).astype(np.float32)
-        noisy = faces + strength * rng.standard_normal(faces.shape, np.float32)
-        np.clip(np.rint(noisy), 0, 255, out=noisy)
-        faces[:] = noisy.astype(np.uint8)
+def _photographed(faces: np.ndarray, settings: Augmentation, rng) -> np.ndarray:
+    """Return faces as poorer cameras take them: blurred, then noisy, then compressed, each by a strength of its own."""
+    if not (settings.blur_px or settings.noise or settings.jpeg_quality < 100):
+        return faces
+    taken, unit = np.empty_like(faces), rng.random((len(faces), 3))
+    noise = rng.standard_normal(faces.shape, np.float32) if settings.noise else 0
+    for index, (face, (blur, loudness, compression)) in enumerate(zip(faces, unit, strict=True)):
+        if settings.blur_px * blur > 0.2:  # a narrower one changes nothing
+            face = cv2.GaussianBlur(face, (0, 0), settings.blur_px * blur, borderType=cv2.BORDER_REPLICATE)
+        if settings.noise:
+            face = np.clip(np.rint(face + 255 * settings.noise * loudness * noise[index]), 0, 255).astype(np.uint8)
+        if settings.jpeg_quality < 100:
+            quality = round(100 - compression * (100 - settings.jpeg_quality))
+            face = cv2.imdecode(
+                cv2.imencode(".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_GRAYSCALE
+            )
+        taken[index] = face
+    return taken
 
 
 def _erase(faces: np.ndarray, settings: Augmentation, rng) -> None:

@@ -256,14 +256,14 @@ def _changes(augmentation: recipes.Augmentation) -> str:
         "shear": "slant up to {:g}",
         "blur_px": "blur up to {:g} px",
         "noise": "noise up to {:.0%}",
+        "jpeg_quality": "JPEG down to quality {:g}",
         "erasing": "a rectangle erased in {:.0%} of the faces",
         "mixup": "mixup in {:.0%} of the batches",
         "cutmix": "cutmix in {:.0%} of the batches",
     }
-    values = {name: getattr(augmentation, name) for name in known}
-    return ", ".join(
-        (["flips"] if augmentation.flip else []) + [known[name].format(each) for name, each in values.items() if each]
-    )
+    values, off = {name: getattr(augmentation, name) for name in known}, {"jpeg_quality": 100}
+    used = [known[name].format(each) for name, each in values.items() if each != off.get(name, 0)]
+    return ", ".join((["flips"] if augmentation.flip else []) + used)
 
 
 CARD = """\

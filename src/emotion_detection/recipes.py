@@ -41,6 +41,7 @@ class Augmentation:
         shear: largest slant to either side, as the tangent of its angle.
         blur_px: largest standard deviation of a Gaussian blur, in pixels of the 48-px face.
         noise: largest standard deviation of Gaussian noise, as a share of the full range.
+        jpeg_quality: lowest quality to which a face is compressed as JPEG, 1–100; 100: none is.
         erasing: share of the faces in which a rectangle is replaced by noise.
         erased_least: smallest share of the face's area that a rectangle covers.
         erased_most: largest share.
@@ -61,6 +62,7 @@ class Augmentation:
     shear: float = _later(0.0)
     blur_px: float = _later(0.0)
     noise: float = _later(0.0)
+    jpeg_quality: int = _later(100)
     erasing: float = _later(0.0)
     erased_least: float = _later(0.02)
     erased_most: float = _later(0.2)
