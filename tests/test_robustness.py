@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from emotion_detection import cards, files, robustness, runs
+from emotion_detection import baselines, cards, files, robustness, runs
 from emotion_detection.datasets import load_sample
-from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
+from emotion_detection.errors import DataError, UnknownNameError
 from emotion_detection.perturbations import PERTURBATIONS
 
 
@@ -55,17 +55,12 @@ def test_unknown_networks_and_faces_without_labels_are_refused(measured):
         robustness.measure("mini_XCEPTION", faces.training)
 
 
-def test_a_baseline_that_is_not_here_is_named(isolated):
-    with pytest.raises(MissingFileError, match="oarriaga/face_classification"):
-        robustness._baseline("mini_XCEPTION")
-
-
 def test_the_plain_network_is_left_out_where_it_is_the_shipped_one(monkeypatch):
     plain = robustness.plain_run()
     monkeypatch.setattr(cards, "read_card", lambda: {"run": plain})
-    assert robustness.networks() == [plain, *robustness.BASELINES]
+    assert robustness.networks() == [plain, *baselines.FILES]
     monkeypatch.setattr(cards, "read_card", lambda: {"run": "better-s0"})
-    assert robustness.networks() == ["better-s0", plain, *robustness.BASELINES]
+    assert robustness.networks() == ["better-s0", plain, *baselines.FILES]
 
 
 def test_a_record_of_an_earlier_training_is_not_read(tmp_path, monkeypatch):
@@ -86,14 +81,3 @@ def test_the_recorded_measurement_is_of_the_shipped_network_and_of_what_is_docum
     public = runs.load_run(name).predictions["PublicTest"]
     right = np.count_nonzero(public.predicted == public.label)
     assert records[name]["right_unchanged"] == pytest.approx(right, abs=0.001 * 3589)
-
-
-@pytest.mark.fer2013
-def test_the_baseline_reaches_what_its_authors_publish(fer2013):
-    """Its preprocessing and its order of classes are right: 66 % is in the file's name."""
-    try:
-        answer, _ = robustness._baseline("mini_XCEPTION")
-    except MissingFileError as error:
-        pytest.skip(str(error))
-    faces = fer2013.public_test
-    assert 0.64 < (answer(faces.pixels) == faces.emotion).mean() < 0.68

@@ -8,28 +8,17 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from emotion_detection import cards, evaluation, files, paths, perturbations, recipes, runs
+from emotion_detection import baselines, cards, evaluation, files, paths, perturbations, recipes, runs
 from emotion_detection.datasets import FaceDataset
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
 from emotion_detection.perturbations import PERTURBATIONS
 
 SPLIT = "PublicTest"
 SEED = 0
-BASELINES = {
-    "mini_XCEPTION": "fer2013_mini_XCEPTION.102-0.66.hdf5",
-    "big_XCEPTION": "fer2013_big_XCEPTION.54-0.66.hdf5",
-}
-"""Name → file of the networks of oarriaga/face_classification, looked for in `EMOTION_DATA_DIR` and its `baselines/`.
-
-Reference: Arriaga, Valdenegro-Toro, Plöger: Real-time Convolutional Neural Networks for Emotion and Gender
-Classification. 2017, arXiv:1710.07557.
-"""
-
 Answering = Callable[[np.ndarray], np.ndarray]
 
 
@@ -45,7 +34,7 @@ def plain_run() -> str:
 
 def networks() -> list[str]:
     """Name what is compared: the shipped run, the plain one if it is another, the baselines."""
-    return list(dict.fromkeys([cards.read_card()["run"], plain_run(), *BASELINES]))
+    return list(dict.fromkeys([cards.read_card()["run"], plain_run(), *baselines.FILES]))
 
 
 def measure(name: str, dataset: FaceDataset) -> Path:
@@ -98,8 +87,10 @@ def _right_spoiled(answer: Answering, faces: FaceDataset, name: str) -> dict[str
 
 def _network(name: str) -> tuple[Answering, dict]:
     """Return a function from uint8 faces (n, 48, 48) to answers, int (n,), and what is recorded of the network."""
-    if name in BASELINES:
-        return _baseline(name)
+    if name in baselines.FILES:
+        other = baselines.load(name)
+        facts = {"name": name, "sha256": other.sha256, "format": "keras"}
+        return lambda pixels: other.probabilities(pixels).argmax(axis=1), facts
     if name == cards.read_card()["run"]:
         from emotion_detection.classifier import EmotionClassifier
 
@@ -111,28 +102,6 @@ def _network(name: str) -> tuple[Answering, dict]:
     model, finished = models.load_network(runs.trained_network(name)), runs.load_run(name).info["finished"]
     facts = {"name": name, "finished": finished, "format": "keras"}
     return lambda pixels: forward.predict_logits(model, pixels).argmax(axis=1), facts
-
-
-def _baseline(name: str) -> tuple[Answering, dict]:
-    """Load a network of oarriaga/face_classification; it sees faces as there: 64×64, scaled to −1–1."""
-    path = paths.find_file(BASELINES[name], f"baselines/{BASELINES[name]}")
-    if path is None:
-        raise MissingFileError(
-            f"The baseline {name} is not on this machine: {BASELINES[name]} was looked for in the folders of "
-            "EMOTION_DATA_DIR. Get it from the repository oarriaga/face_classification, or leave it out."
-        )
-    import keras
-
-    from emotion_detection import forward
-
-    model = keras.models.load_model(path, compile=False)
-    size = tuple(model.input_shape[1:3])
-
-    def answer(pixels: np.ndarray) -> np.ndarray:
-        resized = np.stack([cv2.resize(face, size) for face in pixels])[..., None]
-        return forward.predict_logits(model, (resized.astype(np.float32) / 255 - 0.5) * 2).argmax(axis=1)
-
-    return answer, {"name": name, "sha256": files.sha256(path), "format": "keras"}
 
 
 # From records alone
@@ -148,7 +117,7 @@ def load() -> dict[str, dict]:
         path = folder() / f"{name}.json"
         if path.is_file():
             record = json.loads(path.read_text(encoding="utf-8"))
-            if name in BASELINES or record["network"]["finished"] == _finished(name):
+            if name in baselines.FILES or record["network"]["finished"] == _finished(name):
                 found[name] = record
     return found
 
@@ -162,7 +131,7 @@ def _finished(name: str) -> str | None:
 
 def display_name(name: str) -> str:
     """Return how figures and tables name a network that is compared."""
-    if name in BASELINES:
+    if name in baselines.FILES:
         return name
     shown = runs.project_info(name)["recipe"].get("display_name", name)
     return f"{shown} (shipped)" if name == cards.read_card()["run"] else shown

@@ -167,11 +167,26 @@ def load_run(name: str) -> Run:
             f"No run {name!r} is recorded in {paths.displayed(paths.results_dir())}. {nearest(name, recorded())} "
             f"To make it: python -m emotion_detection train {split_name(name)[0]} --seed {split_name(name)[1]}"
         )
+    return _read_run(folder)
+
+
+def project_run(name: str) -> Run:
+    """Return a run that the project records, also where `EMOTION_OUTPUT_DIR` hides it (FAST mode).
+
+    Raises:
+        MissingFileError: it is not there.
+        DataError: it is damaged.
+    """
+    project_info(name)
+    return _read_run(paths.project_root() / "data" / "results" / full_name(name))
+
+
+def _read_run(folder: Path) -> Run:
     run = Run(
         name=folder.name,
         info=_read_info(folder / "run.json"),
         history=_read_history(folder / "history.csv"),
-        predictions=_read_predictions(folder / "predictions.npz"),
+        predictions=read_predictions(folder / "predictions.npz"),
     )
     if run.is_final and "final" not in run.info:
         raise _damaged(folder / "run.json", "it lacks final, but predictions.npz holds PrivateTest")
@@ -247,8 +262,8 @@ def _precision(split: str) -> type:
 
 def _damaged(path: Path, received: str) -> DataError:
     return DataError(
-        f"The run record {paths.displayed(path)} is damaged: {received}. Restore it (git checkout -- "
-        f"{paths.displayed(path.parent)}) or train the run again with --retrain."
+        f"The record {paths.displayed(path)} is damaged: {received}. Restore it (git checkout -- "
+        f"{paths.displayed(path.parent)}) or make it again (a run: train it with --retrain)."
     )
 
 
@@ -304,7 +319,13 @@ def _read_history(path: Path) -> pd.DataFrame:
     return history
 
 
-def _read_predictions(path: Path) -> dict[str, Predictions]:
+def read_predictions(path: Path) -> dict[str, Predictions]:
+    """Read a `predictions.npz`.
+
+    Raises:
+        MissingFileError: it is not there.
+        DataError: it is damaged.
+    """
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}

@@ -43,32 +43,40 @@ def recipe_of(settings: dict) -> recipes.Recipe:
 
 
 def package(settings: dict):
-    """This package's loop from the first face to the scored network, nothing cached before."""
+    """This package's loop from the first face to the scored network, nothing cached before; or its last epoch."""
     recipe, dataset = recipe_of(settings), some_faces(settings["rows"])
 
     def turn():
         with tempfile.TemporaryDirectory() as folder, mock.patch.object(paths, "run_cache_dir", lambda: Path(folder)):
             run = training.train(recipe, dataset, record=False)
-        return {"accuracy": float(run.history["val_accuracy"].iloc[-1]), "dataset": dataset.name}
+        taken = {"seconds": float(run.history["seconds"].iloc[-1])} if settings.get("last_epoch") else {}
+        return {"accuracy": float(run.history["val_accuracy"].iloc[-1]), "dataset": dataset.name} | taken
 
     return turn
 
 
 def plain_fit(settings: dict):
-    """`Model.fit` on the whole network, every epoch through all of its layers; augmented by Keras' layers."""
+    """`Model.fit` on the whole network, every epoch through all of its layers; augmented by Keras' layers.
+
+    With "last_epoch" its last epoch alone is timed, validation included.
+    """
     recipe, dataset = recipe_of(settings), some_faces(settings["rows"])
 
     def turn():
         model = models.build_model(recipe, seed=0)
         steps = -(-settings["rows"] // recipe.batch_size)
         optimizers.compile_for(model, recipe, steps_per_epoch=steps)
+        began = []
+        note_time = keras.callbacks.LambdaCallback(on_epoch_begin=lambda *_: began.append(time.perf_counter()))
         history = model.fit(
             _pipeline(dataset.split("Training"), recipe, train=True),
             validation_data=_pipeline(dataset.split("PublicTest"), recipe, train=False),
             epochs=recipe.epochs,
+            callbacks=[note_time],
             verbose=0,
         )
-        return {"accuracy": history.history["val_accuracy"][-1]}
+        taken = {"seconds": time.perf_counter() - began[-1]} if settings.get("last_epoch") else {}
+        return {"accuracy": history.history["val_accuracy"][-1]} | taken
 
     return turn
 
@@ -113,21 +121,23 @@ def _stage(settings: dict, folder: str):
 def epoch(settings: dict):
     """An epoch of the package's loop, networks built and compiled before: batches, augmentation, steps, checkpoint.
 
-    With "watch" also what comes after: batch-norm statistics estimated anew, PublicTest predicted.
+    What comes after is timed by itself: batch-norm statistics estimated anew, PublicTest predicted.
     """
     folder = tempfile.mkdtemp()
     recipe, stage, parts, answers, session = _stage(settings, folder)
     done = []
 
     def turn():
+        began = time.perf_counter()
         shuffled = batches.FaceBatches(
             stage.prepared(parts.training), answers.outputs, weights=None, recipe=recipe, seed=0, epoch=len(done)
         )
         training._train_on_all(stage.trained_part, shuffled, session.progress_bar(len(shuffled), len(done)))
-        if settings.get("watch"):
-            training._watch(stage, parts)
         session.checkpoint(stage.trained_part, [])
         done.append(1)
+        trained = time.perf_counter()
+        training._watch(stage, parts)
+        return {"seconds": trained - began, "watch_s": time.perf_counter() - trained}
 
     return turn
 

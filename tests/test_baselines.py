@@ -1,0 +1,126 @@
+"""Other repositories' networks: found or named, scored on the same rows by the same code, compared in pairs."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from emotion_detection import baselines, cards, evaluation, figures, network_costs, peers, plots_networks, runs
+from emotion_detection.datasets import load_sample
+from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
+
+RUN = cards.read_card()["run"]
+
+
+@pytest.fixture
+def known(tmp_path, monkeypatch):
+    """A baseline that knows every face of the sample but names the next emotion for each tenth."""
+    faces = load_sample(140, seed=0)
+    answers = {face.tobytes(): label for face, label in zip(faces.pixels, faces.emotion.tolist(), strict=True)}
+
+    def probabilities(pixels):
+        named = [answers[face.tobytes()] for face in pixels]
+        wrong = np.arange(len(named)) % 10 == 0
+        return np.eye(7, dtype=np.float32)[(np.array(named) + wrong) % 7]
+
+    monkeypatch.setattr(baselines, "folder", lambda name: tmp_path / name)
+    monkeypatch.setattr(baselines, "find", lambda name: tmp_path)
+    monkeypatch.setattr(baselines, "load", lambda name: baselines.Baseline(name, probabilities, 58_000, "0" * 64))
+    return dataclasses.replace(faces, has_official_rows=True)
+
+
+def test_answers_are_recorded_for_both_test_splits_and_read_again(known):
+    baselines.measure("mini_XCEPTION", known)
+    found = baselines.recorded()["mini_XCEPTION"]
+    assert found.info["parameters"] == 58_000
+    for split, answers in found.predictions.items():
+        faces = known.split(split)
+        wrong = np.arange(len(faces)) % 10 == 0
+        assert np.array_equal(answers.row, faces.row)
+        assert np.array_equal(answers.predicted, (faces.emotion + wrong) % 7)
+
+
+def test_faces_that_cannot_be_compared_are_refused(known):
+    with pytest.raises(DataError, match="none of PublicTest"):
+        baselines.measure("mini_XCEPTION", known.training)
+    with pytest.raises(DataError, match="lost its row numbers"):
+        baselines.measure("mini_XCEPTION", dataclasses.replace(known, has_official_rows=False))
+    assert baselines.recorded() == {}
+
+
+def test_a_baseline_that_is_unknown_or_not_here_is_named(isolated):
+    with pytest.raises(UnknownNameError, match="mini_XCEPTION"):
+        baselines.find("mini_XCEPTON")
+    with pytest.raises(MissingFileError, match="oarriaga/face_classification"):
+        baselines.load("mini_XCEPTION")
+
+
+def test_without_a_record_the_comparison_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(baselines, "folder", lambda name: tmp_path / name)
+    with pytest.raises(MissingFileError, match="git checkout -- data/results/baselines"):
+        baselines.compared(runs.load_run(RUN))
+
+
+def test_the_comparison_is_on_the_same_faces_and_ours_comes_first():
+    run = runs.load_run(RUN)
+    found = baselines.compared(run)
+    assert found["network"].tolist() == [evaluation.display_name(run), *baselines.FILES]
+    own = found.iloc[0]
+    assert own["accuracy"] == evaluation.accuracy(run.predictions["PrivateTest"])
+    assert own[["ahead"]].isna().all()
+    for line in found.iloc[1:].itertuples():
+        assert line.ahead == pytest.approx(own["accuracy"] - line.accuracy)
+        assert line.ahead_low < line.ahead < line.ahead_high
+    assert len(baselines.table(found)) == len(found)
+
+
+def test_the_recorded_answers_reach_what_the_authors_publish():
+    """Their preprocessing and order of classes are right: 66 % is in the files' names."""
+    found = baselines.recorded()
+    assert list(found) == list(baselines.FILES)
+    for answers in found.values():
+        assert 0.64 < evaluation.accuracy(answers.predictions["PublicTest"]) < 0.68
+        assert answers.predictions["PrivateTest"].row.tolist() == list(range(32_298, 35_887))
+
+
+def test_costs_are_of_the_shipped_files():
+    record, card = network_costs.read(), cards.read_card()
+    table = network_costs.table(record)
+    assert (table["low_ms"] <= table["ms"]).all() and (table["ms"] <= table["high_ms"]).all()
+    for name, form in network_costs.OURS.items():
+        bytes_now = card["files"][cards.network_path(form).name]["bytes"]
+        assert record["networks"][name]["bytes"] == pytest.approx(bytes_now, rel=0.02)
+        assert record["networks"][name]["parameters"] == card["parameters"]
+
+
+def test_networks_without_answers_of_their_own_have_the_published_figure():
+    found = network_costs.against_parameters(runs.load_run(RUN)).set_index("network")
+    assert found.loc["ours", "status"] == "ours"
+    assert found.loc["mini_XCEPTION", "status"] == "same code"
+    assert "mini XCEPTION" not in found.index
+    assert found.loc["DenseNet121", "accuracy"] == next(p for p in peers.PUBLISHED if p.name == "DenseNet121").accuracy
+
+
+def test_words_and_tables_are_the_records():
+    record = network_costs.read()
+    found = network_costs.with_accuracy(record)
+    words = network_costs.told(found)
+    for line in found.itertuples():
+        assert f"{line.ms:.2f} ms" in words and f"{100 * line.accuracy:.1f} %" in words
+    sizes = network_costs.sizes_table(record, {"96px": (4, 0.654), "32px": (9, 0.5)})
+    assert sizes["Input"].tolist() == ["96 px"]
+    assert sizes.iloc[0, 2] == "65.4 % (4 epochs)"
+
+
+@pytest.mark.parametrize("kind", ["parameters", "time"])
+def test_the_plots_cut_no_text_and_let_none_overlap(kind):
+    from test_plots import cut_and_overlapping
+
+    figure, axes = figures.new_axes(5.0)
+    if kind == "time":
+        values = plots_networks.against_time(network_costs.with_accuracy(network_costs.read()), axes)
+    else:
+        found = network_costs.against_parameters(runs.load_run(RUN))
+        values = plots_networks.against_parameters(found, axes, people=peers.PEOPLE.accuracy)
+    assert figures.plain(values)
+    assert cut_and_overlapping(figure) == ([], [])
