@@ -17,7 +17,7 @@ import browsing
 from emotion_detection import files, paths
 
 NAME = "live_cell.png"
-WIDTH_PX, HEIGHT_PX = 1180, 1500
+WIDTH_PX, HEIGHT_PX = 1180, 1700
 NO_POPUPS = ".Toastify { display: none }"
 WARM_UP_MS = 8000
 COLORS = 256
