@@ -5,7 +5,6 @@ Their files are not part of this project (`paths.find_file` looks for them); wha
 """
 
 import dataclasses
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from emotion_detection import evaluation, ferplus_scores, files, paths, runs
+from emotion_detection import evaluation, ferplus_scores, files, paths, records, runs
 from emotion_detection.datasets import FaceDataset, ferplus
 from emotion_detection.datasets.dataset import TEST_SPLITS
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
@@ -158,7 +157,7 @@ def recorded() -> dict[str, Answers]:
     for name in FILES:
         path = folder(name) / "baseline.json"
         if path.is_file():
-            info = json.loads(path.read_text(encoding="utf-8"))
+            info = records.read(path, remake=f"python -m emotion_detection baselines {name}", keys=("parameters",))
             found[name] = Answers(name, info, runs.read_predictions(folder(name) / "predictions.npz"))
     return found
 

@@ -5,28 +5,28 @@ in them: means over hundreds of faces, and maps averaged over all faces with the
 """
 
 import datetime
-import json
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import tqdm
 
-from emotion_detection import cards, explain, explain_checks, files, paths
+from emotion_detection import cards, explain, explain_checks, files, paths, records
 from emotion_detection.classifier import EmotionClassifier
 from emotion_detection.emotions import EMOTIONS
-from emotion_detection.errors import DataError, MissingFileError
 
 FOLDER = "explanations"
 DELETION_FACES = 300
 SANITY_FACES = 150
 SEED = 0
 COMMAND = "python -m emotion_detection explain --record"
+REMAKE = f"{COMMAND} (needs FER2013)"
 SAVE_NOTEBOOK = "python -m emotion_detection.notebooks --save 09"
 WANTED_MS = 2.0
 """What a map may cost beyond the plain answer, for each face, in the live cell."""
 
-KEYS = {"network", "recorded", "data", "layer", "fine_layer", "shift_cells", "averages", "sanity", "deletion"}
+KEYS = ("network", "recorded", "data", "layer", "fine_layer", "shift_cells", "averages", "sanity", "deletion")
+SPEED_KEYS = ("measured", "hardware", "wanted_ms", "face", "frame", "keras_grad_cam_ms")
 
 EARLY = 0.2
 """Share of the face up to which deletion counts as early. That small cells are better there was seen on the first
@@ -218,7 +218,7 @@ def load() -> dict:
         MissingFileError: they are not there.
         DataError: they are damaged.
     """
-    return _read_json(folder() / "checks.json", KEYS)
+    return records.read(folder() / "checks.json", remake=REMAKE, keys=KEYS)
 
 
 def load_speed() -> dict:
@@ -228,18 +228,8 @@ def load_speed() -> dict:
         MissingFileError: it was not recorded.
         DataError: it is damaged.
     """
-    return _read_json(speed_path(), {"measured", "hardware", "wanted_ms", "face", "frame", "keras_grad_cam_ms"})
-
-
-def _read_json(path: Path, keys: set[str]) -> dict:
-    _require(path)
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise _damaged(path, f"it is not valid JSON ({error})") from error
-    if not isinstance(values, dict) or not set(values) >= keys:
-        raise _damaged(path, f"it lacks one of {', '.join(sorted(keys))}")
-    return values
+    remake = "python tests/benchmarks/bench_explain.py --record"
+    return records.read(speed_path(), remake=remake, keys=SPEED_KEYS)
 
 
 def load_averages() -> dict[str, np.ndarray]:
@@ -250,33 +240,14 @@ def load_averages() -> dict[str, np.ndarray]:
         DataError: they are damaged.
     """
     path = folder() / "averages.npz"
-    _require(path)
+    records.require(path, remake=REMAKE)
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return {kind: archive[kind] for kind in KINDS}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise _damaged(path, f"it cannot be read ({error})") from error
+        raise records.damaged(path, f"it cannot be read ({error})", remake=REMAKE) from error
 
 
 def is_current(values: dict) -> bool:
     """Return whether recorded checks are of the network that is shipped now."""
     return values["network"] == _network()
-
-
-def _require(path: Path) -> None:
-    if not path.is_file():
-        raise MissingFileError(
-            f"The record {paths.displayed(path)} is missing. Restore it (git checkout -- {paths.displayed(path)}) or "
-            f"make it again: {_command(path)}"
-        )
-
-
-def _command(path: Path) -> str:
-    return "python tests/benchmarks/bench_explain.py --record" if path == speed_path() else f"{COMMAND} (needs FER2013)"
-
-
-def _damaged(path: Path, received: str) -> DataError:
-    return DataError(
-        f"The record {paths.displayed(path)} is damaged: {received}. Restore it (git checkout -- "
-        f"{paths.displayed(path)}) or make it again: {_command(path)}"
-    )

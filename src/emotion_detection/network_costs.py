@@ -1,13 +1,11 @@
 """What networks cost: parameters, bytes, time of one face; as recorded by `tests/benchmarks/bench_networks.py`."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from emotion_detection import baselines, cards, evaluation, paths, peers, runs
-from emotion_detection.errors import MissingFileError
+from emotion_detection import baselines, cards, evaluation, paths, peers, records, runs
 from emotion_detection.reports import percent
 
 OURS = {f"shipped_{form}": form for form in cards.SUFFIXES}
@@ -25,12 +23,7 @@ def read() -> dict:
     Raises:
         MissingFileError: it is not there.
     """
-    if not path().is_file():
-        raise MissingFileError(
-            f"{paths.displayed(path())} is missing. Restore it (git checkout -- {paths.displayed(path())}) or measure: "
-            "python tests/benchmarks/bench_networks.py --record"
-        )
-    return json.loads(path().read_text(encoding="utf-8"))
+    return records.read(path(), remake="python tests/benchmarks/bench_networks.py --record", keys=("networks",))
 
 
 def table(record: dict) -> pd.DataFrame:

@@ -7,18 +7,17 @@ Training only gives average features; PrivateTest is never looked at. `record()`
 import dataclasses
 import datetime
 import itertools
-import json
 from pathlib import Path
 
 import numpy as np
 import tqdm
 from scipy import stats
 
-from emotion_detection import cards, files, paths, personal, personal_fit, personal_users
+from emotion_detection import cards, files, personal, personal_fit, personal_users, records
 from emotion_detection.classifier import EmotionClassifier
 from emotion_detection.datasets import FaceDataset, load_fer2013, quality, summaries
 from emotion_detection.emotions import EMOTIONS
-from emotion_detection.errors import DataError, MissingFileError
+from emotion_detection.errors import DataError
 
 CHOOSING, REPORTING = "choosing", "reporting"
 USERS = {CHOOSING: 20, REPORTING: 50}
@@ -63,15 +62,7 @@ def load() -> dict:
         MissingFileError: there is none.
         DataError: it is damaged.
     """
-    path = folder() / "simulation.json"
-    if not path.is_file():
-        raise MissingFileError(f"{paths.displayed(path)} is missing. Restore it: git checkout -- data/results/personal")
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{paths.displayed(path)} is not valid JSON ({error}). Restore it: git checkout -- data/results/personal"
-        ) from error
+    return records.read(folder() / "simulation.json", remake=f"{COMMAND} (needs FER2013)")
 
 
 def is_of_shipped(record: dict) -> bool:

@@ -1,10 +1,8 @@
 """The recorded simulation of personal heads in words and in a table: every number comes from the record."""
 
-import json
-
 import pandas as pd
 
-from emotion_detection import paths
+from emotion_detection import paths, records
 from emotion_detection.emotions import DISPLAY_NAMES
 from emotion_detection.reports import percent
 
@@ -81,7 +79,7 @@ def trust(record: dict) -> str:
 def cost() -> str:
     """Return in words how long fit and table take, from the recorded benchmark."""
     path = paths.project_root() / "data" / "results" / "benchmarks" / "personal.json"
-    found = json.loads(path.read_text(encoding="utf-8"))
+    found = records.read(path, remake="python tests/benchmarks/bench_personal.py --record")
     machine = f"{found['hardware']['cores']} cores of {found['hardware']['processor']}"
     return (
         f"A fit to a full lesson ({found['frames']:,} frames) takes {found['fit_s']:.2f} s, the first one "

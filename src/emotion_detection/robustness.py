@@ -4,7 +4,6 @@
 with neither faces nor networks.
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from emotion_detection import baselines, cards, evaluation, files, paths, perturbations, recipes, runs
+from emotion_detection import baselines, cards, evaluation, files, paths, perturbations, recipes, records, runs
 from emotion_detection.datasets import FaceDataset
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
 from emotion_detection.perturbations import PERTURBATIONS
@@ -116,7 +115,7 @@ def load() -> dict[str, dict]:
     for name in networks():
         path = folder() / f"{name}.json"
         if path.is_file():
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = records.read(path, remake=f"python -m emotion_detection robustness {name}", keys=("network",))
             if name in baselines.FILES or record["network"]["finished"] == _finished(name):
                 found[name] = record
     return found

@@ -2,15 +2,14 @@
 
 import dataclasses
 import itertools
-import json
 import statistics
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from emotion_detection import cards, evaluation, paths
-from emotion_detection.errors import DataError, MissingFileError
+from emotion_detection import cards, evaluation, paths, records, runs
+from emotion_detection.errors import DataError
 
 GROUPS = ("loading", "training", "one face", "batch of 32", "formats", "frame", "start", "video")
 """Groups of comparisons, in the order in which they are shown."""
@@ -34,6 +33,9 @@ PEERS_SOURCE = (
 )
 
 
+COMMAND = "make bench RECORD=1"
+
+
 def path() -> Path:
     """Return the file of the recorded benchmark; the project's own, whatever `EMOTION_OUTPUT_DIR` says."""
     return paths.project_root() / "data" / "results" / "benchmarks" / "speed.json"
@@ -50,38 +52,15 @@ def read(file: Path | None = None) -> dict:
         DataError: it is damaged.
     """
     file = path() if file is None else Path(file)
-    record = _read_json(file)
+    record = records.read(file, remake=COMMAND)
     wrong = next(_wrong(record), None)
     if wrong:
-        raise damaged(file, wrong)
+        raise records.damaged(file, wrong, remake=COMMAND)
     return record
-
-
-def _read_json(file: Path) -> dict:
-    if not file.is_file():
-        raise MissingFileError(
-            f"The benchmark {paths.displayed(file)} is missing. Restore it (git checkout -- {paths.displayed(file)}) "
-            "or measure on this machine: make bench"
-        )
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise damaged(file, f"it is not valid JSON ({error})") from error
-
-
-def damaged(file: Path, received: str) -> DataError:
-    """Return the error that says what is wrong with a benchmark's file."""
-    return DataError(
-        f"The benchmark {paths.displayed(file)} is damaged: {received}. Restore it (git checkout -- "
-        f"{paths.displayed(file)}) or measure on this machine: make bench"
-    )
 
 
 def _wrong(record):
     """Yield what is wrong with a record, in words."""
-    if not isinstance(record, dict):
-        yield f"it holds {type(record).__name__}, expected an object"
-        return
     yield from _wrong_keys(record, CHECKS, "it")
     for number, row in enumerate(record["rows"]):
         yield from _wrong_keys(row, ROW_CHECKS, f"comparison {number}")
@@ -362,14 +341,10 @@ def shipped_accuracy() -> float:
         DataError: it is damaged or holds no such score.
     """
     name = cards.read_card()["run"]
-    file = paths.project_root() / "data" / "results" / name / "run.json"
-    remedy = f"Restore it: git checkout -- {paths.displayed(file)}"
-    if not file.is_file():
-        raise MissingFileError(f"The record {paths.displayed(file)} of the shipped network is missing. {remedy}")
     try:
-        return float(json.loads(file.read_text(encoding="utf-8"))["metrics"]["PrivateTest"]["accuracy"])
-    except (ValueError, KeyError, TypeError) as error:
+        return float(runs.project_info(name)["metrics"]["PrivateTest"]["accuracy"])
+    except (KeyError, TypeError) as error:
         raise DataError(
-            f"The record {paths.displayed(file)} gives no accuracy on PrivateTest ({type(error).__name__}: {error}). "
-            f"{remedy}"
+            f"The record of the shipped run {name} gives no accuracy on PrivateTest ({type(error).__name__}: {error}). "
+            f"Restore it: git checkout -- data/results/{name}"
         ) from error

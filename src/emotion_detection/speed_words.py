@@ -1,11 +1,10 @@
 """The recorded speed benchmark in words and in tables to be shown: every number comes from the tables of `speed`."""
 
-import json
 import statistics
 
 import pandas as pd
 
-from emotion_detection import scaling, speed
+from emotion_detection import records, scaling, speed
 from emotion_detection.reports import percent
 
 UNITS = ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (120.0, 1.0, "s"), (float("inf"), 1 / 60, "min"))
@@ -220,12 +219,12 @@ def two_processes() -> str:
     if not file.is_file():
         return ""
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
+        values = records.read(file, remake=scaling.COMMAND)
         gains = scaling.epoch_ratios(values)
         workers, cores = values["workers"], values["hardware"]["cores"]
         median = statistics.median(gains)
-    except (ValueError, KeyError, TypeError) as error:
-        raise speed.damaged(file, f"{type(error).__name__}: {error}") from error
+    except (KeyError, TypeError) as error:
+        raise records.damaged(file, f"{type(error).__name__}: {error}", remake=scaling.COMMAND) from error
     return (
         f"Several trainings on {cores} cores: {workers} workers of one thread do {times(median)} the work of one "
         f"process with all cores (lowest {times(min(gains))}, highest {times(max(gains))})."

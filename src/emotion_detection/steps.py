@@ -4,14 +4,13 @@ Speeds are from one measurement that takes turns (`tests/benchmarks/bench_step.p
 is from the recorded runs, whose own times depend on what else the machine did.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from emotion_detection import ablations, evaluation, paths, recipes, speed
-from emotion_detection.errors import DataError, MissingFileError
+from emotion_detection import ablations, evaluation, paths, recipes, records
+from emotion_detection.errors import DataError
 from emotion_detection.reports import percent
 from emotion_detection.runs import Run
 from emotion_detection.speed_words import in_units, times
@@ -40,17 +39,13 @@ def read(file: Path | None = None) -> dict:
         DataError: it is damaged.
     """
     file = path() if file is None else Path(file)
-    if not file.is_file():
-        raise MissingFileError(
-            f"The measurement {paths.displayed(file)} is missing. Measure on this machine: {COMMAND}"
-        )
+    record = records.read(file, remake=COMMAND)
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
         for row in record["rows"]:
             _ = row["name"], row["changes"], row["environment"], row["images_per_s"], row["ratio"]["median"]
         _ = record["base"]["input_px"], record["not_run"]
     except (ValueError, KeyError, TypeError) as error:
-        raise speed.damaged(file, f"{type(error).__name__}: {error}") from error
+        raise records.damaged(file, f"{type(error).__name__}: {error}", remake=COMMAND) from error
     return record
 
 
