@@ -310,10 +310,10 @@ def robustness(
     from emotion_detection.datasets import load_fer2013
     from emotion_detection.errors import MissingFileError
 
-    recorded = measuring.load()
+    recorded, dataset = measuring.load(), load_fer2013()
     for name in networks or [name for name in measuring.networks() if name not in recorded]:
         try:
-            typer.echo(measuring.measure(name, load_fer2013()))
+            typer.echo(measuring.measure(name, dataset))
         except MissingFileError as error:
             if networks:
                 raise
@@ -329,15 +329,14 @@ def record_baselines(
     from emotion_detection.datasets import load_fer2013
     from emotion_detection.errors import MissingFileError
 
+    dataset = load_fer2013()
     for name in names or baselines.FILES:
         try:
-            baselines.find(name)
+            typer.echo(baselines.measure(name, dataset))
         except MissingFileError as error:
             if names:
                 raise
             typer.echo(f"Left out: {error}", err=True)
-            continue
-        typer.echo(baselines.measure(name, load_fer2013()))
 
 
 @app.command()

@@ -115,6 +115,10 @@ MEASURED = {
     "abl_96px": ("PublicTest", 65.4),
     "abl_progressive": ("PublicTest", 61.4),
     "abl_batch_64": ("PublicTest", 64.2),
+    "late_base": ("PublicTest", 69.4),
+    "late_mixup": ("PublicTest", 68.7),
+    "late_stronger": ("PublicTest", 68.4),
+    "late_ema": ("PublicTest", 69.2),
 }
 """Recipe → part of its record, and accuracy on it in percent, when it was trained with the seed that is shipped."""
 
