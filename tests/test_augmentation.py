@@ -6,6 +6,7 @@ import pytest
 
 from emotion_detection.augmentation import augment, mix
 from emotion_detection.datasets import load_sample
+from emotion_detection.errors import DataError
 from emotion_detection.recipes import Augmentation
 
 NOTHING = Augmentation(flip=False, rotation_deg=0, shift=0, zoom=0)
@@ -112,6 +113,19 @@ def test_a_poor_camera_changes_the_face_before_it_is_enlarged(faces):
     small = augment(faces, settings, size_px=48, rng=np.random.default_rng(7))
     expected = np.stack([cv2.resize(face, (96, 96), interpolation=cv2.INTER_LINEAR) for face in small])
     assert np.abs(large.astype(int) - expected).max() <= 1
+
+
+def test_a_share_of_the_faces_comes_from_a_poor_camera(faces):
+    settings = Augmentation(False, 0, 0, 0, noise=0.2, jpeg_quality=20, poor_camera=0.25)
+    many = np.repeat(faces[:1], 400, axis=0)
+    changed = (augment(many, settings, size_px=48, rng=np.random.default_rng(8)) != many).any(axis=(1, 2))
+    assert 70 < changed.sum() < 130
+    assert (many == faces[0]).all()
+
+
+def test_a_quality_that_jpeg_has_not_is_refused():
+    with pytest.raises(DataError, match="jpeg_quality is 0"):
+        Augmentation(jpeg_quality=0)
 
 
 def test_mixup_blends_each_face_with_the_one_that_it_names(faces):

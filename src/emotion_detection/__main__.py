@@ -310,10 +310,10 @@ def robustness(
     from emotion_detection.datasets import load_fer2013
     from emotion_detection.errors import MissingFileError
 
-    recorded, dataset = measuring.load(), load_fer2013()
+    recorded, load_once = measuring.load(), functools.cache(load_fer2013)
     for name in networks or [name for name in measuring.networks() if name not in recorded]:
         try:
-            typer.echo(measuring.measure(name, dataset))
+            typer.echo(measuring.measure(name, load_once()))
         except MissingFileError as error:
             if networks:
                 raise
@@ -322,21 +322,23 @@ def robustness(
 
 @app.command("baselines")
 def record_baselines(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Else all that are found.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Else those without a record.")] = None,
 ):
     """Let networks of other repositories answer PublicTest and PrivateTest; record what they say (needs FER2013)."""
     from emotion_detection import baselines
     from emotion_detection.datasets import load_fer2013
     from emotion_detection.errors import MissingFileError
 
-    dataset = load_fer2013()
-    for name in names or baselines.FILES:
+    recorded, load_once = baselines.recorded(), functools.cache(load_fer2013)
+    for name in names or [name for name in baselines.FILES if name not in recorded]:
         try:
-            typer.echo(baselines.measure(name, dataset))
+            baselines.find(name)
         except MissingFileError as error:
             if names:
                 raise
             typer.echo(f"Left out: {error}", err=True)
+            continue
+        typer.echo(baselines.measure(name, load_once()))
 
 
 @app.command()

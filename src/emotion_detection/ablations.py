@@ -72,6 +72,10 @@ ARMS = {
             "blur, noise and JPEG",
             {"augmentation": {"blur_px": 1.0, "noise": 0.08, "jpeg_quality": 20}},
         ),
+        "poor_camera_some": (
+            "the same in a fifth of the faces",
+            {"augmentation": {"blur_px": 1.0, "noise": 0.08, "jpeg_quality": 20, "poor_camera": 0.2}},
+        ),
         "erasing": ("random erasing", {"augmentation": {"erasing": 0.5}}),
         "mixup": ("mixup", {"augmentation": {"mixup": 1.0}}),
         "cutmix": ("CutMix in half of the batches", {"augmentation": {"cutmix": 0.5}}),

@@ -105,10 +105,7 @@ def number_of_faces() -> int:
 
 
 def protocols_table(found: list[runs.Run]) -> pd.DataFrame:
-    """Return one line per run: recipe, protocol, input size, scaling of pixels, epochs, minutes.
-
-    Minutes are those of the median epoch times their number: a run that was stopped for a while is not a slow one.
-    """
+    """Return one line per run: recipe, protocol, input size, scaling of pixels, epochs, minutes."""
     lines = [
         {
             "Run": run.name,
@@ -116,7 +113,7 @@ def protocols_table(found: list[runs.Run]) -> pd.DataFrame:
             "Input": f"{run.info['recipe']['input_px']} px",
             "Pixels": PIXELS[run.info["recipe"]["scaling"]],
             "Epochs": len(run.history),
-            "Minutes": f"{len(run.history) * run.history['seconds'].median() / 60:.0f}",
+            "Minutes": f"{run.minutes:.0f}",
         }
         for run in found
     ]

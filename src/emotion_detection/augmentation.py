@@ -30,7 +30,7 @@ def augment(faces: np.ndarray, settings: Augmentation, *, size_px: int, rng: np.
     Returns:
         uint8 array (n, size_px, size_px), grey, 0–255.
     """
-    faces = _photographed(faces, settings, rng)
+    faces = _by_a_poor_camera(faces, settings, rng)
     matrices = _random_matrices(len(faces), settings, faces.shape[1], size_px, rng)
     gain = 1 + settings.contrast * rng.uniform(-1, 1, len(faces))
     bias = 255 * settings.brightness * rng.uniform(-1, 1, len(faces)) + 128 * (1 - gain)
@@ -48,9 +48,14 @@ def augment(faces: np.ndarray, settings: Augmentation, *, size_px: int, rng: np.
     return changed
 
 
-def _photographed(faces: np.ndarray, settings: Augmentation, rng) -> np.ndarray:
-    """Return faces as poorer cameras take them: blurred, then noisy, then compressed, each by a strength of its own."""
+def _by_a_poor_camera(faces: np.ndarray, settings: Augmentation, rng) -> np.ndarray:
+    """Return faces, or a share of them, as poorer cameras take them: blurred, noisy, compressed, each more or less."""
     if not (settings.blur_px or settings.noise or settings.jpeg_quality < 100):
+        return faces
+    if settings.poor_camera < 1:
+        chosen = rng.random(len(faces)) < settings.poor_camera
+        faces = faces.copy()
+        faces[chosen] = _by_a_poor_camera(faces[chosen], dataclasses.replace(settings, poor_camera=1.0), rng)
         return faces
     taken, unit = np.empty_like(faces), rng.random((len(faces), 3))
     noise = rng.standard_normal(faces.shape, np.float32) if settings.noise else 0

@@ -18,11 +18,15 @@ from emotion_detection.datasets.dataset import TEST_SPLITS
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
 from emotion_detection.reports import percent
 
+SOURCE = "github.com/oarriaga/face_classification"
 FILES = {
     "mini_XCEPTION": "fer2013_mini_XCEPTION.102-0.66.hdf5",
     "big_XCEPTION": "fer2013_big_XCEPTION.54-0.66.hdf5",
 }
-"""Name → file of the networks of oarriaga/face_classification, looked for in `EMOTION_DATA_DIR` and its `baselines/`.
+"""Name → file of networks of oarriaga/face_classification, looked for in `EMOTION_DATA_DIR` and its `baselines/`.
+
+Its training script validates on the last fifth of the CSV, which is PublicTest and PrivateTest, and keeps the best
+epoch by that: these networks were chosen on the faces that they are scored on here.
 
 Reference: Arriaga, Valdenegro-Toro, Plöger: Real-time Convolutional Neural Networks for Emotion and Gender
 Classification. 2017, arXiv:1710.07557.
@@ -59,7 +63,8 @@ def find(name: str) -> Path:
     if path is None:
         raise MissingFileError(
             f"The baseline {name} is not on this machine: {FILES[name]} was looked for in the folders of "
-            "EMOTION_DATA_DIR. Get it from the repository oarriaga/face_classification, or leave it out."
+            "EMOTION_DATA_DIR and their baselines/. Get it from the repository oarriaga/face_classification "
+            "(trained_models/emotion_models), put it there, or leave it out."
         )
     return path
 
@@ -92,7 +97,7 @@ def folder(name: str) -> Path:
 
 
 def measure(name: str, dataset: FaceDataset) -> Path:
-    """Let a baseline answer PublicTest and PrivateTest, and record what it says; half a minute.
+    """Let a baseline answer PublicTest and PrivateTest, and record what it says.
 
     Nothing of ours is chosen by it. Where FER+'s votes are at hand, the answers are counted against them, too.
 
@@ -152,13 +157,22 @@ class Answers:
 
 
 def recorded() -> dict[str, Answers]:
-    """Return what is recorded of the baselines, by name."""
+    """Return what is recorded of the baselines, by name.
+
+    Raises:
+        MissingFileError: half of a record is not there.
+        DataError: a record is damaged.
+    """
     found = {}
     for name in FILES:
         path = folder(name) / "baseline.json"
         if path.is_file():
-            info = records.read(path, remake=f"python -m emotion_detection baselines {name}", keys=("parameters",))
-            found[name] = Answers(name, info, runs.read_predictions(folder(name) / "predictions.npz"))
+            remake = f"python -m emotion_detection baselines {name} (needs FER2013 and {FILES[name]})"
+            predictions = runs.read_predictions(folder(name) / "predictions.npz", remake=remake)
+            if set(predictions) != set(TEST_SPLITS):
+                received = f"it holds {', '.join(predictions) or 'nothing'}, expected {' and '.join(TEST_SPLITS)}"
+                raise records.damaged(folder(name) / "predictions.npz", received, remake=remake)
+            found[name] = Answers(name, records.read(path, remake=remake, keys=("parameters",)), predictions)
     return found
 
 
@@ -225,7 +239,7 @@ def table(found: pd.DataFrame) -> pd.DataFrame:
             "De-duplicated": percent(line.deduplicated),
             "Macro-F1": percent(line.macro_f1),
             "FER+, strict majority": "–" if pd.isna(line.ferplus) else percent(line.ferplus),
-            "Ours minus it, points": "–"
+            "Ours is better by, points": "–"
             if pd.isna(line.ahead)
             else f"{100 * line.ahead:+.1f} ({100 * line.ahead_low:+.1f} to {100 * line.ahead_high:+.1f})",
         }

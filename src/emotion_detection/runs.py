@@ -8,7 +8,6 @@ A run is named `<recipe>-s<seed>`; a bare recipe name means the seed that is shi
 
 import dataclasses
 import difflib
-import json
 import re
 import shutil
 import tempfile
@@ -19,8 +18,8 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from emotion_detection import cards, files, paths
-from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
+from emotion_detection import cards, files, paths, records
+from emotion_detection.errors import MissingFileError, UnknownNameError
 
 SHIPPED_SEED = 0
 VIEWS = "_views"
@@ -40,6 +39,7 @@ those that it never saw, and all of Training predicted in folds; and the test sp
 Logits of all but the first two are kept in half precision."""
 
 RUN_NAME = re.compile(r"(?P<recipe>[a-z0-9_]+?)(?:-s(?P<seed>\d+))?")
+REMAKE = "python -m emotion_detection train RECIPE --retrain"
 REQUIRED = ("run", "recipe", "seed", "data", "metrics", "parameters", "hardware", "wall_time_s")
 
 
@@ -85,6 +85,11 @@ class Run:
     def is_final(self) -> bool:
         """Whether PrivateTest has been predicted."""
         return "PrivateTest" in self.predictions
+
+    @property
+    def minutes(self) -> float:
+        """Minutes of the median epoch times their number: a run that stood still for a while is not a slow one."""
+        return float(len(self.history) * self.history["seconds"].median() / 60)
 
 
 def split_name(name: str) -> tuple[str, int]:
@@ -170,6 +175,11 @@ def load_run(name: str) -> Run:
     return _read_run(folder)
 
 
+def has_project_run(name: str) -> bool:
+    """Return whether the project records a run of this name, also where `EMOTION_OUTPUT_DIR` hides it (FAST mode)."""
+    return (paths.project_root() / "data" / "results" / full_name(name) / "run.json").is_file()
+
+
 def project_run(name: str) -> Run:
     """Return a run that the project records, also where `EMOTION_OUTPUT_DIR` hides it (FAST mode).
 
@@ -189,7 +199,9 @@ def _read_run(folder: Path) -> Run:
         predictions=read_predictions(folder / "predictions.npz"),
     )
     if run.is_final and "final" not in run.info:
-        raise _damaged(folder / "run.json", "it lacks final, but predictions.npz holds PrivateTest")
+        raise records.damaged(
+            folder / "run.json", "it lacks final, but predictions.npz holds PrivateTest", remake=REMAKE
+        )
     return run
 
 
@@ -260,24 +272,11 @@ def _precision(split: str) -> type:
     return np.float32 if split.endswith("Test") else np.float16
 
 
-def _damaged(path: Path, received: str) -> DataError:
-    return DataError(
-        f"The record {paths.displayed(path)} is damaged: {received}. Restore it (git checkout -- "
-        f"{paths.displayed(path.parent)}) or make it again (a run: train it with --retrain)."
-    )
-
-
 def _read_info(path: Path) -> dict:
-    try:
-        info = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise _damaged(path, f"it is not valid JSON ({error})") from error
-    missing = [key for key in REQUIRED if not isinstance(info, dict) or key not in info]
-    if missing:
-        raise _damaged(path, f"it lacks {', '.join(missing)}")
+    info = records.read(path, remake=REMAKE, keys=REQUIRED)
     wrong = [key for key, right in CHECKS.items() if key in info and not right(info[key])]
     if wrong:
-        raise _damaged(path, f"{wrong[0]} is {str(info[wrong[0]])[:80]}")
+        raise records.damaged(path, f"{wrong[0]} is {str(info[wrong[0]])[:80]}", remake=REMAKE)
     return info
 
 
@@ -310,17 +309,22 @@ def _read_history(path: Path) -> pd.DataFrame:
     try:
         history = pd.read_csv(path)
     except FileNotFoundError as error:
-        raise MissingFileError(f"{_damaged(path, 'the file is missing')}") from error
+        raise records.missing(path, remake=REMAKE) from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise _damaged(path, f"it is not a table ({error})") from error
+        raise records.damaged(path, f"it is not a table ({error})", remake=REMAKE) from error
     missing = sorted({"epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"} - set(history.columns))
     if missing or history.select_dtypes("number").shape[1] != history.shape[1]:
-        raise _damaged(path, f"columns are {list(history.columns)}" + (f", without {missing}" if missing else ""))
+        found = f"columns are {list(history.columns)}" + (f", without {missing}" if missing else "")
+        raise records.damaged(path, found, remake=REMAKE)
     return history
 
 
-def read_predictions(path: Path) -> dict[str, Predictions]:
+def read_predictions(path: Path, *, remake: str = REMAKE) -> dict[str, Predictions]:
     """Read a `predictions.npz`.
+
+    Args:
+        path: of the file.
+        remake: how to make it again, for the message.
 
     Raises:
         MissingFileError: it is not there.
@@ -330,9 +334,9 @@ def read_predictions(path: Path) -> dict[str, Predictions]:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
     except FileNotFoundError as error:
-        raise MissingFileError(f"{_damaged(path, 'the file is missing')}") from error
+        raise records.missing(path, remake=remake) from error
     except Exception as error:  # zipfile, lzma, zlib and numpy each raise their own
-        raise _damaged(path, f"it cannot be read ({type(error).__name__}: {error})") from error
+        raise records.damaged(path, f"it cannot be read ({type(error).__name__}: {error})", remake=remake) from error
     predictions = {}
     for split in RECORDED_PARTS:
         keys = [f"{split}_{part}" for part in ("row", "label", "logits")]
@@ -340,14 +344,13 @@ def read_predictions(path: Path) -> dict[str, Predictions]:
             continue
         missing = [key for key in keys if key not in arrays]
         if missing:
-            raise _damaged(path, f"it lacks {', '.join(missing)}")
+            raise records.damaged(path, f"it lacks {', '.join(missing)}", remake=remake)
         row, label, logits = (arrays[key] for key in keys)
         if logits.dtype.kind != "f" or logits.shape != (row.size, 7) or label.shape != row.shape:
-            raise _damaged(
-                path, f"{split} has {row.size} rows, {label.size} labels, logits {logits.dtype} {logits.shape}"
-            )
+            found = f"{split} has {row.size} rows, {label.size} labels, logits {logits.dtype} {logits.shape}"
+            raise records.damaged(path, found, remake=remake)
         logits = logits.astype(np.float32)
         if not np.isfinite(logits).all() or not np.isin(label, range(7)).all():
-            raise _damaged(path, f"{split} has labels outside 0–6 or logits that are not finite")
+            raise records.damaged(path, f"{split} has labels outside 0–6 or logits that are not finite", remake=remake)
         predictions[split] = Predictions(split.removesuffix(VIEWS), row, label, logits)
     return predictions

@@ -44,7 +44,7 @@ def read(file: Path | None = None) -> dict:
         for row in record["rows"]:
             _ = row["name"], row["changes"], row["environment"], row["images_per_s"], row["ratio"]["median"]
         _ = record["base"]["input_px"], record["not_run"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise records.damaged(file, f"{type(error).__name__}: {error}", remake=COMMAND) from error
     return record
 

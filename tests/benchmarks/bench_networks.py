@@ -2,8 +2,9 @@
 
     python tests/benchmarks/bench_networks.py [--record]
 
-All take turns. Other repositories' networks are written as LiteRT in float16 first, as ours is; those that are not on
-this machine are left out. `--record` writes `data/results/benchmarks/networks.json`. A minute on two idle cores.
+All take turns, from a 48×48 face in uint8 on: ours resize it themselves, for the others OpenCV does, as in their
+repository. Those are written as LiteRT in float16 first, by TensorFlow's converter; what is not on this machine is left
+out. `--record` writes `data/results/benchmarks/networks.json`. Needs idle cores.
 """
 
 import argparse
@@ -85,6 +86,7 @@ def main() -> int:
                 "ms": sorted(1000 * seconds / CALLS for seconds in way.seconds),
                 "bytes": entry["file"].stat().st_size,
                 "parameters": entry["parameters"],
+                "sha256": files.sha256(entry["file"]),
             }
             for (network, entry), way in zip(networks.items(), ways, strict=True)
         }

@@ -119,7 +119,7 @@ class Way:
 def alternate(ways: list[Way], *, rounds: int, warm_up: bool = True, keep: bool = False, say: str = "") -> None:
     """Let ways take turns; the first turn of each, which loads and compiles, is not kept; earlier ones if asked."""
     for way in ways:
-        if warm_up:
+        if warm_up and not keep:
             way.turn()
         if not keep:
             way.turns.clear()

@@ -1,0 +1,33 @@
+"""Recorded measurements: what is missing or damaged is named, with what to do."""
+
+import pytest
+
+from emotion_detection import records
+from emotion_detection.errors import DataError, MissingFileError
+
+
+def test_a_record_is_read(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('{"n": 1}', encoding="utf-8")
+    assert records.read(path, remake="make a", keys=("n",)) == {"n": 1}
+
+
+def test_a_missing_record_says_how_to_get_it(tmp_path):
+    with pytest.raises(MissingFileError, match=r"a\.json is missing\. Restore it .*: make a$"):
+        records.read(tmp_path / "a.json", remake="make a")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"{", "it is not valid JSON"),
+        (b"\xff", "it is not valid JSON"),
+        (b"[1]", "it holds list"),
+        (b'{"m": 1}', "it lacks n"),
+    ],
+)
+def test_a_damaged_record_says_where_and_what_to_do(tmp_path, content, said):
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=f"is damaged: {said}.*make a"):
+        records.read(path, remake="make a", keys=("n",))
