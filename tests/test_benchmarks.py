@@ -11,6 +11,8 @@ import bench
 import growth
 import harness
 
+from emotion_detection import speed
+
 
 def row(**changes) -> harness.Row:
     values = {
@@ -102,3 +104,8 @@ def test_the_multiplications_of_mobilenet_are_the_300_million_that_its_authors_c
     model = models.build_model(dataclasses.replace(recipes.TL_WHOLE, weights=None, input_px=224))
     assert growth.multiply_adds(model) == pytest.approx(300e6, rel=0.01)
     assert growth.multiply_adds(model, trained_only=True) == growth.multiply_adds(model)
+
+
+def test_the_recorded_trainings_are_those_that_the_benchmark_measures():
+    recorded = {row["name"] for row in speed.read()["rows"] if row["group"] == "training"}
+    assert recorded == set(bench.TRAINING_ROWS.values())

@@ -104,7 +104,7 @@ def work_of_recipes() -> dict[str, dict]:
     from emotion_detection import models, recipes
 
     found = {}
-    for name, epochs in (("tl_top", 40), ("tl_100", 6), ("tl_whole", 2)):
+    for name, epochs in (("tl_top", 40), ("tl_100", 6), ("tl_whole", 3)):
         recipe = dataclasses.replace(recipes.get_recipe(name), weights=None)
         model = models.build_model(recipe)
         trained = multiply_adds(model, trained_only=True)
