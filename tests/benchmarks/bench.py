@@ -191,10 +191,10 @@ def training_limit(name: str, settings: dict, machine: dict, *, epochs: int | No
 
 
 def loop(machine: dict) -> Row:
-    """Compare an epoch of TL whole with its bare steps; and say what watching adds."""
-    settings = {"recipe": "tl_whole", "rows": 2048}
+    """Compare an epoch of TL whole with its bare steps, in many short turns; and say what watching adds."""
+    settings = {"recipe": "tl_whole", "rows": 768}
     with harness.closing(Way("ways_training.py", "epoch", settings)) as (epoch,):
-        harness.alternate([epoch], rounds=3, say="the loop of TL whole")
+        harness.alternate([epoch], rounds=8, say="the loop of TL whole")
     bare_s = [turn["bare_s"] for turn in epoch.turns]
     share = statistics.median(turn["watch_s"] / (turn["watch_s"] + turn["seconds"]) for turn in epoch.turns)
     return Row(
