@@ -289,7 +289,7 @@ def test_points_of_accuracy_and_time_are_named():
     figure, values = draw("accuracy_latency")
     (axes,) = figure.axes
     drawn = [point for line in axes.lines for point in zip(*line.get_data(), strict=True)]
-    assert np.allclose(drawn, list(zip(values["seconds"], values["accuracy"], strict=True)), rtol=1e-5)
+    assert figures.plain(drawn) == [list(point) for point in zip(values["seconds"], values["accuracy"], strict=True)]
     assert sorted(text.get_text().split("\n")[0] for text in axes.texts) == sorted(values["way"])
 
 
