@@ -177,7 +177,11 @@ def load_run(name: str) -> Run:
 
 def has_project_run(name: str) -> bool:
     """Return whether the project records a run of this name, also where `EMOTION_OUTPUT_DIR` hides it (FAST mode)."""
-    return (paths.project_root() / "data" / "results" / full_name(name) / "run.json").is_file()
+    return (_project_dir(name) / "run.json").is_file()
+
+
+def _project_dir(name: str) -> Path:
+    return paths.project_root() / "data" / "results" / full_name(name)
 
 
 def project_run(name: str) -> Run:
@@ -188,7 +192,7 @@ def project_run(name: str) -> Run:
         DataError: it is damaged.
     """
     project_info(name)
-    return _read_run(paths.project_root() / "data" / "results" / full_name(name))
+    return _read_run(_project_dir(name))
 
 
 def _read_run(folder: Path) -> Run:
@@ -212,7 +216,7 @@ def project_info(name: str) -> dict:
         MissingFileError: it is not there.
         DataError: it is damaged.
     """
-    path = paths.project_root() / "data" / "results" / full_name(name) / "run.json"
+    path = _project_dir(name) / "run.json"
     if not path.is_file():
         raise MissingFileError(
             f"The record {paths.displayed(path)} is missing. Restore it: git checkout -- {paths.displayed(path.parent)}"

@@ -116,13 +116,12 @@ class Way:
         self._process.stderr.close()
 
 
-def alternate(ways: list[Way], *, rounds: int, warm_up: bool = True, keep: bool = False, say: str = "") -> None:
-    """Let ways take turns; the first turn of each, which loads and compiles, is not kept; earlier ones if asked."""
+def alternate(ways: list[Way], *, rounds: int, warm_up: bool = True, say: str = "") -> None:
+    """Let ways take turns; the first turn of each, which loads and compiles, is not kept."""
     for way in ways:
-        if warm_up and not keep:
+        if warm_up:
             way.turn()
-        if not keep:
-            way.turns.clear()
+        way.turns.clear()
     for number in range(rounds):
         for way in ways:
             way.turn()
