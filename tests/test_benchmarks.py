@@ -69,13 +69,37 @@ def test_a_way_that_fails_says_why():
         way.turn()
 
 
+def recorded_row(group: str, median: float, **more) -> dict:
+    return {"group": group, "name": "a", "units": 9, "ratio": {"median": median, "low": median, "high": median}} | more
+
+
 def test_groups_measured_anew_replace_those_recorded_on_the_same_machine():
-    recorded = {"hardware": 1, "rows": [{"group": "loading"}, {"group": "video", "old": 1}], "growth": ["g"]}
-    values = {"hardware": 1, "rows": [{"group": "video", "old": 0}], "growth": []}
-    merged = bench.merged(recorded, values)
-    assert merged["rows"] == [{"group": "loading"}, {"group": "video", "old": 0}]
+    loading, video = recorded_row("loading", 5.0), recorded_row("video", 4.0, earlier_ratios=[3.0])
+    values = {"hardware": 1, "rows": [recorded_row("video", 6.0)], "growth": []}
+    merged = bench.merged({"hardware": 1, "rows": [loading, video], "growth": ["g"]}, values)
+    assert merged["rows"] == [loading, recorded_row("video", 6.0, earlier_ratios=[3.0, 4.0])]
     assert merged["growth"] == ["g"]
-    assert bench.merged(recorded | {"hardware": 2}, values) == values
+    assert bench.merged({"hardware": 2, "rows": [loading], "growth": []}, values) == values
+
+
+def test_a_comparison_of_other_work_does_not_join_the_earlier_ratios():
+    values = {"hardware": 1, "rows": [recorded_row("video", 6.0)], "growth": []}
+    merged = bench.merged({"hardware": 1, "rows": [recorded_row("video", 4.0, units=8)], "growth": []}, values)
+    assert merged["rows"][0]["earlier_ratios"] == []
+
+
+def test_a_ratio_outside_the_spread_of_the_recorded_runs_is_told(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(growth, "record_path", lambda: tmp_path / "none.json")
+    bench.compare_with_record([row()])
+    assert not capsys.readouterr().out
+    same = {"group": "one face", "name": "against x", "units": 1, "ratio": {"median": 20.0, "low": 19.0, "high": 21.0}}
+    (tmp_path / "none.json").write_text("there")
+    monkeypatch.setattr(growth, "read", lambda path: {"rows": [same]})
+    bench.compare_with_record([row()])
+    assert "now 5.0 (2.5–10.0), recorded 20.0 (19.0–21.0): OUTSIDE" in capsys.readouterr().out
+    monkeypatch.setattr(growth, "read", lambda path: {"rows": [same | {"earlier_ratios": [9.0]}]})
+    bench.compare_with_record([row()])
+    assert "recorded 20.0 (9.0–21.0)\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 8])

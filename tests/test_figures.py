@@ -67,6 +67,14 @@ def test_notebook_shows_a_figure_800_pixels_wide(drawn):
     assert opened(drawn[0]._repr_mimebundle_()["image/png"]).size == (800, 200)
 
 
+def test_a_palette_makes_a_shown_picture_smaller_and_looks_the_same(drawn):
+    shown = drawn[0]._repr_mimebundle_()["image/png"]
+    whole = figures.png_bytes(drawn[0], dpi=figures.NOTEBOOK_DPI)
+    assert len(shown) < 0.7 * len(whole)
+    same, all_colors = (np.asarray(PIL.Image.open(io.BytesIO(each)).convert("RGB"), int) for each in (shown, whole))
+    assert np.abs(same - all_colors).mean() < 0.5
+
+
 def test_readers_own_settings_do_not_change_a_plot(drawn):
     def bars():
         figure = figures.new_figure(2.0)

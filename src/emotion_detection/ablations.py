@@ -53,6 +53,7 @@ ARMS = {
         "stem": ("48 px, first stride 1, 4 epochs", {"input_px": 48, "stem_stride": 1, "epochs": 4}),
         "96px": ("96 px, 4 epochs", {"input_px": 96, "epochs": 4}),
         "112px": ("112 px, 3 epochs", {"input_px": 112, "epochs": 3}),
+        "128px": ("128 px, 2 epochs", {"input_px": 128, "epochs": 2}),
         "progressive": (
             "48, 64, then 96 px, 7 epochs",
             {"input_px": 96, "epochs": 7, "stages": ((48, 3), (64, 2), (96, 2))},

@@ -22,6 +22,9 @@ FILE_DPI = 200
 """Resolution of the files: 1,600 px wide, which a README shows at half that, sharp on dense screens too."""
 
 NOTEBOOK_DPI = 100
+NOTEBOOK_COLORS = 256
+"""A saved notebook holds its pictures with a palette: they take half the space, and look the same."""
+
 SIGNIFICANT_DIGITS = 6
 """Floats in the JSON keep so many digits, which hides differences between machines in the last bits."""
 
@@ -42,7 +45,7 @@ class Figure(matplotlib.figure.Figure):
     """A matplotlib figure that a notebook shows as a cell's value, without pyplot and its state."""
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        return {"image/png": png_bytes(self, dpi=NOTEBOOK_DPI), "text/plain": repr(self)}
+        return {"image/png": png_bytes(self, dpi=NOTEBOOK_DPI, colors=NOTEBOOK_COLORS), "text/plain": repr(self)}
 
 
 def new_figure(height_in: float = 4.5, *, width_in: float = WIDTH_IN) -> Figure:
@@ -119,16 +122,24 @@ def _check(name: str, values: dict, source: str) -> None:
         )
 
 
-def png_bytes(figure: matplotlib.figure.Figure, *, dpi: int) -> bytes:
+def png_bytes(figure: matplotlib.figure.Figure, *, dpi: int, colors: int | None = None) -> bytes:
     """Return the figure as PNG, without date or version, so that equal figures give equal bytes.
 
     A figure to which `add_banner` was applied has its banner in a strip of its own above the picture.
+
+    Args:
+        figure: to be drawn.
+        dpi: pixels per inch.
+        colors: so many colours at most (2–256), as a palette without transparency; None: all, and transparency.
     """
     pixels = _pixels(figure, dpi)
     if banner := getattr(figure, "banner", None):
         pixels = np.concatenate([_banner_pixels(banner, pixels.shape[1], dpi), pixels])
     stream = io.BytesIO()
-    matplotlib.image.imsave(stream, pixels, format="png", dpi=dpi, metadata={"Software": None})
+    if colors is None:
+        matplotlib.image.imsave(stream, pixels, format="png", dpi=dpi, metadata={"Software": None})
+    else:
+        PIL.Image.fromarray(pixels).convert("RGB").quantize(colors).save(stream, "PNG", optimize=True)
     return stream.getvalue()
 
 

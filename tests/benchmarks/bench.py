@@ -34,6 +34,11 @@ from emotion_detection.live import clip
 N_FRAMES = 24
 FRAME_TARGET_S = {"yunet": 0.015, "haar": 0.025}
 ROUNDS = 2
+SHORT_ROUNDS = 6
+"""For turns of a few seconds: what slows the machine for a moment then spoils one of several."""
+
+KEPT_RUNS = 5
+"""The record keeps the ratios of so many earlier recordings, which tells how they spread from run to run."""
 
 
 def fer_python() -> Path | None:
@@ -133,7 +138,7 @@ def regime(name: str, changes: dict, target: float | None, machine: dict) -> lis
     TL whole has one round, and a second row for its epochs but the first: few epochs of few faces are compiled for
     nearly as long as they learn.
     """
-    rows = {"tl_100": 1200, "tl_whole": 1000}.get(name, 2000)
+    rows = {"tl_100": 1000, "tl_whole": 800}.get(name, 2000)
     rounds = {"tl_top": 3, "tl_whole": 1}.get(name, ROUNDS)
     settings = {"recipe": name, "rows": rows, "changes": changes}
     with harness.closing(Way("ways_training.py", "package", settings), Way("ways_training.py", "fit", settings)) as (
@@ -195,7 +200,7 @@ def loop(machine: dict) -> Row:
     """Compare an epoch of TL whole with its bare steps, in many short turns; and say what watching adds."""
     settings = {"recipe": "tl_whole", "rows": 768}
     with harness.closing(Way("ways_training.py", "epoch", settings)) as (epoch,):
-        harness.alternate([epoch], rounds=8, say="the loop of TL whole")
+        harness.alternate([epoch], rounds=6, say="the loop of TL whole")
     bare_s = [turn["bare_s"] for turn in epoch.turns]
     share = statistics.median(turn["watch_s"] / (turn["watch_s"] + turn["seconds"]) for turn in epoch.turns)
     return Row(
@@ -230,7 +235,7 @@ def one_face(folder: Path, machine: dict) -> list[Row]:
             started.append(Way("ways_fer.py", "face", slow, python=machine["fer"]))
             words["face"] = "the fer package's network"
         with harness.closing(*started):
-            harness.alternate(started, rounds=ROUNDS, say=group)
+            harness.alternate(started, rounds=SHORT_ROUNDS if count == 1 else ROUNDS, say=group)
         ours, *others = started
         seconds = 2 * machine["multiply_adds"] * count / (1e9 * machine["matrix_gflops"])
         for other in others:
@@ -264,7 +269,7 @@ def formats(folder: Path, machine: dict) -> list[Row]:
             Way("ways_faces.py", "package", settings | {"network": "int8"}),
             Way("ways_faces.py", "package", settings | {"network": "float16"}),
         ) as (int8, float16):
-            harness.alternate([int8, float16], rounds=ROUNDS, say=f"formats, {threads} threads")
+            harness.alternate([int8, float16], rounds=SHORT_ROUNDS, say=f"formats, {threads} threads")
         rows.append(
             Row(
                 "formats",
@@ -293,7 +298,7 @@ def frames(folder: Path, machine: dict) -> list[Row]:
         if machine["fer"] is not None:
             started.append(Way("ways_fer.py", "frames", {"files": names}, python=machine["fer"]))
         with harness.closing(*started):
-            harness.alternate(started, rounds=ROUNDS, say=f"frames with {count} faces")
+            harness.alternate(started, rounds=ROUNDS if count > 1 else SHORT_ROUNDS, say=f"frames with {count} faces")
         ours, others = started[: len(wanted)], started[len(wanted) :]
         for detector, own in zip(detectors(), ours, strict=True):
             for other in others:
@@ -378,15 +383,21 @@ def start(folder: Path, machine: dict) -> list[Row]:
 def video(folder: Path, machine: dict) -> list[Row]:
     """A video of a minute, every frame of it, into a CSV; `fer` on the first five seconds, by the frame."""
     minute, part = (clip.write(folder / f"{seconds}.mp4", seconds=seconds) for seconds in (60, 5))
+    started = [
+        Way(
+            "ways_frames.py",
+            "video",
+            {"file": str(minute), "csv": str(folder / f"{detector}.csv"), "detector": detector},
+        )
+        for detector in detectors()
+    ]
+    if machine["fer"] is not None:
+        started.append(Way("ways_fer.py", "video", {"file": str(part)}, python=machine["fer"]))
+    with harness.closing(*started):
+        harness.alternate(started, rounds=ROUNDS, warm_up=False, say="video")
+    fer = started[-1] if machine["fer"] is not None else None
     rows = []
-    fer = Way("ways_fer.py", "video", {"file": str(part)}, python=machine["fer"]) if machine["fer"] else None
-    for detector in detectors():
-        settings = {"file": str(minute), "csv": str(folder / f"{detector}.csv"), "detector": detector}
-        with harness.closing(Way("ways_frames.py", "video", settings)) as (ours,):
-            for number in range(2):
-                ours.turn()
-                theirs = fer.turn() if fer else None
-                harness.progress(f"video, {detector}, round {number + 1}/2: {harness.shown(ours.seconds[-1])}")
+    for detector, ours in zip(detectors(), started, strict=False):
         frames = ours.turns[-1]["frames"]
         row = Row(
             "video",
@@ -394,7 +405,7 @@ def video(folder: Path, machine: dict) -> list[Row]:
             "this package",
             "the fer package, frame by frame" if fer else "real time",
             [each / frames for each in ours.seconds],
-            [each / theirs["frames"] for each in fer.seconds[-2:]] if fer else [60 / frames] * 2,
+            [turn["seconds"] / turn["frames"] for turn in fer.turns] if fer else [60 / frames] * ROUNDS,
             frames,
             "frame",
             ours.peak_mb,
@@ -403,8 +414,6 @@ def video(folder: Path, machine: dict) -> list[Row]:
             note="fer looked at the first 5 s of it." if fer else "",
         )
         rows.append(row)
-    if fer:
-        fer.close()
     return rows
 
 
@@ -449,17 +458,26 @@ def _cpuinfo() -> list[str]:
 
 
 def compare_with_record(rows: list[Row]) -> None:
-    """Print, for each comparison, the recorded ratio beside the one measured now."""
+    """Print, for each comparison, the recorded ratio beside the one measured now, and whether the spreads meet."""
     path = growth.record_path()
     if not path.is_file():
         return
-    recorded = {(row["group"], row["name"]): row["ratio"] for row in growth.read(path)["rows"]}
+    recorded = {_key(row): row for row in growth.read(path)["rows"]}
     for row in rows:
-        if (was := recorded.get((row.group, row.name))) is not None:
-            harness.progress(
-                f"{row.group}, {row.name}: now {row.ratio['median']:.1f} ({row.ratio['low']:.1f}–"
-                f"{row.ratio['high']:.1f}), recorded {was['median']:.1f} ({was['low']:.1f}–{was['high']:.1f})"
-            )
+        if (was := recorded.get((row.group, row.name, row.units))) is None:
+            continue
+        ratios = (was["ratio"]["low"], was["ratio"]["high"], *was.get("earlier_ratios", []))
+        low, high = min(ratios), max(ratios)
+        meets = row.ratio["low"] <= high and row.ratio["high"] >= low
+        harness.progress(
+            f"{row.group}, {row.name}: now {row.ratio['median']:.1f} ({row.ratio['low']:.1f}–{row.ratio['high']:.1f}), "
+            f"recorded {was['ratio']['median']:.1f} ({low:.1f}–{high:.1f}){'' if meets else ': OUTSIDE'}"
+        )
+
+
+def _key(row: dict) -> tuple:
+    """Return what makes two measurements the same comparison."""
+    return row["group"], row["name"], row["units"]
 
 
 def merged(recorded: dict, values: dict) -> dict:
@@ -467,6 +485,9 @@ def merged(recorded: dict, values: dict) -> dict:
     if recorded["hardware"] != values["hardware"]:
         harness.progress("The recorded benchmark is of another machine: it is replaced as a whole.")
         return values
+    before = {_key(row): [*row.get("earlier_ratios", []), row["ratio"]["median"]] for row in recorded["rows"]}
+    for row in values["rows"]:
+        row["earlier_ratios"] = before.get(_key(row), [])[-KEPT_RUNS:]
     groups = {row["group"] for row in values["rows"]}
     rows = [row for row in recorded["rows"] if row["group"] not in groups] + values["rows"]
     order = ("loading", "training", "one face", "batch of 32", "formats", "frame", "start", "video")
