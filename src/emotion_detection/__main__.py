@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from emotion_detection import paths, recipes, runs
-from emotion_detection.errors import DataError, ProjectError, UnknownNameError
+from emotion_detection.errors import DataError, MissingFileError, ProjectError, UnknownNameError
 
 PICTURES = typer.Option(
     "--pictures", envvar="EMOTION_PICTURES", help="A folder of your own labelled pictures, in FER2013's place."
@@ -307,17 +307,9 @@ def robustness(
 ):
     """Measure how accuracy on PublicTest falls as faces are spoiled; minutes for each network (needs FER2013)."""
     from emotion_detection import robustness as measuring
-    from emotion_detection.datasets import load_fer2013
-    from emotion_detection.errors import MissingFileError
 
-    recorded, load_once = measuring.load(), functools.cache(load_fer2013)
-    for name in networks or [name for name in measuring.networks() if name not in recorded]:
-        try:
-            typer.echo(measuring.measure(name, load_once()))
-        except MissingFileError as error:
-            if networks:
-                raise
-            typer.echo(f"Left out: {error}", err=True)
+    recorded = measuring.load()
+    _measure_each(networks, [name for name in measuring.networks() if name not in recorded], measuring.measure)
 
 
 @app.command("baselines")
@@ -326,19 +318,26 @@ def record_baselines(
 ):
     """Let networks of other repositories answer PublicTest and PrivateTest; record what they say (needs FER2013)."""
     from emotion_detection import baselines
-    from emotion_detection.datasets import load_fer2013
-    from emotion_detection.errors import MissingFileError
 
-    recorded, load_once = baselines.recorded(), functools.cache(load_fer2013)
-    for name in names or [name for name in baselines.FILES if name not in recorded]:
+    recorded = baselines.recorded()
+    _measure_each(names, [name for name in baselines.FILES if name not in recorded], baselines.measure)
+
+
+def _measure_each(asked: list[str] | None, waiting: list[str], measure) -> None:
+    """Measure networks on FER2013: those asked for, else those waiting, of which some may not be on this machine."""
+    if not (asked or waiting):
+        typer.echo("All are recorded. To measure one again, name it.")
+        return
+    from emotion_detection.datasets import load_fer2013
+
+    dataset = load_fer2013()
+    for name in asked or waiting:
         try:
-            baselines.find(name)
+            typer.echo(measure(name, dataset))
         except MissingFileError as error:
-            if names:
+            if asked:
                 raise
             typer.echo(f"Left out: {error}", err=True)
-            continue
-        typer.echo(baselines.measure(name, load_once()))
 
 
 @app.command()

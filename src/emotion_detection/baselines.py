@@ -114,13 +114,11 @@ def measure(name: str, dataset: FaceDataset) -> Path:
         DataError: a split has no labels, or the row numbers are not FER2013's.
     """
     find(name)
-    parts = {split: dataset.split(split) for split in TEST_SPLITS}
-    unlabelled = [split for split, faces in parts.items() if not len(faces) or (faces.emotion < 0).any()]
-    if unlabelled or not dataset.has_official_rows:
+    parts = {split: dataset.labelled_split(split) for split in TEST_SPLITS}
+    if not dataset.has_official_rows:
         raise DataError(
-            f"Baselines are compared on the official rows of {' and '.join(TEST_SPLITS)}, but {dataset.name} "
-            f"{'has none of ' + unlabelled[0] + ' with labels' if unlabelled else 'lost its row numbers'}. Use "
-            "fer2013.csv (data/README.md)."
+            f"Baselines are compared on the official rows of {' and '.join(TEST_SPLITS)}, but {dataset.name} lost its "
+            "row numbers. Use fer2013.csv (data/README.md)."
         )
     network = load(name)
     predictions = {

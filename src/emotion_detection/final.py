@@ -88,12 +88,7 @@ def require_network(run: runs.Run) -> None:
 
 
 def _predict(dataset: FaceDataset, split: str, logits_of: Callable[[np.ndarray], np.ndarray]) -> runs.Predictions:
-    faces = dataset.split(split)
-    if not len(faces) or (faces.emotion < 0).any():
-        raise DataError(
-            f"{split} has {len(faces)} faces, {np.count_nonzero(faces.emotion < 0)} of them without a label, so it "
-            "cannot be scored. Use a copy of FER2013 that keeps the official split (see data/README.md)."
-        )
+    faces = dataset.labelled_split(split)
     return runs.Predictions(split, np.asarray(faces.row), np.asarray(faces.emotion), logits_of(faces.pixels))
 
 

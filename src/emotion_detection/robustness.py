@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from emotion_detection import baselines, cards, evaluation, files, paths, perturbations, recipes, records, runs
 from emotion_detection.datasets import FaceDataset
-from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
+from emotion_detection.errors import MissingFileError, UnknownNameError
 from emotion_detection.perturbations import PERTURBATIONS
 
 SPLIT = "PublicTest"
@@ -53,9 +53,7 @@ def measure(name: str, dataset: FaceDataset) -> Path:
     """
     if name not in networks():
         raise UnknownNameError(f"{name!r} is not compared. Use one of {', '.join(networks())}.")
-    faces = dataset.split(SPLIT)
-    if not len(faces) or (faces.emotion < 0).any():
-        raise DataError(f"{SPLIT} of {dataset.name} has {len(faces)} labelled faces. Use FER2013 (data/README.md).")
+    faces = dataset.labelled_split(SPLIT)
     answer, network = _network(name)
     values = {
         "network": network,

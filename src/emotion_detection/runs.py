@@ -217,10 +217,7 @@ def project_info(name: str) -> dict:
         DataError: it is damaged.
     """
     path = _project_dir(name) / "run.json"
-    if not path.is_file():
-        raise MissingFileError(
-            f"The record {paths.displayed(path)} is missing. Restore it: git checkout -- {paths.displayed(path.parent)}"
-        )
+    records.require(path, remake=REMAKE)
     return _read_info(path)
 
 

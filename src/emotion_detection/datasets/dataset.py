@@ -83,6 +83,21 @@ class FaceDataset:
             raise DataError(f"Split {usage!r} does not exist. Use one of {list(SPLITS)}.")
         return self[self.usage == usage]
 
+    def labelled_split(self, usage: str) -> "FaceDataset":
+        """Return the faces of one split, to be scored against their labels.
+
+        Raises:
+            DataError: there are none, or one has no label.
+        """
+        faces = self.split(usage)
+        if not len(faces) or (faces.emotion == UNLABELLED).any():
+            raise DataError(
+                f"{usage} of {self.name} has {len(faces)} faces, {np.count_nonzero(faces.emotion == UNLABELLED)} of "
+                "them without a label, so it cannot be scored. Use a copy of FER2013 that keeps the official split "
+                "(see data/README.md)."
+            )
+        return faces
+
     @property
     def training(self) -> "FaceDataset":
         """The faces to learn from."""

@@ -4,20 +4,20 @@
 face is in them: counts, row numbers and averages over hundreds of faces.
 """
 
-import json
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from emotion_detection import files, paths
+from emotion_detection import files, paths, records
 from emotion_detection.datasets import fer2013, ferplus, fingerprint, quality
 from emotion_detection.datasets.dataset import SPLITS, FaceDataset
 from emotion_detection.emotions import EMOTIONS
-from emotion_detection.errors import DataError, MissingFileError
+from emotion_detection.errors import DataError
 
 FOLDER = "fer2013"
+REMAKE = "emotion_detection.datasets.summaries.record(), with FER2013"
 TWINS = tuple(f"{split}_{kind}" for split in quality.TEST_SPLITS for kind in ("identical", "near"))
 
 
@@ -157,7 +157,7 @@ def load_twins() -> dict[str, np.ndarray]:
     arrays = _read_arrays("twins.npz")
     missing = [key for key in TWINS if key not in arrays]
     if missing:
-        raise _damaged(folder() / "twins.npz", f"it lacks {', '.join(missing)}")
+        raise records.damaged(folder() / "twins.npz", f"it lacks {', '.join(missing)}", remake=REMAKE)
     return arrays
 
 
@@ -176,35 +176,15 @@ def _write_arrays(name: str, **arrays: np.ndarray) -> None:
         np.savez_compressed(temporary, **arrays)
 
 
-def _existing(name: str) -> Path:
-    path = folder() / name
-    if not path.is_file():
-        raise MissingFileError(
-            f"The summary {paths.displayed(path)} is missing. Restore it (git checkout -- {paths.displayed(folder())}) "
-            "or record it from FER2013 with emotion_detection.datasets.summaries.record()."
-        )
-    return path
-
-
 def _read_json(name: str) -> dict:
-    path = _existing(name)
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise _damaged(path, f"it is not valid JSON ({error})") from error
+    return records.read(folder() / name, remake=REMAKE)
 
 
 def _read_arrays(name: str) -> dict[str, np.ndarray]:
-    path = _existing(name)
+    path = folder() / name
+    records.require(path, remake=REMAKE)
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise _damaged(path, f"it cannot be read ({error})") from error
-
-
-def _damaged(path: Path, received: str) -> DataError:
-    return DataError(
-        f"The summary {paths.displayed(path)} is damaged: {received}. Restore it (git checkout -- "
-        f"{paths.displayed(path)}) or record it from FER2013 with emotion_detection.datasets.summaries.record()."
-    )
+        raise records.damaged(path, f"it cannot be read ({error})", remake=REMAKE) from error
