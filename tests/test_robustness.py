@@ -51,7 +51,7 @@ def test_unknown_networks_and_faces_without_labels_are_refused(measured):
     faces = load_sample(140, seed=0)
     with pytest.raises(UnknownNameError, match="mini_XCEPTION"):
         robustness.measure("vgg", faces)
-    with pytest.raises(DataError, match="0 labelled faces"):
+    with pytest.raises(DataError, match="PublicTest of drawn sample has 0 faces"):
         robustness.measure("mini_XCEPTION", faces.training)
 
 
