@@ -17,7 +17,7 @@ import numpy as np
 from scipy import special
 from sklearn.utils import class_weight
 
-from emotion_detection import files, forward, models, paths, recipes, runs
+from emotion_detection import fast_layers, files, forward, models, paths, recipes, runs
 from emotion_detection.datasets import FaceDataset, ferplus
 from emotion_detection.emotions import EMOTIONS
 
@@ -102,7 +102,7 @@ def taught(recipe: recipes.Recipe, faces: FaceDataset) -> np.ndarray:
 
 def _answers_of(name: str, faces: FaceDataset, temperature: float) -> np.ndarray:
     """Return one teacher's probabilities, float64 (n, 7), averaged over faces as they are and mirrored."""
-    model = models.load_network(_network_of(name))
+    model = fast_layers.folded(models.load_network(_network_of(name)))
     views = (faces.pixels, faces.pixels[:, :, ::-1])
     logits = [forward.predict_logits(model, view, progress=f"ask {name}").astype(np.float64) for view in views]
     return np.mean([special.softmax(each / temperature, axis=1) for each in logits], axis=0)
