@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from emotion_detection import cards, evaluation, finals, runs
+from emotion_detection import cards, evaluation, finals, recipes, runs
 from emotion_detection.errors import DataError
 
 RUN = runs.load_run(cards.read_card()["run"])
@@ -64,3 +64,19 @@ def test_final_runs_are_found_by_recipe_and_none_is_refused():
     assert finals.recorded("abl_base") == []
     with pytest.raises(DataError, match="--final"):
         finals.table([])
+
+
+def test_settings_of_two_recipes_are_told_apart_one_by_one():
+    recipe = dataclasses.replace(
+        recipes.TL_WHOLE,
+        epochs=99,
+        augmentation=dataclasses.replace(recipes.TL_WHOLE.augmentation, mixup=0.5),
+        display_name="other",
+    )
+    table = finals.settings_table(recipe, recipes.TL_WHOLE)
+    assert table.to_dict("records") == [
+        {"Setting": "`epochs`", "TL whole": "10", "other": "99"},
+        {"Setting": "`augmentation.mixup`", "TL whole": "0.0", "other": "0.5"},
+    ]
+    assert recipes.differing(recipes.TL_TOP, recipes.TL_WHOLE)["augmentation.flip"] == (False, True)
+    assert recipes.differing(recipe, recipe) == {}

@@ -114,6 +114,16 @@ def table(found: list[runs.Run]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def settings_table(recipe: recipes.Recipe, base: recipes.Recipe) -> pd.DataFrame:
+    """Return what a recipe does otherwise than another one, as text: a line per setting."""
+    return pd.DataFrame(
+        [
+            {"Setting": f"`{name}`", base.display_name: str(others), recipe.display_name: str(own)}
+            for name, (own, others) in recipes.differing(recipe, base).items()
+        ]
+    )
+
+
 def _scores(goal: Goal, found: list[runs.Run]) -> tuple[list[float | None], float | None]:
     """Return each run's score, and their mean if all records hold it."""
     values = [goal.score(run) for run in found]

@@ -492,6 +492,24 @@ def get_recipe(name: str) -> Recipe:
     return RECIPES[name]
 
 
+def differing(recipe: Recipe, base: Recipe) -> dict[str, tuple]:
+    """Return which settings of a recipe are not those of another: name → (the recipe's, the other's).
+
+    Settings of augmentation are told apart one by one, as `augmentation.<name>`.
+    """
+    own, others = _flat(recipe), _flat(base)
+    return {name: (own[name], others[name]) for name in own if own[name] != others[name]}
+
+
+def _flat(recipe: Recipe) -> dict:
+    values = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
+    changes = dataclasses.asdict(
+        values.pop("augmentation") or Augmentation(flip=False, rotation_deg=0, shift=0, zoom=0)
+    )
+    del values["name"], values["display_name"]
+    return values | {f"augmentation.{name}": value for name, value in changes.items()}
+
+
 def from_settings(values: dict) -> Recipe:
     """Return the recipe that a record's `recipe` describes; what joined later is at its default."""
     known = {field.name for field in dataclasses.fields(Recipe)}
