@@ -85,6 +85,7 @@ ARMS = {
         "ferplus_only": ("FER+ votes alone", {"ferplus_only": True}),
         "ferplus_auxiliary": ("FER+ as a second task", {"ferplus_auxiliary": 0.5}),
         "ema": ("averaged weights, decay 0.999", {"ema": 0.999}),
+        "cycles": ("averaged ends of 2 cycles", {"cycles": 2}),
         "drop_conflicting": ("without conflicting labels", {"drop_conflicting": True}),
         "less_decay": ("weight decay 0.001", {"weight_decay": 0.001}),
         "more_dropout": ("dropout 0.5", {"dropout": 0.5}),

@@ -242,6 +242,8 @@ def _settings(recipe: recipes.Recipe) -> str:
         parts.append(f"{recipe.distillation:.0%} of the targets are the answers of {names} (Hinton et al., 2015)")
     if recipe.ema:
         parts.append(f"a moving average of the weights (decay {recipe.ema:g}) is kept")
+    if recipe.cycles > 1:
+        parts.append(f"the weights at the ends of {recipe.cycles} cycles are averaged (Izmailov et al., 2018)")
     return "; ".join(parts + ([_changes(recipe.augmentation)] if recipe.augmentation else []))
 
 

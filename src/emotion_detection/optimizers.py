@@ -16,7 +16,7 @@ def compile_for(model: keras.Model, recipe: recipes.Recipe, *, steps_per_epoch: 
         recipe: what to compile for.
         steps_per_epoch: batches in an epoch, for the schedule.
     """
-    optimizer = _optimizer(recipe, _schedule(recipe, steps_per_epoch))
+    optimizer = _optimizer(recipe, steps_per_epoch)
     loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=targets.smoothing_in_loss(recipe))
     metrics = [
         keras.metrics.CategoricalAccuracy(name="accuracy"),
@@ -31,48 +31,72 @@ def compile_for(model: keras.Model, recipe: recipes.Recipe, *, steps_per_epoch: 
     optimizer.build(model.trainable_variables)
 
 
-def _optimizer(recipe: recipes.Recipe, rate) -> keras.optimizers.Optimizer:
+def _optimizer(recipe: recipes.Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
     kind, settings = {
         "adamw": (keras.optimizers.AdamW, {"weight_decay": recipe.weight_decay}),
         "sgd": (keras.optimizers.SGD, {"momentum": 0.9, "nesterov": True, "weight_decay": recipe.weight_decay}),
         "rmsprop": (keras.optimizers.RMSprop, {}),
     }[recipe.optimizer]
-    if recipe.ema:
-        kind, settings = _averaging(kind), settings | {"use_ema": True, "ema_momentum": recipe.ema}
-    optimizer = kind(rate, **settings)
+    if recipe.averages_weights:
+        kind, settings = _averaging(kind, _decay(recipe, steps_per_epoch)), settings | {"use_ema": True}
+    optimizer = kind(_schedule(recipe, steps_per_epoch), **settings)
     if recipe.optimizer in ("adamw", "sgd"):
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
 
 
-def _averaging(kind: type) -> type:
-    """Return a kind of optimiser whose average of the weights has a decay that rises, as the steps go by.
+def _averaging(kind: type, decay) -> type:
+    """Return a kind of optimiser that keeps an average of the weights, whose decay depends on the step.
 
-    At step t the decay is (1 + t) / (10 + t), up to the one asked for: the average soon forgets the first weights.
+    Args:
+        kind: of optimiser.
+        decay: from the number of finished steps, an integer tensor, to the decay in the next step, 0–1.
     """
 
     class Averaging(kind):
-        """The optimiser, with a decay that depends on the step."""
+        """The optimiser, with such a decay."""
 
         @property
         def ema_momentum(self):
-            step = keras.ops.cast(self.iterations, "float32")
-            return keras.ops.minimum(self.final_decay, (1 + step) / (10 + step))
+            return decay(self.iterations)
 
         @ema_momentum.setter
-        def ema_momentum(self, decay: float):
-            self.final_decay = decay
+        def ema_momentum(self, value: float):
+            """Keras sets one number for all steps; it is not used."""
 
     return Averaging
+
+
+def _decay(recipe: recipes.Recipe, steps_per_epoch: int):
+    """Return how the decay of the recipe's average depends on the number of finished steps.
+
+    A moving average's is (1 + t) / (10 + t) at step t, up to the one asked for: it soon forgets the first weights. With
+    cycles it is 1 but in the last step of each, where the n-th end gets a share of 1 / n.
+    """
+
+    def rising(finished):
+        step = keras.ops.cast(finished, "float32")
+        return keras.ops.minimum(recipe.ema, (1 + step) / (10 + step))
+
+    def at_ends(finished):
+        ends = keras.ops.cast((finished + 1) // steps_of_cycle, "float32")
+        return keras.ops.where((finished + 1) % steps_of_cycle == 0, 1 - 1 / keras.ops.maximum(ends, 1.0), 1.0)
+
+    steps_of_cycle = recipe.epochs * steps_per_epoch // recipe.cycles
+    return rising if recipe.ema else at_ends
 
 
 def _schedule(recipe: recipes.Recipe, steps_per_epoch: int):
     if recipe.schedule == "constant":
         return recipe.learning_rate
+    steps = recipe.epochs * steps_per_epoch
+    if recipe.cycles > 1:
+        schedules = keras.optimizers.schedules
+        return schedules.CosineDecayRestarts(recipe.learning_rate, steps // recipe.cycles, t_mul=1.0, m_mul=1.0)
     warmup_steps = round(recipe.warmup_epochs * steps_per_epoch)
     return keras.optimizers.schedules.CosineDecay(
         0.0 if warmup_steps else recipe.learning_rate,
-        decay_steps=max(1, recipe.epochs * steps_per_epoch - warmup_steps),
+        decay_steps=max(1, steps - warmup_steps),
         warmup_target=recipe.learning_rate if warmup_steps else None,
         warmup_steps=warmup_steps,
     )

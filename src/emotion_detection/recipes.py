@@ -177,6 +177,10 @@ class Recipe:
         distillation_temperature: the teachers' logits are divided by it, which makes their answers softer.
         ema: decay of a moving average of the weights, which is what is evaluated and saved; 0 keeps the last weights.
             The decay rises from 0.1 to this value over the first steps.
+        cycles: in so many cycles of equal length the cosine schedule falls to zero. With more than one, each begins
+            anew at `learning_rate`, without a warm-up, and what is evaluated and saved is the mean of the weights that
+            the cycles ended with (Izmailov et al., "Averaging Weights Leads to Wider Optima and Better
+            Generalization", 2018, arXiv:1803.05407).
         stages: training in sizes that grow, as ((input_px, epochs), …); empty: all epochs at `input_px`.
         validate_every: look at PublicTest after every so many epochs, and after the last.
         drop_conflicting: leave out Training faces that are constant, or identical to one with another label.
@@ -222,6 +226,7 @@ class Recipe:
     distillation: float = _later(0.0)
     distillation_temperature: float = _later(1.0)
     ema: float = _later(0.0)
+    cycles: int = _later(1)
     stages: tuple[tuple[int, int], ...] = _later(())
     validate_every: int = _later(1)
     drop_conflicting: bool = _later(False)
@@ -237,6 +242,12 @@ class Recipe:
                 f"The stages of {self.name} are {self.stages}, but it has {self.epochs} epochs and ends at "
                 f"{self.input_px} px. Make their epochs add up to `epochs`, and the last size `input_px`."
             )
+        if self.cycles > 1 and (self.epochs % self.cycles or self.schedule != "cosine" or self.ema):
+            raise DataError(
+                f"{self.name} has {self.cycles} cycles in {self.epochs} epochs, schedule {self.schedule!r}, ema "
+                f"{self.ema:g}. Give epochs that the cycles share equally, the schedule 'cosine', and no `ema`: the "
+                "cycles' ends are averaged."
+            )
         if bool(self.teachers) != (self.distillation > 0):
             raise DataError(
                 f"{self.name} names {len(self.teachers)} teachers and learns a share of {self.distillation} from them. "
@@ -247,6 +258,11 @@ class Recipe:
     def uses_ferplus(self) -> bool:
         """Whether FER+'s votes on Training faces are learned from."""
         return self.ferplus_only or self.ferplus_blend > 0 or self.ferplus_auxiliary > 0
+
+    @property
+    def averages_weights(self) -> bool:
+        """Whether the network that is evaluated and saved has an average of the weights, not the last ones."""
+        return self.ema > 0 or self.cycles > 1
 
     def by_stage(self) -> list[tuple["Recipe", int]]:
         """List the recipe as it is at each size, with the number of epochs that are finished at the stage's end."""
@@ -446,9 +462,9 @@ ABLATIONS = tuple(
 )
 """What each change alone is worth (see `ablations`)."""
 
-BEST = Recipe(
-    name="best",
-    display_name="best",
+BEST_START = Recipe(
+    name="best_start",
+    display_name="best, before averaging",
     regime="whole",
     epochs=40,
     learning_rate=1.4e-3,
@@ -472,10 +488,24 @@ BEST = Recipe(
         mixup=0.5,
     ),
 )
-"""The recipe of the shipped network: what learned fastest early, and as much variety as 40 epochs can take in."""
+"""The long part of the best recipe: what learned fastest early, and as much variety as 40 epochs can take in."""
+
+BEST = dataclasses.replace(
+    BEST_START,
+    name="best",
+    display_name="best",
+    continues="best_start",
+    epochs=20,
+    cycles=5,
+    learning_rate=5e-4,
+    warmup_epochs=0.0,
+    validate_every=4,
+)
+"""The best recipe: five short cycles more, whose ends are averaged."""
 
 RECIPES = {
-    recipe.name: recipe for recipe in (TL_TOP, TL_100, TL_WHOLE, *AUDIT, *RARE_FOLDS, *RARE_OFFICIAL, *ABLATIONS, BEST)
+    recipe.name: recipe
+    for recipe in (TL_TOP, TL_100, TL_WHOLE, *AUDIT, *RARE_FOLDS, *RARE_OFFICIAL, *ABLATIONS, BEST_START, BEST)
 }
 REGIMES = ("tl_top", "tl_100", "tl_whole")
 """The three regimes of transfer learning, in the order in which figures show them."""
@@ -536,6 +566,7 @@ def fast_version(recipe: Recipe) -> Recipe:
         warmup_epochs=0.0,
         folds=min(recipe.folds, 2),
         stages=(),
+        cycles=1,
         ferplus_blend=0.0,
         ferplus_only=False,
         ferplus_auxiliary=0.0,

@@ -135,7 +135,7 @@ class _Stage:
 
     def settle(self, training: FaceDataset) -> None:
         """Give the network that is saved its weights: their average, if one is kept, with its own statistics."""
-        if self.recipe.ema:
+        if self.recipe.averages_weights:
             optimizers.take_average(self.trained_part)
             self.estimate_batch_norm(training)
         fast_layers.copy_back(self.trained_part, self.network)
