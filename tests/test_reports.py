@@ -131,3 +131,17 @@ def test_recorded_scores_are_those_of_the_recorded_predictions():
         accuracy = evaluation.accuracy(run.predictions[protocols.validated_on(run.info["recipe"])])
         within = 1e-3 if run.info["recipe"].get("folds") else 1e-4  # a mean over folds, which differ a little in size
         assert run.history["val_accuracy"].iloc[-1] == pytest.approx(accuracy, abs=within)
+
+
+def test_training_counts_the_runs_that_a_network_went_through_before():
+    names = ("published_top", "published_100", "published_whole")
+    found = [runs.load_run(name) for name in names]
+    assert [run.name for run in runs.with_earlier(found[-1])] == [f"{name}-s0" for name in names]
+    assert reports.training_minutes(found[-1]) == sum(run.info["wall_time_s"] for run in found) / 60
+    assert reports.training_minutes(found[0]) == found[0].info["wall_time_s"] / 60
+
+
+def test_threads_are_told_where_they_are_fewer_than_the_cores():
+    run = runs.load_run("late_base")
+    assert reports.hardware_of(run) == "1 of 2 cores (Linux x86_64)"
+    assert reports.hardware_of(runs.load_run("tl_whole")) == "2 cores (Linux x86_64)"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from emotion_detection import evaluation, recipes, runs
+from emotion_detection import evaluation, recipes, reports, runs
 from emotion_detection.errors import DataError
 from emotion_detection.reports import percent
 
@@ -140,11 +140,11 @@ def told(found: list[runs.Run]) -> str:
     """Return in words how final runs do, and what they cost."""
     accuracies, mean = _scores(GOALS[0], found)
     spread = f" (from {percent(min(accuracies), 2)} to {percent(max(accuracies), 2)})" if len(found) > 1 else ""
-    hours = np.mean([run.minutes for run in found]) / 60
+    hours = np.mean([reports.training_minutes(run) for run in found]) / 60
     words = (
         f"{evaluation.display_name(found[0])}: {percent(mean, 2)} on {SPLIT}, {len(found)} "
         f"{'seed' if len(found) == 1 else 'seeds'}{spread}; {hours:.1f} hours of training each on "
-        f"{found[0].info['hardware']['cores']} cores"
+        f"{reports.hardware_of(found[0])}"
     )
     missed = [line for goal in goals_of(found[0]) if (line := _missed(goal, found))]
     return f"{words}. " + (f"Not reached: {'; '.join(missed)}." if missed else "All that was aimed at is reached.")

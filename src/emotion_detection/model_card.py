@@ -199,21 +199,20 @@ def robustness_told() -> str:
 
 
 def _recipe_paragraph(run: runs.Run, recipe: recipes.Recipe) -> str:
-    hardware, faces = run.info["hardware"], run.info["data"]["counts"]["Training"]
-    accelerators = [device for device in hardware["devices"] if not device.startswith("cpu")]
-    processor = f"{hardware['cores']} cores, {hardware.get('memory_gb', '?')} GB, {hardware['system']}"
+    faces = run.info["data"]["counts"]["Training"]
     public = reports.percent(run.info["metrics"]["PublicTest"]["accuracy"])
     return (
         f"Trained on the {faces:,} Training faces of FER2013 (Goodfellow et al., 2013), starting from "
         f"{_start(recipe)}. Recipe `{recipe.display_name}`: {_settings(recipe)}.{_statistics(recipe)} Training took "
-        f"{run.info['wall_time_s'] / 60:.0f} minutes on {', '.join(accelerators) or processor}. PublicTest ({public}) "
-        "was looked at to choose; PrivateTest was predicted once, after training."
+        f"{reports.training_minutes(run):.0f} minutes on {reports.hardware_of(run)}. PublicTest ({public}) was looked "
+        "at to choose; PrivateTest was predicted once, after training."
     )
 
 
 def _start(recipe: recipes.Recipe) -> str:
     if recipe.continues:
-        return f"the network of the recipe `{recipes.get_recipe(recipe.continues).display_name}`"
+        before = recipes.get_recipe(recipe.continues)
+        return f"a network of recipe `{before.display_name}` ({_settings(before)}), which started from {_start(before)}"
     return "ImageNet weights of MobileNetV2 (trained at 224 px; Google, Apache-2.0)"
 
 

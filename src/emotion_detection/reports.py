@@ -193,11 +193,20 @@ def costs(found: list[runs.Run]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(table, orient="index", columns=["seconds_per_epoch", "total_s"])
 
 
+def training_minutes(run: runs.Run) -> float:
+    """Return the minutes that a network was trained for, those of the runs that it goes on from included."""
+    return sum(each.info["wall_time_s"] for each in runs.with_earlier(run)) / 60
+
+
 def hardware_of(run: runs.Run) -> str:
     """Return what a run was trained on, in a few words."""
     hardware = run.info["hardware"]
     accelerators = [device for device in hardware["devices"] if not device.startswith("cpu")]
-    return accelerators[0] if accelerators else f"{hardware['cores']} cores ({hardware['system']})"
+    if accelerators:
+        return accelerators[0]
+    threads = hardware.get("threads", hardware["cores"])
+    cores = f"{hardware['cores']} cores" if threads == hardware["cores"] else f"{threads} of {hardware['cores']} cores"
+    return f"{cores} ({hardware['system']})"
 
 
 def evaluated_runs(*, fast: bool = False) -> list[str]:
@@ -214,7 +223,7 @@ def results_table() -> str:
     """Return the README's table of the three regimes and the shipped network on PrivateTest, as Markdown."""
     found = [runs.load_run(name) for name in evaluated_runs() if runs.is_recorded(name)]
     table = evaluation.table([run for run in found if run.is_final])
-    costs = [f"{run.info['wall_time_s'] / 60:,.0f} min" for run in found if run.is_final]
+    costs = [f"{training_minutes(run):,.0f} min" for run in found if run.is_final]
     return evaluation.to_markdown(table.drop(columns=["Split", "n"]).assign(**{"Training time": costs}))
 
 

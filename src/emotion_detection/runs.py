@@ -195,6 +195,19 @@ def project_run(name: str) -> Run:
     return _read_run(_project_dir(name))
 
 
+def with_earlier(run: Run) -> list[Run]:
+    """Return the runs that a network went through, this one last: each goes on from the network of the one before.
+
+    Raises:
+        MissingFileError: an earlier one is not recorded.
+        DataError: its record is damaged.
+    """
+    if not (recipe := run.info["recipe"].get("continues")):
+        return [run]
+    name = f"{recipe}-s{run.info['seed']}"
+    return [*with_earlier(load_run(name) if is_recorded(name) else project_run(name)), run]
+
+
 def _read_run(folder: Path) -> Run:
     run = Run(
         name=folder.name,
