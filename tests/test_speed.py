@@ -316,3 +316,13 @@ def test_telling_the_benchmark_needs_no_tensorflow():
         "import sys; from emotion_detection import plots_speed; assert not {'tensorflow', 'keras'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_earlier_runs_are_told_by_the_span_of_their_ratios():
+    rows = [
+        comparison("start", "first, against x", (1.0,), (5.0,), earlier_ratios=[4.0, 6.0, 5.0]),
+        comparison("start", "second, against x", (1.0,), (5.0,), earlier_ratios=[]),
+        comparison("start", "third, against x", (1.0,), (5.0,)),
+    ]
+    table = speed_words.comparisons(speed.rows_table(RECORD | {"rows": rows}), "start")
+    assert table["In earlier runs"].tolist() == ["4.0×–6.0×", "–", "–"]

@@ -59,7 +59,8 @@ def _wrong(record):
     """Yield what is wrong with a record, in words."""
     yield from _wrong_keys(record, CHECKS, "it")
     for number, row in enumerate(record["rows"]):
-        yield from _wrong_keys(row, ROW_CHECKS, f"comparison {number}")
+        whole = {"earlier_ratios": []} | row if isinstance(row, dict) else row  # older records have none
+        yield from _wrong_keys(whole, ROW_CHECKS, f"comparison {number}")
     for number, growth in enumerate(record["growth"]):
         yield from _wrong_keys(growth, GROWTH_CHECKS, f"growth {number}")
         if len({len(growth[key]) for key in ("x", "seconds", "peak_mb")}) != 1:
@@ -136,6 +137,7 @@ ROW_CHECKS = {
     "holds": lambda value: value is None or isinstance(value, bool),
     "accuracy": _is_accuracy,
     "note": _is_text,
+    "earlier_ratios": _are_numbers,
 }
 GROWTH_CHECKS = {
     "name": _is_text,
@@ -152,7 +154,8 @@ def rows_table(record: dict) -> pd.DataFrame:
 
     Returns:
         Columns `group`, `name`, `ours`, `other` (words); `ours_s`, `other_s` (medians); `ratio`, `low`, `high` (how
-        many times as long the other takes: median, least, most); `ours_mb`, `other_mb` (peaks); `limit` (words),
+        many times as long the other takes: median, least, most); `earlier_low`, `earlier_high` (of the medians of
+        earlier runs of the benchmark); `ours_mb`, `other_mb` (peaks); `limit` (words),
         `limit_s`, `limit_share` (of the limit's speed that ours reaches, 0–1); `wanted_ratio`, `wanted_seconds`,
         `wanted_mb`, `wanted_share`, `holds` (True, False, or None where nothing is wanted); `accuracy_ours`,
         `accuracy_other` (PublicTest, 0–1); `note`. NaN where there is none.
@@ -175,6 +178,8 @@ def _row(row: dict) -> dict:
         "ratio": row["ratio"]["median"],
         "low": row["ratio"]["low"],
         "high": row["ratio"]["high"],
+        "earlier_low": min(row.get("earlier_ratios") or [np.nan]),
+        "earlier_high": max(row.get("earlier_ratios") or [np.nan]),
         **{f"{side}_mb": np.nan if (peak := row[f"{side}_peak_mb"]) is None else peak for side in ("ours", "other")},
         "limit": row["limit"]["what"] if row["limit"] else "",
         "limit_s": limit_s,
@@ -188,7 +193,8 @@ TARGETS = {"ratio": "ratio", "seconds": "ours_s", "mb": "ours_mb", "share": "lim
 """Kind of target → the column that must reach it: at least for ratio and share, at most for seconds and mb."""
 
 COLUMNS = [
-    *("group", "name", "ours", "other", "ours_s", "other_s", "ratio", "low", "high", "ours_mb", "other_mb"),
+    *("group", "name", "ours", "other", "ours_s", "other_s", "ratio", "low", "high"),
+    *("earlier_low", "earlier_high", "ours_mb", "other_mb"),
     *("limit", "limit_s", "limit_share", *(f"wanted_{kind}" for kind in TARGETS), "holds"),
     *("accuracy_ours", "accuracy_other", "note"),
 ]

@@ -50,12 +50,19 @@ def comparisons(table: pd.DataFrame, group: str) -> pd.DataFrame:
             "Ours": f"{row['ours']}: {in_units(row['ours_s'])}",
             "Instead": f"{row['other']}: {in_units(row['other_s'])}",
             "Ratio (least–most)": f"{times(row['ratio'])} ({times(row['low'])}–{times(row['high'])})",
+            "In earlier runs": _span(row["earlier_low"], row["earlier_high"]),
             "Peak memory (ours, instead)": f"{_megabytes(row['ours_mb'])}, {_megabytes(row['other_mb'])}",
         }
         if pd.notna(row["accuracy_ours"]):
             line["PublicTest (ours, instead)"] = f"{percent(row['accuracy_ours'])}, {percent(row['accuracy_other'])}"
         lines.append(line)
     return pd.DataFrame(lines).fillna("–")
+
+
+def _span(low: float, high: float) -> str:
+    if pd.isna(low):
+        return "–"
+    return times(low) if times(low) == times(high) else f"{times(low)}–{times(high)}"
 
 
 def targets(table: pd.DataFrame) -> pd.DataFrame:
