@@ -138,7 +138,7 @@ def regime(name: str, changes: dict, target: float | None, machine: dict) -> lis
     TL whole has one round, and a second row for its epochs but the first: few epochs of few faces are compiled for
     nearly as long as they learn.
     """
-    rows = {"tl_100": 1000, "tl_whole": 800}.get(name, 2000)
+    rows = {"tl_100": 800, "tl_whole": 600}.get(name, 2000)
     rounds = {"tl_top": 3, "tl_whole": 1}.get(name, ROUNDS)
     settings = {"recipe": name, "rows": rows, "changes": changes}
     with harness.closing(Way("ways_training.py", "package", settings), Way("ways_training.py", "fit", settings)) as (
@@ -200,7 +200,7 @@ def loop(machine: dict) -> Row:
     """Compare an epoch of TL whole with its bare steps, in many short turns; and say what watching adds."""
     settings = {"recipe": "tl_whole", "rows": 768}
     with harness.closing(Way("ways_training.py", "epoch", settings)) as (epoch,):
-        harness.alternate([epoch], rounds=6, say="the loop of TL whole")
+        harness.alternate([epoch], rounds=5, say="the loop of TL whole")
     bare_s = [turn["bare_s"] for turn in epoch.turns]
     share = statistics.median(turn["watch_s"] / (turn["watch_s"] + turn["seconds"]) for turn in epoch.turns)
     return Row(
@@ -298,7 +298,7 @@ def frames(folder: Path, machine: dict) -> list[Row]:
         if machine["fer"] is not None:
             started.append(Way("ways_fer.py", "frames", {"files": names}, python=machine["fer"]))
         with harness.closing(*started):
-            harness.alternate(started, rounds=ROUNDS if count > 1 else SHORT_ROUNDS, say=f"frames with {count} faces")
+            harness.alternate(started, rounds=SHORT_ROUNDS if count == 1 else ROUNDS, say=f"frames with {count} faces")
         ours, others = started[: len(wanted)], started[len(wanted) :]
         for detector, own in zip(detectors(), ours, strict=True):
             for other in others:
