@@ -26,7 +26,7 @@ from emotion_detection.errors import MissingFileError
 
 CALLS = 40
 ROUNDS = 7
-SIZES_PX = (48, 64, 96, 112)
+SIZES_PX = (48, 64, 96, 112, 128)
 
 
 def shipped() -> dict[str, dict]:
