@@ -172,7 +172,7 @@ def test_a_folder_that_cannot_be_written_is_named_before_training(isolated, face
 def test_a_split_without_faces_is_not_finalised(isolated, faces):
     part = faces[faces.usage != "PrivateTest"]
     training.train(small("top", epochs=1), part)
-    with pytest.raises(DataError, match="PrivateTest has 0 faces"):
+    with pytest.raises(DataError, match="PrivateTest of drawn sample has 0 faces"):
         final.finalise("tl_top", part)
 
 
