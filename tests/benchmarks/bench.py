@@ -464,7 +464,7 @@ def compare_with_record(rows: list[Row]) -> None:
         return
     recorded = {_key(row): row for row in growth.read(path)["rows"]}
     for row in rows:
-        if (was := recorded.get((row.group, row.name, row.units))) is None:
+        if (was := recorded.get(_key(vars(row)))) is None:
             continue
         ratios = (was["ratio"]["low"], was["ratio"]["high"], *was.get("earlier_ratios", []))
         low, high = min(ratios), max(ratios)
