@@ -73,19 +73,34 @@ def recorded_row(group: str, median: float, **more) -> dict:
     return {"group": group, "name": "a", "units": 9, "ratio": {"median": median, "low": median, "high": median}} | more
 
 
+def recorded(rows: list[dict], processor: str = "fast", **more) -> dict:
+    return {"hardware": {"processor": processor}, "rows": rows, "growth": []} | more
+
+
 def test_groups_measured_anew_replace_those_recorded_on_the_same_machine():
     loading, video = recorded_row("loading", 5.0), recorded_row("video", 4.0, earlier_ratios=[3.0])
-    values = {"hardware": 1, "rows": [recorded_row("video", 6.0)], "growth": []}
-    merged = bench.merged({"hardware": 1, "rows": [loading, video], "growth": ["g"]}, values)
+    merged = bench.merged(recorded([loading, video], growth=["g"]), recorded([recorded_row("video", 6.0)]))
     assert merged["rows"] == [loading, recorded_row("video", 6.0, earlier_ratios=[3.0, 4.0])]
     assert merged["growth"] == ["g"]
-    assert bench.merged({"hardware": 2, "rows": [loading], "growth": []}, values) == values
+    assert merged["earlier_processors"] == ["fast"]
+
+
+def test_of_a_record_of_another_machine_only_ratios_are_kept(capsys):
+    loading, video = recorded_row("loading", 5.0), recorded_row("video", 4.0)
+    before = recorded([loading, video], "slow", growth=["g"], earlier_processors=["old"])
+    merged = bench.merged(before, recorded([recorded_row("video", 6.0)]))
+    assert merged["rows"] == [recorded_row("video", 6.0, earlier_ratios=[4.0])]
+    assert merged["growth"] == []
+    assert merged["earlier_processors"] == ["old", "slow"]
+    assert merged["hardware"] == {"processor": "fast"}
+    assert "measure them here too: loading, growth" in capsys.readouterr().out
 
 
 def test_a_comparison_of_other_work_does_not_join_the_earlier_ratios():
-    values = {"hardware": 1, "rows": [recorded_row("video", 6.0)], "growth": []}
-    merged = bench.merged({"hardware": 1, "rows": [recorded_row("video", 4.0, units=8)], "growth": []}, values)
+    before = recorded([recorded_row("video", 4.0, units=8)])
+    merged = bench.merged(before, recorded([recorded_row("video", 6.0)]))
     assert merged["rows"][0]["earlier_ratios"] == []
+    assert merged["earlier_processors"] == []
 
 
 def test_a_ratio_outside_the_spread_of_the_recorded_runs_is_told(monkeypatch, tmp_path, capsys):

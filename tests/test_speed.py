@@ -81,6 +81,7 @@ def test_a_missing_benchmark_says_how_to_measure(isolated):
         (("rows", 4), "text", "comparison 4 is text"),
         (("growth", 0, "x"), [1, 2], "growth 0 has columns of different lengths"),
         (("hardware",), {}, "it has hardware"),
+        (("earlier_processors",), "one", "it has earlier_processors one"),
     ],
 )
 def test_a_damaged_benchmark_says_where(tmp_path, path, value, said):
@@ -91,6 +92,12 @@ def test_a_damaged_benchmark_says_where(tmp_path, path, value, said):
     inner[path[-1]] = value
     with pytest.raises(DataError, match=rf"is damaged: {said}.*Restore it .*make bench"):
         speed.read(written(tmp_path, record))
+
+
+def test_processors_of_earlier_runs_are_told():
+    assert "Earlier runs" not in speed_words.machine(RECORD)
+    told = speed_words.machine(RECORD | {"earlier_processors": ["one", "another"]})
+    assert told.endswith("Earlier runs, whose ratios are told beside these, were on one and another.")
 
 
 @pytest.mark.parametrize(("text", "said"), [("{", "not valid JSON"), ("[]", "holds list"), ("{}", "it lacks measured")])

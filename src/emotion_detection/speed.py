@@ -57,7 +57,8 @@ def read(file: Path | None = None) -> dict:
 
 def _wrong(record):
     """Yield what is wrong with a record, in words."""
-    yield from _wrong_keys(record, CHECKS, "it")
+    whole = {"earlier_processors": []} | record if isinstance(record, dict) else record  # older records have none
+    yield from _wrong_keys(whole, CHECKS, "it")
     for number, row in enumerate(record["rows"]):
         whole = {"earlier_ratios": []} | row if isinstance(row, dict) else row  # older records have none
         yield from _wrong_keys(whole, ROW_CHECKS, f"comparison {number}")
@@ -113,6 +114,7 @@ def _is_accuracy(value) -> bool:
 
 
 CHECKS = {
+    "earlier_processors": lambda value: isinstance(value, list) and all(map(_is_text, value)),
     "measured": _is_text,
     "hardware": lambda value: isinstance(value, dict) and {"system", "cores", "memory_gb", "processor"} <= set(value),
     "packages": lambda value: isinstance(value, dict),

@@ -1,8 +1,8 @@
 """What the benchmarks share: each way of doing something in a process of its own, taking turns; ratios with a spread.
 
 A file of ways ends with `harness.serve(WAYS)`: run as a script with a way's name, it prepares that way, then does it
-once for each line that it is sent. The ways of one comparison live side by side and take turns, so that whatever slows
-the machine for a while slows all of them; while one works, the others sleep.
+once for each line that it is sent, which says with which arguments. The ways of one comparison live side by side and
+take turns, so that whatever slows the machine for a while slows all of them; while one works, the others sleep.
 """
 
 import contextlib
@@ -21,14 +21,18 @@ ANSWER = "answer "
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TQDM_DISABLE": "1", "PYTHONUNBUFFERED": "1"}
 
 
-def serve(ways: dict[str, Callable[[dict], Callable[[], object]]]) -> None:
-    """Be the process of one way: `python ways_….py NAME SETTINGS`; each line on standard input asks for one turn."""
+def serve(ways: dict[str, Callable[[dict], Callable[..., object]]]) -> None:
+    """Be the process of one way: `python ways_….py NAME SETTINGS`; each line on standard input asks for one turn.
+
+    A line holds the turn's arguments by name, as JSON.
+    """
     settings = json.loads(sys.argv[2])
     turn = ways[sys.argv[1]](settings)
     print(ANSWER + json.dumps({"ready": True}), flush=True)
-    for _ in sys.stdin:
+    for line in sys.stdin:
+        arguments = json.loads(line)
         began = time.perf_counter()
-        extra = turn()
+        extra = turn(**arguments)
         seconds = time.perf_counter() - began
         extra = extra if isinstance(extra, dict) else {}
         print(ANSWER + json.dumps({"seconds": seconds, "peak_mb": peak_mb(), **extra}), flush=True)
@@ -83,10 +87,10 @@ class Way:
             self._answer()
             self._is_ready = True
 
-    def turn(self) -> dict:
-        """Do it once; return "seconds", "peak_mb" and what else the way tells."""
+    def turn(self, **arguments) -> dict:
+        """Do it once, with these arguments; return "seconds", "peak_mb" and what else the way tells."""
         self.wait()
-        self._process.stdin.write("turn\n")
+        self._process.stdin.write(json.dumps(arguments) + "\n")
         self._process.stdin.flush()
         self.turns.append(self._answer())
         return self.turns[-1]
@@ -116,15 +120,15 @@ class Way:
         self._process.stderr.close()
 
 
-def alternate(ways: list[Way], *, rounds: int, warm_up: bool = True, say: str = "") -> None:
-    """Let ways take turns; the first turn of each, which loads and compiles, is not kept."""
+def alternate(ways: list[Way], *, rounds: int, warm_up: bool = True, say: str = "", **arguments) -> None:
+    """Let ways take turns, with these arguments; the first turn of each, which loads and compiles, is not kept."""
     for way in ways:
         if warm_up:
-            way.turn()
+            way.turn(**arguments)
         way.turns.clear()
     for number in range(rounds):
         for way in ways:
-            way.turn()
+            way.turn(**arguments)
         progress(f"{say} round {number + 1}/{rounds}: " + ", ".join(f"{w.name} {shown(w.seconds[-1])}" for w in ways))
 
 

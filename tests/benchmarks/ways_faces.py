@@ -1,5 +1,9 @@
-"""Ways from faces (uint8, 48×48, grey) to emotions, one face or many at a time."""
+"""Ways from faces (uint8, 48×48, grey) to emotions: a turn says how many at a time, and how often.
 
+The setting "repeats" is for a way so fast that it does all of that several times in a turn.
+"""
+
+import functools
 from pathlib import Path
 
 import harness
@@ -9,17 +13,18 @@ from emotion_detection import cards, paths
 from emotion_detection.classifier import EmotionClassifier
 
 
-def some_faces(settings: dict) -> np.ndarray:
-    """Return uint8 (n, 48, 48): noise, which costs what faces cost."""
-    return np.random.default_rng(0).integers(0, 256, (settings["faces"], 48, 48), np.uint8)
+@functools.cache
+def some_faces(count: int) -> np.ndarray:
+    """Return uint8 (count, 48, 48): noise, which costs what faces cost."""
+    return np.random.default_rng(0).integers(0, 256, (count, 48, 48), np.uint8)
 
 
 def repeated(function, settings: dict):
-    """Return a turn that calls a function so many times."""
+    """Return a turn that calls a function of a number of faces."""
 
-    def turn():
-        for _ in range(settings["calls"]):
-            function()
+    def turn(faces: int, calls: int):
+        for _ in range(calls * settings.get("repeats", 1)):
+            function(faces)
 
     return turn
 
@@ -27,8 +32,7 @@ def repeated(function, settings: dict):
 def package(settings: dict):
     """This package: the shipped network on LiteRT, in the format and with the threads that are asked for, if any."""
     classifier = EmotionClassifier.load(settings.get("network"), threads=settings.get("threads"))
-    faces = some_faces(settings)
-    return repeated(lambda: classifier.predict_proba(faces), settings)
+    return repeated(lambda count: classifier.predict_proba(some_faces(count)), settings)
 
 
 def keras_network(settings: dict, way: str):
@@ -38,14 +42,13 @@ def keras_network(settings: dict, way: str):
     from emotion_detection import models
 
     network = models.load_network(paths.models_dir() / f"{cards.SHIPPED}.keras")
-    batch = some_faces(settings)[..., None]
     if way == "predict":
-        return repeated(lambda: network.predict(batch, verbose=0), settings)
+        return repeated(lambda count: network.predict(some_faces(count)[..., None], verbose=0), settings)
     if way == "call":
-        return repeated(lambda: np.asarray(network(batch, training=False)), settings)
+        return repeated(lambda count: np.asarray(network(some_faces(count)[..., None], training=False)), settings)
     compiled = tf.function(lambda values: network(values, training=False))
-    tensor = tf.constant(batch)
-    return repeated(lambda: compiled(tensor).numpy(), settings)
+    tensor = functools.cache(lambda count: tf.constant(some_faces(count)[..., None]))
+    return repeated(lambda count: compiled(tensor(count)).numpy(), settings)
 
 
 def oarriaga(settings: dict):
@@ -53,8 +56,9 @@ def oarriaga(settings: dict):
     import keras
 
     network = keras.models.load_model(Path(settings["file"]), compile=False)
-    batch = np.random.default_rng(0).uniform(-1, 1, (settings["faces"], *network.input_shape[1:])).astype(np.float32)
-    return repeated(lambda: network.predict(batch, verbose=0), settings)
+    shape, rng = network.input_shape[1:], np.random.default_rng(0)
+    batch = functools.cache(lambda count: rng.uniform(-1, 1, (count, *shape)).astype(np.float32))
+    return repeated(lambda count: network.predict(batch(count), verbose=0), settings)
 
 
 WAYS = {

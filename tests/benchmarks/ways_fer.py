@@ -28,12 +28,12 @@ def face(settings: dict):
     from fer.fer import FER
 
     detector = FER()
-    count = settings["faces"]
-    row = cv2.cvtColor(np.random.default_rng(0).integers(0, 256, (64, 64 * count), np.uint8), cv2.COLOR_GRAY2BGR)
-    boxes = [(64 * index, 0, 64, 64) for index in range(count)]
 
-    def turn():
-        for _ in range(settings["calls"]):
+    def turn(faces: int, calls: int):
+        pixels = np.random.default_rng(0).integers(0, 256, (64, 64 * faces), np.uint8)
+        row = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
+        boxes = [(64 * index, 0, 64, 64) for index in range(faces)]
+        for _ in range(calls):
             detector.detect_emotions(row, face_rectangles=boxes)
 
     return turn
