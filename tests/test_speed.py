@@ -95,9 +95,9 @@ def test_a_damaged_benchmark_says_where(tmp_path, path, value, said):
 
 
 def test_processors_of_earlier_runs_are_told():
-    assert "Earlier runs" not in speed_words.machine(RECORD)
-    told = speed_words.machine(RECORD | {"earlier_processors": ["one", "another"]})
-    assert told.endswith("Earlier runs, whose ratios are told beside these, were on one and another.")
+    assert speed_words.earlier_runs(RECORD) == ""
+    told = speed_words.earlier_runs(RECORD | {"earlier_processors": ["one", "another"]})
+    assert told == "The ratios of earlier runs were measured on one and another."
 
 
 @pytest.mark.parametrize(("text", "said"), [("{", "not valid JSON"), ("[]", "holds list"), ("{}", "it lacks measured")])

@@ -34,15 +34,17 @@ def machine(record: dict) -> str:
     """Return in words when and on what a benchmark was measured."""
     hardware = record["hardware"]
     packages = ", ".join(f"{name} {version}" for name, version in record["packages"].items())
-    processors = record.get("earlier_processors")
-    earlier = (
-        f" Earlier runs, whose ratios are told beside these, were on {' and '.join(processors)}." if processors else ""
-    )
     return (
         f"Measured on {record['measured'][:10]}: {hardware['cores']} cores of {hardware['processor']}, "
         f"{hardware['memory_gb']} GB, {hardware['system']}; it multiplies matrices at "
-        f"{record['matrix_gflops']:,.0f} GFLOP/s (float32, all cores). {packages}.{earlier}"
+        f"{record['matrix_gflops']:,.0f} GFLOP/s (float32, all cores). {packages}."
     )
+
+
+def earlier_runs(record: dict) -> str:
+    """Return in words what the earlier runs of a benchmark were measured on, whose ratios stand beside the present."""
+    processors = record.get("earlier_processors")
+    return f"The ratios of earlier runs were measured on {' and '.join(processors)}." if processors else ""
 
 
 def comparisons(table: pd.DataFrame, group: str) -> pd.DataFrame:
