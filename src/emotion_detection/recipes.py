@@ -493,14 +493,6 @@ BEST_START = Recipe(
 )
 """The long part of the best recipe: what learned fastest early, and as much variety as 24 epochs can take in."""
 
-BEST_START_FERPLUS = dataclasses.replace(
-    BEST_START,
-    name="best_start_ferplus",
-    display_name="best, before averaging, FER+ as a second task",
-    ferplus_auxiliary=0.5,
-)
-"""The same with a second loss: which of the two the best recipe goes on from was chosen on PublicTest."""
-
 BEST = dataclasses.replace(
     BEST_START,
     name="best",
@@ -525,7 +517,6 @@ RECIPES = {
         *RARE_OFFICIAL,
         *ABLATIONS,
         BEST_START,
-        BEST_START_FERPLUS,
         BEST,
     )
 }
