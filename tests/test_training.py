@@ -1,6 +1,7 @@
 """Training: exact resume, no overlap, cached features that change nothing, honest records."""
 
 import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-from emotion_detection import batches, cards, files, final, forward, models, optimizers, recipes, runs, training
+from emotion_detection import batches, cards, files, final, forward, kept, models, optimizers, recipes, runs, training
 from emotion_detection.datasets import FaceDataset, ferplus, load_sample
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError, OverlapError
@@ -126,6 +127,7 @@ KILLED = """
 from emotion_detection import recipes, training
 from emotion_detection.datasets import load_sample
 import dataclasses
+import json
 recipe = dataclasses.replace(recipes.fast_version(recipes.TL_TOP), epochs=400, batch_norm_batches=1)
 training.train(recipe, load_sample(140, seed=0), seed=1)
 """
@@ -225,6 +227,35 @@ def test_finalising_uses_the_trained_network_even_if_another_of_its_name_is_ship
     model = models.load_network(runs.weights_path(run.name))
     expected = forward.predict_logits(model, faces.private_test.pixels)
     assert np.array_equal(final.finalise(run.name, faces).predictions["PrivateTest"].logits, expected)
+
+
+def test_a_run_goes_on_from_a_network_that_was_kept(isolated, faces):
+    first = training.train(small("top", epochs=1), faces)
+    trained = models.load_network(runs.weights_path("tl_top")).get_weights()
+    path = kept.keep("tl_top")
+    assert path.stat().st_size < 0.65 * runs.weights_path("tl_top").stat().st_size
+    runs.weights_path("tl_top").unlink()
+    assert runs.trained_network("tl_top") == path
+    for mine, other in zip(models.load_network(path).get_weights(), trained, strict=True):
+        assert mine.dtype == other.dtype
+        assert np.array_equal(mine, other.astype(np.float16).astype(other.dtype))
+    later = dataclasses.replace(small("top", epochs=1), name="later", continues="tl_top", learning_rate=0.0)
+    before, after = (run.predictions["PublicTest"].probabilities() for run in (first, training.train(later, faces)))
+    assert np.abs(before - after).max() < 0.05
+
+
+@pytest.mark.parametrize("change", ["another training", "damaged"])
+def test_a_kept_network_of_another_training_is_not_gone_on_from(isolated, faces, change):
+    training.train(small("top", epochs=1), faces)
+    path = kept.keep("tl_top")
+    runs.weights_path("tl_top").unlink()
+    if change == "damaged":
+        path.write_bytes(path.read_bytes()[:1000])
+    else:
+        info = json.loads((runs.run_dir("tl_top") / "run.json").read_text())
+        files.write_json(runs.run_dir("tl_top") / "run.json", info | {"finished": "2001-01-01T00:00:00+00:00"})
+    with pytest.raises(MissingFileError, match="is not on this machine"):
+        runs.trained_network("tl_top")
 
 
 def test_a_damaged_checkpoint_is_not_resumed(isolated, faces, caplog):

@@ -258,6 +258,16 @@ def ship(run: Annotated[str, typer.Argument(help="A final run whose network is o
     typer.echo(json.dumps(card, indent=1))
 
 
+@app.command()
+def keep(run: Annotated[str, typer.Argument(help="A recorded run whose network is on this machine.")]):
+    """Put a run's network, rounded to float16, into data/models/kept/: runs that go on from it find it there."""
+    _refuse_pictures("keep")
+    from emotion_detection import kept
+
+    path = kept.keep(run)
+    typer.echo(f"{paths.displayed(path)} ({path.stat().st_size:,} bytes)")
+
+
 @app.command("personal")
 def personal_heads(
     record: Annotated[bool, typer.Option("--record", help="Simulate again (minutes; needs FER2013).")] = False,

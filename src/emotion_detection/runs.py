@@ -118,8 +118,13 @@ def weights_path(name: str) -> Path:
     return paths.run_cache_dir() / "weights" / f"{full_name(name)}.keras"
 
 
+def kept_path(name: str) -> Path:
+    """Return where a run's network is in the repository, if it was kept (see `kept`)."""
+    return paths.models_dir() / "kept" / f"{full_name(name)}.keras"
+
+
 def trained_network(name: str, *, role: str = "The network of") -> Path:
-    """Return the file of a run's network on this machine: what training left, or the shipped network if it is its own.
+    """Return the file of a run's network: what training left here, else what was kept, or is shipped, of the same run.
 
     Args:
         name: of the run.
@@ -129,17 +134,29 @@ def trained_network(name: str, *, role: str = "The network of") -> Path:
         MissingFileError: it is not here; the message says how to train it.
     """
     path = weights_path(name)
-    if not path.is_file():
-        shipped = cards.card_path().with_suffix(".keras")
-        if shipped.is_file() and is_recorded(name) and cards.is_shipped(load_run(name)):
+    if path.is_file():
+        return path
+    if is_recorded(name):
+        run = load_run(name)
+        shipped, kept = cards.card_path().with_suffix(".keras"), kept_path(name)
+        if kept.is_file() and _comment(kept) == run.info["finished"]:
+            return kept
+        if shipped.is_file() and cards.is_shipped(run):
             return shipped
-        recipe, seed = split_name(name)
-        raise MissingFileError(
-            f"{role} {full_name(name)} is not on this machine: {paths.displayed(path)} does not exist (only the "
-            "shipped run has its network in the repository). Train it: "
-            f"python -m emotion_detection train {recipe} --seed {seed} --retrain"
-        )
-    return path
+    recipe, seed = split_name(name)
+    raise MissingFileError(
+        f"{role} {full_name(name)} is not on this machine: {paths.displayed(path)} does not exist (the repository has "
+        "the network of the shipped run, and those that were kept). Train it: "
+        f"python -m emotion_detection train {recipe} --seed {seed} --retrain"
+    )
+
+
+def _comment(path: Path) -> str:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.comment.decode()
+    except (OSError, zipfile.BadZipFile, UnicodeDecodeError):
+        return ""
 
 
 def recorded() -> list[str]:
