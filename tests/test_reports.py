@@ -1,8 +1,10 @@
 """Documents and figures say what the records say."""
 
+import dataclasses
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from emotion_detection import (
@@ -137,8 +139,16 @@ def test_training_counts_the_runs_that_a_network_went_through_before():
     names = ("published_top", "published_100", "published_whole")
     found = [runs.load_run(name) for name in names]
     assert [run.name for run in runs.with_earlier(found[-1])] == [f"{name}-s0" for name in names]
-    assert reports.training_minutes(found[-1]) == sum(run.info["wall_time_s"] for run in found) / 60
-    assert reports.training_minutes(found[0]) == found[0].info["wall_time_s"] / 60
+    assert reports.training_minutes(found[-1]) == sum(run.minutes for run in found)
+    assert reports.training_minutes(found[0]) == found[0].minutes
+
+
+def test_minutes_leave_out_standstills_and_count_what_came_before_the_first_epoch():
+    run = runs.load_run("tl_top")
+    history = pd.DataFrame({"seconds": [60.0, 1260.0, 60.0]})
+    changed = dataclasses.replace(run, history=history, info=run.info | {"wall_time_s": 1410.0})
+    assert changed.minutes == pytest.approx((30 + 3 * 60) / 60)
+    assert reports.costs([changed])["total_s"].tolist() == pytest.approx([210])
 
 
 def test_threads_are_told_where_they_are_fewer_than_the_cores():

@@ -140,7 +140,7 @@ def told(found: list[runs.Run]) -> str:
     """Return in words how final runs do, and what they cost."""
     accuracies, mean = _scores(GOALS[0], found)
     spread = f" (from {percent(min(accuracies), 2)} to {percent(max(accuracies), 2)})" if len(found) > 1 else ""
-    hours = np.mean([sum(each.minutes for each in runs.with_earlier(run)) for run in found]) / 60
+    hours = np.mean([reports.training_minutes(run) for run in found]) / 60
     words = (
         f"{evaluation.display_name(found[0])}: {percent(mean, 2)} on {SPLIT}, {len(found)} "
         f"{'seed' if len(found) == 1 else 'seeds'}{spread}; {hours:.1f} hours of training each on "

@@ -189,13 +189,13 @@ def comparisons(found: list[runs.Run], *, split: str) -> pd.DataFrame:
 
 def costs(found: list[runs.Run]) -> pd.DataFrame:
     """Return seconds per epoch (median) and in total, frozen features included, a row per run."""
-    table = {evaluation.display_name(run): (run.history["seconds"].median(), run.info["wall_time_s"]) for run in found}
+    table = {evaluation.display_name(run): (run.history["seconds"].median(), 60 * run.minutes) for run in found}
     return pd.DataFrame.from_dict(table, orient="index", columns=["seconds_per_epoch", "total_s"])
 
 
 def training_minutes(run: runs.Run) -> float:
     """Return the minutes that a network was trained for, those of the runs that it goes on from included."""
-    return sum(each.info["wall_time_s"] for each in runs.with_earlier(run)) / 60
+    return sum(each.minutes for each in runs.with_earlier(run))
 
 
 def hardware_of(run: runs.Run) -> str:

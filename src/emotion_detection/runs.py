@@ -88,8 +88,13 @@ class Run:
 
     @property
     def minutes(self) -> float:
-        """Minutes of the median epoch times their number: a run that stood still for a while is not a slow one."""
-        return float(len(self.history) * self.history["seconds"].median() / 60)
+        """Minutes of the median epoch times their number, and what came before the first.
+
+        A run that stood still for a while is not a slow one.
+        """
+        seconds = self.history["seconds"]
+        before_s = max(0.0, self.info["wall_time_s"] - seconds.sum())
+        return float((before_s + len(seconds) * seconds.median()) / 60)
 
 
 def split_name(name: str) -> tuple[str, int]:
