@@ -110,7 +110,9 @@ def _is_target(value) -> bool:
 
 
 def _is_accuracy(value) -> bool:
-    return value is None or (isinstance(value, dict) and all(_is_number(value.get(key)) for key in ("ours", "other")))
+    if value is None:
+        return True
+    return isinstance(value, dict) and {"ours", "other"} <= set(value) and all(map(_is_number, value.values()))
 
 
 CHECKS = {
@@ -160,7 +162,8 @@ def rows_table(record: dict) -> pd.DataFrame:
         earlier runs of the benchmark); `ours_mb`, `other_mb` (peaks); `limit` (words),
         `limit_s`, `limit_share` (of the limit's speed that ours reaches, 0–1); `wanted_ratio`, `wanted_seconds`,
         `wanted_mb`, `wanted_share`, `holds` (True, False, or None where nothing is wanted); `accuracy_ours`,
-        `accuracy_other` (PublicTest, 0–1); `note`. NaN where there is none.
+        `accuracy_other`, `accuracy_other_anew` (PublicTest, 0–1; the last with the other's batch-norm statistics
+        estimated anew, as ours are), `accuracy_faces` (how many); `note`. NaN where there is none.
     """
     table = pd.DataFrame([_row(row) for row in record["rows"]], columns=COLUMNS)
     order = {group: number for number, group in enumerate(GROUPS)}
@@ -172,7 +175,7 @@ def _row(row: dict) -> dict:
     ours_s, other_s = (statistics.median(row[f"{side}_seconds"]) for side in ("ours", "other"))
     limit_s = row["limit"]["seconds"] if row["limit"] else np.nan
     wanted = {f"wanted_{kind}": (row["target"] or {}).get(kind, np.nan) for kind in TARGETS}
-    accuracy = row["accuracy"] or {"ours": np.nan, "other": np.nan}
+    accuracy = dict.fromkeys(ACCURACIES, np.nan) | (row["accuracy"] or {})
     return {
         **{key: row[key] for key in ("group", "name", "ours", "other", "holds", "note")},
         "ours_s": ours_s,
@@ -187,18 +190,22 @@ def _row(row: dict) -> dict:
         "limit_s": limit_s,
         "limit_share": limit_s / ours_s,
         **wanted,
-        **{f"accuracy_{side}": accuracy[side] for side in ("ours", "other")},
+        **{f"accuracy_{key}": accuracy[key] for key in ACCURACIES},
     }
 
 
 TARGETS = {"ratio": "ratio", "seconds": "ours_s", "mb": "ours_mb", "share": "limit_share"}
 """Kind of target → the column that must reach it: at least for ratio and share, at most for seconds and mb."""
 
+ACCURACIES = ("ours", "other", "other_anew", "faces")
+"""What is known of accuracy where both ways train; see `rows_table`."""
+
 COLUMNS = [
     *("group", "name", "ours", "other", "ours_s", "other_s", "ratio", "low", "high"),
     *("earlier_low", "earlier_high", "ours_mb", "other_mb"),
     *("limit", "limit_s", "limit_share", *(f"wanted_{kind}" for kind in TARGETS), "holds"),
-    *("accuracy_ours", "accuracy_other", "note"),
+    *(f"accuracy_{key}" for key in ACCURACIES),
+    "note",
 ]
 
 

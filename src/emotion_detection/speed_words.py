@@ -4,7 +4,7 @@ import statistics
 
 import pandas as pd
 
-from emotion_detection import records, scaling, speed
+from emotion_detection import evaluation, records, scaling, speed
 from emotion_detection.reports import percent
 
 UNITS = ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (120.0, 1.0, "s"), (float("inf"), 1 / 60, "min"))
@@ -60,9 +60,24 @@ def comparisons(table: pd.DataFrame, group: str) -> pd.DataFrame:
             "Peak memory (ours, instead)": f"{_megabytes(row['ours_mb'])}, {_megabytes(row['other_mb'])}",
         }
         if pd.notna(row["accuracy_ours"]):
-            line["PublicTest (ours, instead)"] = f"{percent(row['accuracy_ours'])}, {percent(row['accuracy_other'])}"
+            line["PublicTest (ours, instead)"] = _accuracies(row)
         lines.append(line)
     return pd.DataFrame(lines).fillna("–")
+
+
+def _accuracies(row: dict) -> str:
+    """Return two accuracies, with their 95 % intervals where the number of faces is known."""
+    words = [_with_interval(row[f"accuracy_{side}"], row["accuracy_faces"]) for side in ("ours", "other")]
+    if pd.notna(row["accuracy_other_anew"]):
+        words.append(f"{percent(row['accuracy_other_anew'])} once its batch norms are estimated anew")
+    return ", ".join(words)
+
+
+def _with_interval(accuracy: float, faces: float) -> str:
+    if pd.isna(faces):
+        return percent(accuracy)
+    low, high = evaluation.share_interval(round(accuracy * faces), int(faces))
+    return f"{percent(accuracy)} ({100 * low:.0f}–{100 * high:.0f})"
 
 
 def _span(low: float, high: float) -> str:

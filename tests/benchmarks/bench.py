@@ -154,6 +154,7 @@ def regime(name: str, changes: dict, target: float | None, machine: dict) -> lis
             words = f"training {name} round {number + 1}/{rounds}: ours {harness.shown(ours.seconds[-1])}"
             harness.progress(words + theirs)
     accuracy = {"ours": ours.turns[-1]["accuracy"], "other": fit.turns[-1]["accuracy"]}
+    accuracy |= {"other_anew": fit.turns[-1]["accuracy_anew"], "faces": rows // 4}
     whole = Row(
         "training",
         TRAINING_ROWS[name],

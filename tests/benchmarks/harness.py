@@ -159,7 +159,8 @@ class Row:
         other_peak_mb: of the other's.
         limit: {"what", "seconds"}: what the same work takes at a stated limit of the machine.
         target: what is wanted: "ratio", "seconds" or "mb" of ours, "share" of the limit.
-        accuracy: {"ours", "other"} on PublicTest, where both train.
+        accuracy: {"ours", "other"} on PublicTest; where both train, "other_anew", with the other's batch-norm
+            statistics estimated anew, and the number of "faces", too.
         note: a sentence.
     """
 
