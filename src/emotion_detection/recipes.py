@@ -121,6 +121,7 @@ MEASURED = {
     "abl_96px": ("PublicTest", 65.4),
     "abl_progressive": ("PublicTest", 61.4),
     "abl_112px": ("PublicTest", 64.9),
+    "abl_stem": ("PublicTest", 64.8),
     "abl_batch_64": ("PublicTest", 64.2),
     "late_base": ("PublicTest", 69.4),
     "late_mixup": ("PublicTest", 68.7),
