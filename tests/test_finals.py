@@ -80,3 +80,12 @@ def test_settings_of_two_recipes_are_told_apart_one_by_one():
     ]
     assert recipes.differing(recipes.TL_TOP, recipes.TL_WHOLE)["augmentation.flip"] == (False, True)
     assert recipes.differing(recipe, recipe) == {}
+
+
+def test_a_run_is_told_beside_another_with_the_paired_interval():
+    tl_whole, late = runs.load_run("tl_whole"), runs.load_run("late_base")
+    result = evaluation.compare(late.predictions["PublicTest"], tl_whole.predictions["PublicTest"])
+    told = finals.stage_told(late, tl_whole)
+    assert ", 4 epochs: 69.4 %; TL whole, 10 epochs: 68.9 %. That is " in told
+    assert f"{100 * result.difference:+.1f} points (" in told
+    assert finals.stage_told(late, late).endswith("+0.0 points (+0.0 to +0.0).")

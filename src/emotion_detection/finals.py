@@ -124,6 +124,20 @@ def settings_table(recipe: recipes.Recipe, base: recipes.Recipe) -> pd.DataFrame
     )
 
 
+def stage_told(run: runs.Run, base: runs.Run) -> str:
+    """Return in words what a run has reached on PublicTest beside another, with the paired interval."""
+    found = [each.predictions["PublicTest"] for each in (run, base)]
+    mine, other = (
+        f"{evaluation.display_name(each)}, {len(each.history)} epochs: {percent(evaluation.accuracy(answers))}"
+        for each, answers in zip((run, base), found, strict=True)
+    )
+    result = evaluation.compare(*found)
+    points, low, high = (
+        f"{100 * value:+.1f}".replace("-", "−") for value in (result.difference, *result.difference_ci)
+    )
+    return f"PublicTest: {mine}; {other}. That is {points} points ({low} to {high})."
+
+
 def _scores(goal: Goal, found: list[runs.Run]) -> tuple[list[float | None], float | None]:
     """Return each run's score, and their mean if all records hold it."""
     values = [goal.score(run) for run in found]
