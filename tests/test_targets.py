@@ -3,9 +3,10 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from emotion_detection import batches, forward, models, protocols, recipes, runs, targets
+from emotion_detection import batches, files, forward, models, protocols, recipes, runs, targets
 from emotion_detection.datasets import FaceDataset, ferplus, load_sample
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError, OverlapError
@@ -82,6 +83,47 @@ def test_missing_votes_say_where_they_belong(isolated):
 def test_a_missing_teacher_is_named_with_the_command_that_trains_it(isolated, faces):
     with pytest.raises(MissingFileError, match=r"teacher late_base-s1.*train late_base --seed 1 --retrain"):
         targets.sources(recipe(teachers=("late_base-s1",), distillation=0.5))
+
+
+SURE = np.arange(1000) % 5  # of surprise, by face
+
+
+def record_folded_teacher(faces: FaceDataset) -> None:
+    """Record a run in folds that answers every face with surprise, more or less sure, in an order of its own."""
+    order = np.random.default_rng(0).permutation(len(faces))
+    logits = np.outer(SURE[: len(faces)], np.arange(7) == SURPRISE).astype(np.float32)
+    answers = runs.Predictions("Folds", faces.row[order], faces.emotion[order], logits[order])
+    info = {
+        "data": {"name": "the drawn sample", "fingerprint": faces.fingerprint},
+        "metrics": {"Folds": {"accuracy": 0.5}},
+        "parameters": {"all": 1, "trained": 1},
+        "hardware": {"cores": 1, "devices": [], "system": "Linux"},
+        **{"run": "folded-s0", "recipe": {"name": "folded", "folds": 3}, "seed": 0, "wall_time_s": 1.0},
+    }
+    columns = ("epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds")
+    history = pd.DataFrame({column: [0.5] for column in columns})
+    runs.write_run("folded", info, history, {"Folds": answers})
+
+
+def test_a_teacher_in_folds_gives_what_it_recorded_for_each_face(isolated, faces):
+    part = faces.training
+    record_folded_teacher(part)
+    pupil = recipe(teachers=("folded",), distillation=0.5, label_smoothing=0.0)
+    (learned,) = targets.targets_of(pupil, part[np.arange(5, 25)]).outputs
+    logits = np.outer(SURE[5:25], np.arange(7) == SURPRISE)
+    taught = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert learned == pytest.approx(0.5 * np.eye(7)[part.emotion[5:25]] + 0.5 * taught, abs=1e-6)
+    assert targets.sources(pupil) == {"folded-s0": files.sha256(runs.run_dir("folded") / "predictions.npz")}
+
+
+def test_a_teacher_in_folds_that_answered_other_faces_is_refused(isolated, faces):
+    part = faces.training
+    record_folded_teacher(part)
+    pupil = recipe(teachers=("folded",), distillation=0.5)
+    relabelled = dataclasses.replace(part, emotion=(part.emotion + 1) % 7)
+    for others, count in ((relabelled, len(part)), (dataclasses.replace(part, row=part.row + 10_000), len(part))):
+        with pytest.raises(DataError, match=rf"folded-s0 .*; {count:,} of .* Train the teacher on this copy"):
+            targets.targets_of(pupil, others)
 
 
 def test_teachers_are_asked_once_on_faces_and_their_mirror_images(isolated, faces, monkeypatch):

@@ -97,6 +97,10 @@ ARMS = {
                 "distillation_temperature": 2.0,
             },
         ),
+        "distilled_folds": (
+            "taught by networks that had not seen the face",
+            {"teachers": ("whole_folds-s0",), "distillation": 0.5},
+        ),
     },
 }
 """Round → arm → words for figures, and what changes; settings of augmentation are changed one by one."""

@@ -182,7 +182,8 @@ class Recipe:
         ferplus_only: learn from FER+'s votes alone; faces without votes for any of the seven emotions are left out.
         ferplus_auxiliary: weight of a second loss, by which the pooled features also learn FER+'s eight classes from a
             linear head of their own; the head is dropped when the network is saved.
-        teachers: names of trained runs whose averaged answers on Training faces are learned, too.
+        teachers: names of trained runs whose averaged answers on Training faces are learned, too; of a run in folds
+            those on the faces held out.
         distillation: share of the teachers' answers in the targets, 0–1.
         distillation_temperature: the teachers' logits are divided by it, which makes their answers softer.
         ema: decay of a moving average of the weights, which is what is evaluated and saved; 0 keeps the last weights.
@@ -447,6 +448,9 @@ AUDIT = (
 )
 """The runs of the audit, in an order in which each finds what it starts from."""
 
+WHOLE_FOLDS = dataclasses.replace(TL_WHOLE, name="whole_folds", display_name="TL whole, 3 folds", folds=3)
+"""What networks say of Training faces that they have not seen: a teacher that doubts wrong labels."""
+
 ABLATION_BASES = {
     name: Recipe(regime="whole", augmentation=Augmentation(contrast=0.2, brightness=0.1), **settings)
     for name, settings in ablations.BASES.items()
@@ -520,6 +524,7 @@ RECIPES = {
         *AUDIT,
         *RARE_FOLDS,
         *RARE_OFFICIAL,
+        WHOLE_FOLDS,
         *ABLATIONS,
         BEST_START,
         BEST,

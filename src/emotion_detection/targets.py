@@ -14,12 +14,14 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from scipy import special
 from sklearn.utils import class_weight
 
 from emotion_detection import fast_layers, files, forward, models, paths, recipes, runs
 from emotion_detection.datasets import FaceDataset, ferplus
 from emotion_detection.emotions import EMOTIONS
+from emotion_detection.errors import DataError
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -41,6 +43,7 @@ def targets_of(recipe: recipes.Recipe, faces: FaceDataset) -> Targets:
 
     Raises:
         MissingFileError: FER+'s votes, or a teacher's network, are not on this machine.
+        DataError: a cross-validated teacher has answered other faces.
         OverlapError: faces outside Training would be learned from by their votes.
     """
     labels = np.eye(len(EMOTIONS), dtype=np.float32)[faces.emotion]
@@ -84,13 +87,16 @@ def class_weights(labels: np.ndarray) -> np.ndarray:
 def taught(recipe: recipes.Recipe, faces: FaceDataset) -> np.ndarray:
     """Return the teachers' averaged probabilities on faces and their mirror images, kept under `data/cache/teachers/`.
 
-    The cache is keyed by the faces, the teachers' networks and the temperature.
+    A teacher that was cross-validated gives the answers that its record holds, without mirror images: each is by a
+    network that had not seen the face, so that it doubts labels that a network which learned them would repeat.
+
+    The cache is keyed by the faces, the teachers' networks or recorded answers, and the temperature.
 
     Returns:
         float32 array (n, 7), each row summing to 1.
     """
-    networks = [files.sha256(_network_of(name)) for name in recipe.teachers]
-    key = f"{faces.fingerprint} {recipe.distillation_temperature} {' '.join(networks)}"
+    sources_sha256 = [files.sha256(_source_of(name)) for name in recipe.teachers]
+    key = f"{faces.fingerprint} {recipe.distillation_temperature} {' '.join(sources_sha256)}"
     path = paths.run_cache_dir() / "teachers" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
     if path.is_file():
         return np.load(path)
@@ -101,20 +107,38 @@ def taught(recipe: recipes.Recipe, faces: FaceDataset) -> np.ndarray:
 
 
 def _answers_of(name: str, faces: FaceDataset, temperature: float) -> np.ndarray:
-    """Return one teacher's probabilities, float64 (n, 7), averaged over faces as they are and mirrored."""
-    model = fast_layers.folded(models.load_network(_network_of(name)))
+    """Return one teacher's probabilities, float64 (n, 7)."""
+    if (held_out := _held_out_answers(name)) is not None:
+        places = pd.Index(held_out.row).get_indexer(faces.row)
+        differing = int((places < 0).sum() + (held_out.label[places] != faces.emotion)[places >= 0].sum())
+        if differing:
+            raise DataError(
+                f"The teacher {runs.full_name(name)} has answered {len(held_out):,} held-out faces; {differing:,} of "
+                f"the {len(faces):,} to be learned from are not among them, or have another label there. Train the "
+                "teacher on this copy of the data."
+            )
+        return special.softmax(held_out.logits[places].astype(np.float64) / temperature, axis=1)
+    model = fast_layers.folded(models.load_network(_source_of(name)))
     views = (faces.pixels, faces.pixels[:, :, ::-1])
     logits = [forward.predict_logits(model, view, progress=f"ask {name}").astype(np.float64) for view in views]
     return np.mean([special.softmax(each / temperature, axis=1) for each in logits], axis=0)
 
 
-def _network_of(name: str) -> Path:
+def _held_out_answers(name: str) -> runs.Predictions | None:
+    """Return what a cross-validated teacher answered on faces held out; None for a teacher that is one network."""
+    return runs.load_run(name).predictions.get("Folds") if runs.is_recorded(name) else None
+
+
+def _source_of(name: str) -> Path:
+    """Return the file that a teacher's answers come from: its network, or its record if it was cross-validated."""
+    if _held_out_answers(name) is not None:
+        return runs.run_dir(name) / "predictions.npz"
     return runs.trained_network(name, role="The network of the teacher")
 
 
 def sources(recipe: recipes.Recipe) -> dict[str, str]:
     """Return what a recipe learns from beside the faces and their labels: name → SHA-256 of the file."""
-    found = {runs.full_name(name): files.sha256(_network_of(name)) for name in recipe.teachers}
+    found = {runs.full_name(name): files.sha256(_source_of(name)) for name in recipe.teachers}
     if recipe.uses_ferplus and ferplus.find() is not None:
         found["FER+ votes"] = files.sha256(ferplus.find())
     return found
