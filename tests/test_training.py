@@ -127,7 +127,6 @@ KILLED = """
 from emotion_detection import recipes, training
 from emotion_detection.datasets import load_sample
 import dataclasses
-import json
 recipe = dataclasses.replace(recipes.fast_version(recipes.TL_TOP), epochs=400, batch_norm_batches=1)
 training.train(recipe, load_sample(140, seed=0), seed=1)
 """

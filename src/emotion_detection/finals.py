@@ -8,7 +8,7 @@ import pandas as pd
 
 from emotion_detection import evaluation, recipes, reports, runs
 from emotion_detection.errors import DataError
-from emotion_detection.reports import percent
+from emotion_detection.reports import percent, points
 
 SPLIT = "PrivateTest"
 
@@ -132,10 +132,8 @@ def stage_told(run: runs.Run, base: runs.Run) -> str:
         for each, answers in zip((run, base), found, strict=True)
     )
     result = evaluation.compare(*found)
-    points, low, high = (
-        f"{100 * value:+.1f}".replace("-", "−") for value in (result.difference, *result.difference_ci)
-    )
-    return f"PublicTest: {mine}; {other}. That is {points} points ({low} to {high})."
+    low, high = map(points, result.difference_ci)
+    return f"PublicTest: {mine}; {other}. That is {points(result.difference)} points ({low} to {high})."
 
 
 def _scores(goal: Goal, found: list[runs.Run]) -> tuple[list[float | None], float | None]:

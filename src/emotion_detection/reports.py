@@ -168,6 +168,11 @@ def last_epochs(found: list[runs.Run]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def points(share: float) -> str:
+    """Return a difference of shares (−1–1) as points with a sign, such as "+0.8" or "−1.2"."""
+    return f"{100 * share:+.1f}".replace("-", "−")
+
+
 def comparisons(found: list[runs.Run], *, split: str) -> pd.DataFrame:
     """Compare each run with the one before it on the same faces: points ahead, paired interval, exact McNemar test."""
     lines = []

@@ -4,7 +4,7 @@ import pandas as pd
 
 from emotion_detection import ablations, evaluation, recipes, runs
 from emotion_detection.errors import MissingFileError
-from emotion_detection.reports import percent
+from emotion_detection.reports import percent, points
 
 SPLIT = "PublicTest"
 """The search sees no other faces beside those of Training."""
@@ -106,7 +106,7 @@ def table(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def _points(value: float, low: float, high: float) -> str:
-    return f"{100 * value:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})".replace("-", "−")
+    return f"{points(value)} ({points(low)} to {points(high)})"
 
 
 def in_words(part: str, found: pd.DataFrame) -> str:
