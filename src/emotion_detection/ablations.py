@@ -63,6 +63,7 @@ ARMS = {
             {"optimizer": "sgd", "learning_rate": 0.005, "weight_decay": 5e-4},  # at 0.02: 26.7 %, nothing is learned
         ),
         "batch_64": ("batches of 64, rate 0.0014", {"batch_size": 64, "learning_rate": 1.4e-3}),
+        "low_rate": ("rate 0.0003", {"learning_rate": 3e-4}),
     },
     "late": {
         "112px": ("112 px, 3 epochs", {"input_px": 112, "epochs": 3}),
