@@ -104,8 +104,8 @@ def test_each_mistake_is_named_by_what_the_records_differ_in():
     ]
     difference = table["Difference (95 % interval)"]
     assert difference[0] == "+40.0 points"
-    assert difference[1].startswith("-10.0 points (")
-    assert difference[2].startswith("+0.0 points (")
+    assert difference[1].startswith("−10.0 (−") and difference[1].endswith(") points")
+    assert difference[2].startswith("+0.0 (") and difference[2].endswith(") points")
     words = audit.augmented_verdict(found["augmented_before_split"])
     assert "**90 %** of its faces are recognised in the run's own validation, **50 %** in PublicTest" in words
     assert "40.0 points more than PublicTest gives the same network; 0.0 of them" in words
@@ -163,7 +163,7 @@ def test_the_verdict_names_the_switch_that_comes_nearest_to_the_published_gap(ga
     top, hundred, conclusion = audit_gap.verdict(gap).split("\n\n")
     assert conclusion.startswith("What comes nearest in every regime are frozen layers")
     assert "Averages that lag account for 12.0 of TL 100's 34.5 points" in conclusion
-    assert "**TL 100**: 34.5 points" in hundred and "**+10.0**" in hundred and "with momentum 0.9 -2.0" in hundred
+    assert "**TL 100**: 34.5 points" in hundred and "**+10.0**" in hundred and "with momentum 0.9 −2.0" in hundred
     assert hundred.endswith("with batch statistics, averages kept, 0.5 points wider.")
     assert top.endswith("with batch statistics, averages kept, 0.4 points narrower.")
 

@@ -243,7 +243,7 @@ def test_a_file_whose_accuracy_differs_is_not_shipped(monkeypatch, tmp_path):
     values = {"difference": -0.004}
     monkeypatch.setattr(shipping, "compared", lambda *_: values)
     assert shipping.checked("int8", path, run, None) == dict.fromkeys(shipping.TEST_SPLITS, values)
-    with pytest.raises(DataError, match=r"float16 file's accuracy differs from Keras' by -0\.40 points"):
+    with pytest.raises(DataError, match=r"float16 file's accuracy differs from Keras' by −0\.40 points"):
         shipping.checked("float16", path, run, None)
     path.write_bytes(b"0" * 3_000_001)
     with pytest.raises(DataError, match="3,000,001 bytes"):

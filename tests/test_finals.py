@@ -87,5 +87,5 @@ def test_a_run_is_told_beside_another_with_the_paired_interval():
     result = evaluation.compare(late.predictions["PublicTest"], tl_whole.predictions["PublicTest"])
     told = finals.stage_told(late, tl_whole)
     assert ", 4 epochs: 69.4 %; TL whole, 10 epochs: 68.9 %. That is " in told
-    assert f"{100 * result.difference:+.1f} points (" in told
-    assert finals.stage_told(late, late).endswith("+0.0 points (+0.0 to +0.0).")
+    assert f"{100 * result.difference:+.1f} (−" in told and told.endswith(") points.")
+    assert finals.stage_told(late, late).endswith("+0.0 (+0.0 to +0.0) points.")

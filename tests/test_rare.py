@@ -52,14 +52,14 @@ def test_without_a_gain_beyond_chance_the_plain_arm_is_chosen(arms, plain):
     assert chosen is plain
     text = rare.findings(chosen, arms[1:], plain, official())
     assert text.startswith("Chosen by the folds: **nothing** (no arm")
-    assert "on PrivateTest TL 100, 48 px, oversampled: macro-F1 +0.0 points" in text
-    assert "class weights: macro-F1 -" in text and "a difference beyond chance" in text
+    assert "on PrivateTest TL 100, 48 px, oversampled: macro-F1 +0.0 (+0.0 to +0.0) points" in text
+    assert "class weights: macro-F1 −" in text and "a difference beyond chance" in text
 
 
 def test_equal_arms_show_no_difference(plain):
     same = run_in_folds("rare_repeated", right={"others": 0.6, "disgust": 0.3})
     assert rare.verdict([same], plain).count("no difference found for any arm") == 2
-    assert "oversampled: macro-F1 +0.0 points (+0.0 to +0.0), no difference found" in rare.findings(
+    assert "oversampled: macro-F1 +0.0 (+0.0 to +0.0) points, no difference found" in rare.findings(
         plain, [same], plain, official()
     )
     assert "**oversampled**: no other emotion changes" in rare.costs([same], plain)
@@ -67,7 +67,7 @@ def test_equal_arms_show_no_difference(plain):
 
 def test_costs_are_those_of_the_other_emotions_beyond_chance(arms, plain):
     text = rare.costs(arms[1:], plain)
-    assert "Angry -" in text and "Disgust" not in text and "Surprise" not in text
+    assert "Angry −" in text and "Disgust" not in text and "Surprise" not in text
 
 
 def test_a_difference_beyond_chance_is_told_with_its_interval(arms, plain):
@@ -101,7 +101,7 @@ def test_what_twins_do_to_disgust_is_told_from_the_records(plain):
     first, second = official()
     disgust = np.flatnonzero(LABEL == 1)
     text = rare.official_words(first, second, plain, {"PrivateTest_identical": disgust[:30]})
-    assert text.startswith("On PrivateTest macro-F1 differs by +0.0 points (+0.0 to +0.0): no difference found.")
+    assert text.startswith("On PrivateTest macro-F1 differs by +0.0 (+0.0 to +0.0) points: no difference found.")
     assert "60 Disgust faces, 30 of them with an identical twin" in text
     n_right, n_left, n_angry_taken_for_disgust = 6, 30, 160
     f1 = 2 * n_right / (n_left + n_right + n_angry_taken_for_disgust)

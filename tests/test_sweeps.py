@@ -14,7 +14,7 @@ import psutil
 import pytest
 from rich.console import Console
 
-from emotion_detection import analysis, bulk, cluster, crossval, paths, progress_table, recipes, runs, sweeps
+from emotion_detection import analysis, bulk, cards, cluster, crossval, paths, progress_table, recipes, runs, sweeps
 from emotion_detection.datasets import load_sample
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
 
@@ -258,6 +258,18 @@ def test_jobs_are_recipes_times_seeds_each_once():
     assert [job.name for job in found] == ["tl_top-s0", "tl_top-s2", "tl_100-s0", "tl_100-s2"]
     with pytest.raises(UnknownNameError, match="Did you mean 'tl_top'"):
         sweeps.jobs(["tl_topp"])
+
+
+def test_another_machine_is_sent_the_shipped_network_where_a_job_goes_on_from_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "run_cache_dir", lambda: tmp_path)  # no training left a network here
+    card = cards.read_card()
+    job = sweeps.Job(
+        dataclasses.replace(recipes.TL_WHOLE, name="after", continues=card["recipe"]), runs.split_name(card["run"])[1]
+    )
+    sent = sweeps.carried(job)
+    assert list(sent) == [f"weights/{card['run']}.keras"]
+    assert sent[f"weights/{card['run']}.keras"] == cards.card_path().with_suffix(".keras").read_bytes()
+    assert sweeps.carried(dataclasses.replace(job, seed=99)) == {}  # nothing of that seed is on this machine
 
 
 def test_an_unknown_engine_is_told():

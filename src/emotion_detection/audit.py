@@ -5,7 +5,7 @@ import pandas as pd
 
 from emotion_detection import evaluation, protocols, runs
 from emotion_detection.emotions import DISPLAY_NAMES, EMOTIONS
-from emotion_detection.reports import percent
+from emotion_detection.reports import percent, points
 
 SOURCE = "j-truong/Emotion-Detection, emotion_detection.ipynb, commit bd8f776 (2020)"
 
@@ -158,7 +158,7 @@ def _line_of_augmented(run: runs.Run) -> dict[str, str]:
         "Mistake": f"{protocols.describe(run.info['recipe'])} (its own validation, at PublicTest's mix of emotions)",
         "With it": percent(own),
         "Without": percent(official),
-        "Difference (95 % interval)": f"{100 * (own - official):+.1f} points",
+        "Difference (95 % interval)": f"{points(own - official)} points",
     }
 
 
@@ -175,12 +175,11 @@ def _line_of_mistake(wrong: runs.Run, right: runs.Run) -> dict[str, str]:
     else:
         words = f"{sides[0]} px instead of {sides[1]} px"
     compared = evaluation.compare(wrong.predictions["PublicTest"], right.predictions["PublicTest"])
-    low, high = (f"{100 * end:+.1f}" for end in compared.difference_ci)
     return {
         "Mistake": f"{words} (both on PublicTest)",
         "With it": percent(evaluation.accuracy(wrong.predictions["PublicTest"])),
         "Without": percent(evaluation.accuracy(right.predictions["PublicTest"])),
-        "Difference (95 % interval)": f"{100 * compared.difference:+.1f} points ({low} to {high})",
+        "Difference (95 % interval)": f"{points(compared.difference, compared.difference_ci)} points",
     }
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 
 from emotion_detection import evaluation, runs
 from emotion_detection.audit import PUBLISHED_CURVES
-from emotion_detection.reports import percent
+from emotion_detection.reports import percent, points
 
 GAP_RUNS = {
     "TL top": ("published_top", "gap_top_batch", "gap_top_kept"),
@@ -70,7 +70,7 @@ def table(gap: pd.DataFrame) -> pd.DataFrame:
                 "Frozen batch norms use": line.frozen,
                 "While learning": percent(line.learning),
                 "Inference mode": percent(line.inference),
-                "Gap": f"{line.gap:+.1f} points",
+                "Gap": f"{points(line.gap / 100)} points",
             }
             for line in gap.itertuples()
         ]
@@ -81,13 +81,13 @@ def verdict(gap: pd.DataFrame) -> str:
     """Return in words how wide the gap is as replayed, what each switch makes of it, and what comes nearest to it."""
     sentences = []
     for regime, (replay, *switched) in GAP_RUNS.items():
-        told = "; ".join(f"{_switch(gap, name)} {gap.gap[name]:+.1f}" for name in switched)
+        told = "; ".join(f"{_switch(gap, name)} {points(gap.gap[name] / 100)}" for name in switched)
         wanted = published_gap(regime)
         nearest = _nearest(gap, regime)
         left = gap.gap[nearest] - wanted
         sentences.append(
             f"**{regime}**: {wanted:.1f} points between the published curves; replayed in Keras 3 "
-            f"**{gap.gap[replay]:+.1f}**; {told}. Nearest to what was published: {_switch(gap, nearest)}, "
+            f"**{points(gap.gap[replay] / 100)}**; {told}. Nearest to what was published: {_switch(gap, nearest)}, "
             f"{abs(left):.1f} points {'wider' if left > 0 else 'narrower'}."
         )
     return "\n\n".join([*sentences, _conclusion(gap)])

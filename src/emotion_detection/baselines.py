@@ -16,7 +16,7 @@ from emotion_detection import evaluation, ferplus_scores, files, paths, records,
 from emotion_detection.datasets import FaceDataset, ferplus
 from emotion_detection.datasets.dataset import TEST_SPLITS
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
-from emotion_detection.reports import percent
+from emotion_detection.reports import percent, points
 
 SOURCE = "github.com/oarriaga/face_classification"
 FILES = {
@@ -239,7 +239,7 @@ def table(found: pd.DataFrame) -> pd.DataFrame:
             "FER+, strict majority": "–" if pd.isna(line.ferplus) else percent(line.ferplus),
             "Ours is better by, points": "–"
             if pd.isna(line.ahead)
-            else f"{100 * line.ahead:+.1f} ({100 * line.ahead_low:+.1f} to {100 * line.ahead_high:+.1f})",
+            else points(line.ahead, (line.ahead_low, line.ahead_high)),
         }
         for line in found.itertuples(index=False)
     )

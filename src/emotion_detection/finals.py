@@ -132,8 +132,7 @@ def stage_told(run: runs.Run, base: runs.Run) -> str:
         for each, answers in zip((run, base), found, strict=True)
     )
     result = evaluation.compare(*found)
-    low, high = map(points, result.difference_ci)
-    return f"PublicTest: {mine}; {other}. That is {points(result.difference)} points ({low} to {high})."
+    return f"PublicTest: {mine}; {other}. That is {points(result.difference, result.difference_ci)} points."
 
 
 def _scores(goal: Goal, found: list[runs.Run]) -> tuple[list[float | None], float | None]:

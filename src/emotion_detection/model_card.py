@@ -143,7 +143,7 @@ def formats_table(card: dict) -> pd.DataFrame:
                     "Split": split,
                     "n": f"{values['n']:,}",
                     "Accuracy": f"{100 * values['accuracy']:.2f} %",
-                    "Against Keras": f"{100 * values['difference']:+.2f} points".replace("-", "−"),
+                    "Against Keras": f"{reports.points(values['difference'], digits=2)} points",
                     "Same answer": f"{100 * values['agree']:.2f} %",
                     "Largest difference of a probability": f"{values['largest_difference']:.3f}",
                 }

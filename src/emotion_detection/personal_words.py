@@ -4,17 +4,16 @@ import pandas as pd
 
 from emotion_detection import paths, records
 from emotion_detection.emotions import DISPLAY_NAMES
-from emotion_detection.reports import percent
+from emotion_detection.reports import percent, points
 
 COUNTS = {"7": "all seven", "4": "four by lot", "1": "one by lot"}
 
 
-def points(summary: dict | None) -> str:
+def change(summary: dict | None) -> str:
     """Return a change of accuracy with its interval, such as "+4.1 (+2.9 to +5.3)"; a dash for None."""
     if summary is None:
         return "–"
-    mean, low, high = (100 * summary[key] for key in ("mean", "low", "high"))
-    return f"{mean:+.1f} ({low:+.1f} to {high:+.1f})".replace("-", "−")
+    return points(summary["mean"], (summary["low"], summary["high"]))
 
 
 def table(record: dict) -> pd.DataFrame:
@@ -24,9 +23,9 @@ def table(record: dict) -> pd.DataFrame:
             "Simulated users": f"{kind} (n = {len(parts['all']['users'])})",
             "Recorded": COUNTS[count],
             "Accuracy before": percent(parts["before"]),
-            "Recorded emotions, points": points(parts["recorded"]),
-            "Others, points": points(parts.get("others")),
-            "All seven, points": points(parts["all"]),
+            "Recorded emotions, points": change(parts["recorded"]),
+            "Others, points": change(parts.get("others")),
+            "All seven, points": change(parts["all"]),
             "Users who lose": percent(parts["all"]["worse"], 0),
         }
         for kind, counts in record["reporting"].items()
@@ -38,7 +37,7 @@ def table(record: dict) -> pd.DataFrame:
 def gain(record: dict) -> str:
     """Return in words what recording all seven emotions brings to each kind of user."""
     told = [
-        f"{kind} {points(counts['7']['all'])} points from {percent(counts['7']['before'])}"
+        f"{kind} {change(counts['7']['all'])} points from {percent(counts['7']['before'])}"
         for kind, counts in record["reporting"].items()
     ]
     return (
@@ -56,12 +55,12 @@ def harm(record: dict) -> str:
         for part, where in (("recorded", "the recorded ones"), ("others", "the others"))
         if part in parts
     ]
-    lost = [f"{name}: {points(each)} points" for name, each in cells if each["high"] < 0]
+    lost = [f"{name}: {change(each)} points" for name, each in cells if each["high"] < 0]
     worst_name, worst = min(cells, key=lambda cell: cell[1]["mean"])
     if not lost:
         return (
             f"In none of the {len(cells)} lines of the figure is a loss beyond chance found; the lowest is "
-            f"{worst_name}, with {points(worst)} points."
+            f"{worst_name}, with {change(worst)} points."
         )
     return f"Beyond chance something is lost in {len(lost)} of {len(cells)} lines of the figure — {'; '.join(lost)}."
 
@@ -69,11 +68,11 @@ def harm(record: dict) -> str:
 def trust(record: dict) -> str:
     """Return in words how far the table before and after, by leave one clip out, may be believed."""
     told = [
-        f"{kind} {100 * each['table']:+.1f} by the table, {100 * each['true']:+.1f} on other faces (correlation over "
+        f"{kind} {points(each['table'])} by the table, {points(each['true'])} on other faces (correlation over "
         f"users {each['correlation']:.2f})"
         for kind, each in record["foretold"].items()
     ]
-    return f"What the table says on average, and what comes: {'; '.join(told)}.".replace(" -", " −")
+    return f"What the table says on average, and what comes: {'; '.join(told)}."
 
 
 def cost() -> str:

@@ -78,8 +78,9 @@ def _name_ratio_axes(axes: matplotlib.axes.Axes, labels: dict[float, str], value
             tick.set(weight="bold", color=INK)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(max(labels) + 0.8, -0.8)
-    axes.set_xlim(values.min() / 1.15, values.max() * 2.6)
-    ticks = [each for each in RATIO_TICKS if values.min() / 1.15 <= each <= values.max() * 1.9]
+    low, high = values.min() / 1.15, values.max() * 2.6
+    axes.set_xlim(low, high)
+    ticks = [each for each in RATIO_TICKS if low <= each <= high]
     if len(ticks) > MOST_RATIO_TICKS:
         ticks = [each for each in ticks if np.log10(each) == round(np.log10(each))]
     axes.set_xticks(ticks)

@@ -5,7 +5,7 @@ import pandas as pd
 
 from emotion_detection import evaluation, runs
 from emotion_detection.emotions import DISPLAY_NAMES, EMOTIONS
-from emotion_detection.reports import percent
+from emotion_detection.reports import percent, points
 
 RARE = ("disgust", "surprise")
 """The emotions whose faces the older repository multiplies."""
@@ -56,10 +56,7 @@ def verdict(found: list[runs.Run], plain: runs.Run) -> str:
     for emotion in RARE:
         clear = {name: table.loc[emotion] for name, table in tables.items()}
         clear = {name: line for name, line in clear.items() if line["low"] > 0 or line["high"] < 0}
-        told = "; ".join(
-            f"{name} {100 * line['difference']:+.1f} points ({100 * line['low']:+.1f} to {100 * line['high']:+.1f})"
-            for name, line in clear.items()
-        )
+        told = "; ".join(f"{name} {_points(line)} points" for name, line in clear.items())
         sentences.append(f"**{DISPLAY_NAMES[emotion]}**: {told or 'no difference found for any arm'}.")
     return " ".join(sentences)
 
@@ -94,7 +91,7 @@ def costs(found: list[runs.Run], plain: runs.Run) -> str:
     for name, table in differences(found, plain).items():
         others = table.drop([*RARE, "macro"])
         clear = others[(others["low"] > 0) | (others["high"] < 0)]
-        changes = [f"{DISPLAY_NAMES[emotion]} {100 * line:+.1f}" for emotion, line in clear["difference"].items()]
+        changes = [f"{DISPLAY_NAMES[emotion]} {points(line)}" for emotion, line in clear["difference"].items()]
         told.append(f"**{name}**: {', '.join(changes) + ' points of F1' if changes else 'no other emotion changes'}")
     return "Beyond chance, among the other five emotions: " + "; ".join(told) + "."
 
@@ -109,14 +106,14 @@ def official_f1(plain: runs.Run, other: runs.Run) -> pd.DataFrame:
     """Return F1 per emotion of two runs on PrivateTest and their difference with its paired interval, as text."""
     first, second = (run.predictions["PrivateTest"] for run in (other, plain))
     before, after = (evaluation.per_class(each)["f1"] for each in (second, first))
-    difference = 100 * evaluation.compare_f1(first, second)
+    difference = evaluation.compare_f1(first, second)
     names = [*EMOTIONS, "macro"]
     lines = [
         {
             "Emotion": DISPLAY_NAMES.get(name, "all (macro)"),
             evaluation.display_name(plain): f"{before.get(name, before.mean()):.3f}",
             evaluation.display_name(other): f"{after.get(name, after.mean()):.3f}",
-            "Points (95 % interval)": "{difference:+.1f} ({low:+.1f} to {high:+.1f})".format(**difference.loc[name]),
+            "Points (95 % interval)": _points(difference.loc[name]),
         }
         for name in names
     ]
@@ -133,11 +130,8 @@ def official_words(plain: runs.Run, other: runs.Run, in_folds: runs.Run, twins: 
         twins: as `evaluation.load_twins` returns them; None if they are not about these faces (drawn sample).
     """
     first, second = (run.predictions["PrivateTest"] for run in (other, plain))
-    macro = 100 * evaluation.compare_f1(first, second).loc["macro"]
-    told = (
-        f"On PrivateTest macro-F1 differs by {macro['difference']:+.1f} points ({macro['low']:+.1f} to "
-        f"{macro['high']:+.1f}): {_verdict(macro)}."
-    )
+    macro = evaluation.compare_f1(first, second).loc["macro"]
+    told = f"On PrivateTest macro-F1 differs by {_points(macro)} points: {_verdict(macro)}."
     if twins is None:
         return told
     kept = evaluation.without_twins(second, twins)
@@ -151,6 +145,10 @@ def official_words(plain: runs.Run, other: runs.Run, in_folds: runs.Run, twins: 
         f"too (n = {folds['support']:.0f}, and {100 - 100 / in_folds.info['recipe']['folds']:.0f} % of Training is "
         "learned from). That fits with learning by heart, though these are not the same faces."
     )
+
+
+def _points(line: pd.Series) -> str:
+    return points(line["difference"], (line["low"], line["high"]))
 
 
 def _verdict(line: pd.Series) -> str:
@@ -168,16 +166,14 @@ def findings(chosen: runs.Run, found: list[runs.Run], plain: runs.Run, official:
     """
     lines = []
     for name, table in differences(found, plain).items():
-        macro = 100 * table.loc["macro"]
-        interval = f"{macro['low']:+.1f} to {macro['high']:+.1f}"
-        lines.append(f"- {name}: macro-F1 {macro['difference']:+.1f} points ({interval}), {_verdict(macro)}")
+        macro = table.loc["macro"]
+        lines.append(f"- {name}: macro-F1 {_points(macro)} points, {_verdict(macro)}")
     reason = "no arm with a higher F1 of the rare emotions gains in macro-F1 beyond chance"
     if chosen is not plain:
         reason = "the highest F1 of the rare emotions, with a gain in macro-F1 beyond chance"
     before, after = (run.predictions["PrivateTest"] for run in official)
-    macro = 100 * evaluation.compare_f1(after, before).loc["macro"]
+    macro = evaluation.compare_f1(after, before).loc["macro"]
     lines.append(
-        f"- on PrivateTest {evaluation.display_name(official[1])}: macro-F1 {macro['difference']:+.1f} points "
-        f"({macro['low']:+.1f} to {macro['high']:+.1f}), {_verdict(macro)}"
+        f"- on PrivateTest {evaluation.display_name(official[1])}: macro-F1 {_points(macro)} points, {_verdict(macro)}"
     )
     return f"Chosen by the folds: **{evaluation.display_name(chosen)}** ({reason}).\n\n" + "\n".join(lines)

@@ -162,15 +162,16 @@ def last_epochs(found: list[runs.Run]) -> pd.DataFrame:
                 "Regime": evaluation.display_name(run),
                 "Training, while learning": "not recorded" if seen is None else percent(seen),
                 "PublicTest": percent(last["val_accuracy"]),
-                "Gap": "–" if seen is None else f"{100 * (seen - last['val_accuracy']):+.1f} points",
+                "Gap": "–" if seen is None else f"{points(seen - last['val_accuracy'])} points",
             }
         )
     return pd.DataFrame(lines)
 
 
-def points(share: float) -> str:
-    """Return a difference of shares (−1–1) as points with a sign, such as "+0.8" or "−1.2"."""
-    return f"{100 * share:+.1f}".replace("-", "−")
+def points(share: float, interval: tuple[float, float] | None = None, *, digits: int = 1) -> str:
+    """Return a difference of shares (−1–1) as points with a sign, such as "+0.8" or "−1.2 (−2.0 to −0.4)"."""
+    text = f"{100 * share:+.{digits}f}".replace("-", "−")
+    return text if interval is None else f"{text} ({' to '.join(points(end, digits=digits) for end in interval)})"
 
 
 def comparisons(found: list[runs.Run], *, split: str) -> pd.DataFrame:
@@ -178,12 +179,11 @@ def comparisons(found: list[runs.Run], *, split: str) -> pd.DataFrame:
     lines = []
     for before, after in itertools.pairwise(found):
         result = evaluation.compare(after.predictions[split], before.predictions[split])
-        low, high = result.difference_ci
         lines.append(
             {
                 "Compared": f"{evaluation.display_name(after)} against {evaluation.display_name(before)}",
-                "Points ahead": f"{100 * result.difference:+.1f}",
-                "95 % interval": f"{100 * low:+.1f} to {100 * high:+.1f}",
+                "Points ahead": points(result.difference),
+                "95 % interval": " to ".join(map(points, result.difference_ci)),
                 "Only the first right": f"{result.only_first:,} faces",
                 "Only the second right": f"{result.only_second:,} faces",
                 "McNemar p": f"{result.p_value:.1g}",

@@ -95,18 +95,14 @@ def table(found: pd.DataFrame) -> pd.DataFrame:
         {
             "Arm": row["words"],
             "PublicTest": percent(row["accuracy"]),
-            "Points to the base (95 %)": _points(row["difference"], row["low"], row["high"]),
+            "Points to the base (95 %)": points(row["difference"], (row["low"], row["high"])),
             "McNemar p": f"{row['p_value']:.1g}",
-            "Macro-F1, points (95 %)": _points(row["macro_f1_difference"], row["macro_f1_low"], row["macro_f1_high"]),
+            "Macro-F1, points (95 %)": points(row["macro_f1_difference"], (row["macro_f1_low"], row["macro_f1_high"])),
             "Verdict": row["verdict"],
         }
         for row in found.to_dict("records")
     ]
     return pd.DataFrame(lines)
-
-
-def _points(value: float, low: float, high: float) -> str:
-    return f"{points(value)} ({points(low)} to {points(high)})"
 
 
 def in_words(part: str, found: pd.DataFrame) -> str:
@@ -135,7 +131,7 @@ def findings(found: pd.DataFrame) -> str:
     for verdict, words in told.items():
         rows = found[found["verdict"] == verdict]
         named = "; ".join(
-            f"{row.words} ({_points(row.difference, row.low, row.high)} points)" for row in rows.itertuples()
+            f"{row.words} ({points(row.difference, (row.low, row.high))} points)" for row in rows.itertuples()
         )
         lines.append(f"- **{words}**: {named or 'none'}.")
     return "\n".join(lines)

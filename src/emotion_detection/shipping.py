@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emotion_detection import cards, confidence, export, files, models, paths, recipes, runs
+from emotion_detection import cards, confidence, export, files, models, paths, recipes, reports, runs
 from emotion_detection.classifier import EmotionClassifier
 from emotion_detection.datasets import FaceDataset
 from emotion_detection.datasets.dataset import TEST_SPLITS
@@ -79,8 +79,9 @@ def checked(form: str, path: Path, run: runs.Run, dataset: FaceDataset) -> dict:
     for split, values in found.items():
         if abs(values["difference"]) > LARGEST_DIFFERENCE[form]:
             raise DataError(
-                f"On {split} the {form} file's accuracy differs from Keras' by {100 * values['difference']:+.2f} "
-                f"points, allowed {100 * LARGEST_DIFFERENCE[form]:.1f}. Nothing was shipped: look at the export."
+                f"On {split} the {form} file's accuracy differs from Keras' by "
+                f"{reports.points(values['difference'], digits=2)} points, allowed "
+                f"{100 * LARGEST_DIFFERENCE[form]:.1f}. Nothing was shipped: look at the export."
             )
     return found
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from emotion_detection import cluster, files, paths, recipes, runs
 from emotion_detection.datasets import FaceDataset
-from emotion_detection.errors import ProjectError, UnknownNameError
+from emotion_detection.errors import MissingFileError, ProjectError, UnknownNameError
 
 log = logging.getLogger(__name__)
 
@@ -245,11 +245,16 @@ def _on_ray(sweep: _Sweep, dataset: FaceDataset, *, address: str | None, workers
 
 
 def carried(job: Job) -> dict[str, bytes]:
-    """Return what a job needs of this machine's cache, path below it → bytes: checkpoints, the network it continues."""
-    found = _checkpoints(job)
-    if job.continues and runs.weights_path(job.continues).is_file():
-        found.append(runs.weights_path(job.continues))
-    return {path.relative_to(paths.run_cache_dir()).as_posix(): path.read_bytes() for path in found}
+    """Return what a job needs in a cache, path below it → bytes: checkpoints, networks that it begins or learns from.
+
+    Networks that are kept or shipped are sent, too, since another machine may have another version of the project.
+    """
+    found = {path: path for path in _checkpoints(job)}
+    for name in filter(None, (job.continues, *map(runs.full_name, job.recipe.teachers))):
+        with contextlib.suppress(MissingFileError):  # the job says what is missing
+            found[runs.weights_path(name)] = runs.trained_network(name)
+    root = paths.run_cache_dir()
+    return {place.relative_to(root).as_posix(): path.read_bytes() for place, path in found.items()}
 
 
 def _place() -> tuple[str, str]:
