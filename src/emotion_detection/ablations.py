@@ -88,6 +88,7 @@ ARMS = {
         "ema": ("averaged weights, decay 0.999", {"ema": 0.999}),
         "cycles": ("averaged ends of 2 cycles", {"cycles": 2}),
         "drop_conflicting": ("without conflicting labels", {"drop_conflicting": True}),
+        "batch_128": ("batches of 128, rate 0.001", {"batch_size": 128, "learning_rate": 1e-3}),
         "less_decay": ("weight decay 0.001", {"weight_decay": 0.001}),
         "more_dropout": ("dropout 0.5", {"dropout": 0.5}),
         "distilled": (
@@ -97,6 +98,10 @@ ARMS = {
                 "distillation": 0.5,
                 "distillation_temperature": 2.0,
             },
+        ),
+        "distilled_other": (
+            "taught by one other network",
+            {"teachers": ("best_start-s0",), "distillation": 0.5},
         ),
         "distilled_folds": (
             "taught by networks that had not seen the face",
