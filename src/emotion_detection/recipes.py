@@ -123,6 +123,7 @@ MEASURED = {
     "abl_112px": ("PublicTest", 64.9),
     "abl_stem": ("PublicTest", 64.8),
     "abl_batch_64": ("PublicTest", 64.2),
+    "abl_low_rate": ("PublicTest", 61.0),
     "late_base": ("PublicTest", 69.4),
     "late_mixup": ("PublicTest", 68.7),
     "late_stronger": ("PublicTest", 68.4),
