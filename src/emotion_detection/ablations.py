@@ -101,7 +101,7 @@ ARMS = {
         ),
         "distilled_other": (
             "taught by one other network",
-            {"teachers": ("best_start-s0",), "distillation": 0.5},
+            {"teachers": ("whole_longer-s0",), "distillation": 0.5},
         ),
         "distilled_folds": (
             "taught by networks that had not seen the face",
