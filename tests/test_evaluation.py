@@ -255,6 +255,38 @@ def test_log_likelihood_agrees_with_scikit_learn():
     assert evaluation.negative_log_likelihood(given, temperature=1.7) == pytest.approx(expected)
 
 
+def test_likelihoods_are_compared_after_calibration_and_face_by_face():
+    first, second = random_predictions(seed=1, right=0.7), random_predictions(seed=1, right=0.5)
+    found = evaluation.compare_likelihood(first, second)
+    one, other = (
+        evaluation.negative_log_likelihood(each, temperature=evaluation.fit_temperature(each))
+        for each in (first, second)
+    )
+    assert found["first"] == pytest.approx(one) and found["second"] == pytest.approx(other)
+    assert found["difference"] == pytest.approx(one - other) and found["low"] < one - other < found["high"] < 0
+    surer = dataclasses.replace(first, logits=3 * first.logits)  # the temperature takes that back
+    assert evaluation.compare_likelihood(surer, first)["difference"] == pytest.approx(0, abs=1e-5)
+
+
+def test_likelihood_intervals_agree_with_resampling():
+    first, second = random_predictions(seed=1, right=0.7), random_predictions(seed=2, right=0.65)
+    second = dataclasses.replace(second, label=first.label)
+    found = evaluation.compare_likelihood(first, second)
+    drawn = []
+    gap = surprise(first) - surprise(second)
+    generator = np.random.default_rng(0)
+    for _ in range(800):
+        rows = [generator.choice(np.flatnonzero(first.label == each), (first.label == each).sum()) for each in range(7)]
+        drawn.append(gap[np.concatenate(rows)].mean())
+    half = (found["high"] - found["low"]) / 2
+    assert half == pytest.approx(1.96 * np.std(drawn), rel=0.1)
+
+
+def surprise(given: runs.Predictions) -> np.ndarray:
+    probabilities = given.probabilities(evaluation.fit_temperature(given))
+    return -np.log(probabilities[np.arange(len(given)), given.label])
+
+
 def test_temperature_is_never_fitted_on_private_test():
     with pytest.raises(DataError, match="PublicTest"):
         evaluation.fit_temperature(random_predictions(split="PrivateTest"))

@@ -54,12 +54,15 @@ def test_arms_come_in_the_order_of_their_gain_with_a_verdict_by_their_interval(r
     assert found["difference"].tolist() == pytest.approx([50 / 420, 2 / 420, -60 / 420])
     assert (found["low"] <= found["difference"]).all()
     assert (found["difference"] <= found["high"]).all()
+    assert found["nll_verdict"].tolist() == ["better", "no difference shown", "worse"]
+    assert (np.sign(found["nll_difference"]) == -np.sign(found["difference"])).all()
 
 
 def test_the_words_count_them_and_name_the_arms_that_wait(recorded):
     words = search.in_words("early", search.differences("early"))
     assert "right on 59.5 % of 420 PublicTest faces" in words
     assert "Of 3 arms 1 is better than it, 1 is worse, and for 1 no difference is shown" in words
+    assert "By NLL, calibrated, 1 is better and 1 worse." in words
     waiting = words.partition("Not trained yet: ")[2].rstrip(".").split("; ")
     assert ablations.ARMS["early"]["stem"][0] in waiting
     assert ablations.ARMS["early"]["96px"][0] not in waiting
@@ -69,6 +72,7 @@ def test_the_table_has_a_line_per_arm_with_a_real_minus(recorded):
     table = search.table(search.differences("early"))
     assert table["Arm"].tolist() == [ablations.ARMS["early"][arm][0] for arm in ("96px", "sgd", "48px")]
     assert table["Points to the base (95 %)"].iloc[-1].startswith("−14.3 (−")
+    assert table["NLL to the base (95 %)"].iloc[0].startswith("−0.")
 
 
 def test_a_round_without_its_base_is_not_listed(recorded):
@@ -85,8 +89,11 @@ def test_the_plot_shows_every_arm_at_its_place(recorded):
     found = search.differences("early")
     figure = figures.new_figure(3.0)
     values = plots_search.rounds({"early": found}, figure, split="PublicTest")
-    (axes,) = figure.axes
-    drawn = np.concatenate([line.get_xdata() for line in axes.lines if line.get_marker() == "o"])
-    assert sorted(drawn) == pytest.approx(sorted(100 * found["difference"]))
+    axes, likelihoods = figure.axes
+    for panel, wanted in ((axes, 100 * found["difference"]), (likelihoods, found["nll_difference"])):
+        drawn = np.concatenate([line.get_xdata() for line in panel.lines if line.get_marker() == "o"])
+        assert sorted(drawn) == pytest.approx(sorted(wanted))
+    low, high = likelihoods.get_xlim()
+    assert low > high, "what is better lies on the right in both panels"
     assert values["early"]["words"] == found["words"].tolist()
     assert [text.get_text() for text in axes.get_yticklabels()] == found["words"].tolist()

@@ -8,15 +8,18 @@ import pandas as pd
 from emotion_detection.plots import SERIES_COLORS, styled
 
 VERDICT_COLORS = {"better": SERIES_COLORS[0], "worse": SERIES_COLORS[1], "no difference shown": "#777777"}
-SHOWN = ["words", "difference", "low", "high", "verdict"]
+SHOWN = ["words", "difference", "low", "high", "verdict", "nll_difference", "nll_low", "nll_high", "nll_verdict"]
 
 
 @styled
 def rounds(tables: dict[str, pd.DataFrame], figure: matplotlib.figure.Figure, *, split: str) -> dict:
-    """Plot how much each arm gains on its base, with its paired interval: a panel per round, a line per arm.
+    """Plot what each arm gains on its base, with paired intervals: a row of panels per round, a line per arm.
+
+    On the left points of accuracy, on the right negative log-likelihood, where less is better: its axis is reversed, so
+    that what is better lies on the right in both.
 
     Args:
-        tables: title of the panel → columns words, difference, low, high (−1–1) and verdict, the best first, not empty.
+        tables: title of the row → `search.differences`, not empty.
         figure: empty; about 0.3 inches of height per arm and an inch per round look well.
         split: where the predictions are from.
 
@@ -24,30 +27,42 @@ def rounds(tables: dict[str, pd.DataFrame], figure: matplotlib.figure.Figure, *,
         Title → columns of the table, as plotted.
     """
     heights = [len(found) + 1 for found in tables.values()]
-    grid = figure.subplots(len(tables), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
-    for axes, (title, found) in zip(grid, tables.items(), strict=True):
-        _arms(axes, found)
-        axes.set_title(title)
-    grid[-1].set_xlabel(f"points of accuracy on {split}, to the base (95 % paired interval)")
-    handles = {label: handle for axes in grid for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles))
+    grid = figure.subplots(len(tables), 2, sharex="col", sharey="row", squeeze=False, height_ratios=heights)
+    for (left, right), (title, found) in zip(grid, tables.items(), strict=True):
+        values = found[["difference", "low", "high"]].to_numpy(float)
+        _arms(left, found["words"], 100 * values, found["verdict"], digits=1)
+        values = found[["nll_difference", "nll_low", "nll_high"]].to_numpy(float)
+        _arms(right, found["words"], values, found["nll_verdict"], digits=3)
+        left.set_title(title, loc="left")
+    grid[-1, 0].set_xlabel(f"points of accuracy on {split}, to the base")
+    grid[-1, 1].set_xlabel("NLL (calibrated, in nats), to the base")
+    grid[-1, 1].invert_xaxis()
+    axes_of = grid.ravel()
+    handles = {
+        label: handle for axes in axes_of for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    labels = [label for label in VERDICT_COLORS if label in handles]
+    words = "95 % paired intervals:"
+    figure.legend([handles[label] for label in labels], labels, loc="outside lower center", ncols=3, title=words)
     return {title: {column: found[column].tolist() for column in SHOWN} for title, found in tables.items()}
 
 
-def _arms(axes: matplotlib.axes.Axes, found: pd.DataFrame) -> None:
-    places = np.arange(len(found))[::-1]
-    points = 100 * found[["difference", "low", "high"]].to_numpy(float)
+def _arms(
+    axes: matplotlib.axes.Axes, words: pd.Series, values: np.ndarray, verdicts: pd.Series, *, digits: int
+) -> None:
+    """Draw a point with its interval per arm; `values` holds difference, low and high."""
+    places = np.arange(len(words))[::-1]
     for verdict, color in VERDICT_COLORS.items():
-        chosen = (found["verdict"] == verdict).to_numpy()
+        chosen = (verdicts == verdict).to_numpy()
         if chosen.any():
-            value, low, high = points[chosen].T
+            value, low, high = values[chosen].T
             style = {"fmt": "o", "ms": 6, "capsize": 3, "elinewidth": 1.6, "color": color}
             axes.errorbar(value, places[chosen], xerr=[value - low, high - value], label=verdict, **style)
-    for place, value in zip(places, points[:, 0], strict=True):
+    for place, value in zip(places, values[:, 0], strict=True):
         style = {"textcoords": "offset points", "ha": "center", "va": "bottom", "fontsize": 8}
-        axes.annotate(f"{value:+.1f}".replace("-", "−"), (value, place), (0, 5), **style)
+        axes.annotate(f"{value:+.{digits}f}".replace("-", "−"), (value, place), (0, 5), **style)
     axes.axvline(0.0, color="#555555", linewidth=1.0)
-    axes.set_yticks(places, labels=found["words"])
-    axes.set_ylim(-0.7, len(found) - 0.3)
+    axes.set_yticks(places, labels=words)
+    axes.set_ylim(-0.7, len(words) - 0.3)
     axes.margins(x=0.12)
     axes.grid(visible=False, axis="y")

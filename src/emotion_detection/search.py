@@ -52,7 +52,8 @@ def differences(part: str) -> pd.DataFrame:
     Returns:
         A row per arm: `arm`, `words`, `accuracy`, `macro_f1` (0–1), `difference`, `low`, `high` (accuracy minus the
         base's, with its paired 95 % interval, −1–1), `p_value` (exact McNemar test), `macro_f1_difference`,
-        `macro_f1_low`, `macro_f1_high`, `verdict`.
+        `macro_f1_low`, `macro_f1_high`, `nll` (calibrated), `nll_difference`, `nll_low`, `nll_high` (below zero is
+        better), `verdict` (by accuracy) and `nll_verdict`.
 
     Raises:
         MissingFileError: the base is not recorded.
@@ -62,11 +63,15 @@ def differences(part: str) -> pd.DataFrame:
     rows = [_row(arm, ablations.ARMS[part][arm][0], run.predictions[SPLIT], base) for arm, run in recorded.items()]
     found = pd.DataFrame(rows, columns=list(_row("base", "base", base, base)))
     found = found.sort_values("difference", ascending=False, ignore_index=True)
-    return found.assign(verdict=[verdict(low, high) for low, high in zip(found["low"], found["high"], strict=True)])
+    return found.assign(
+        verdict=list(map(verdict, found["low"], found["high"])),
+        nll_verdict=list(map(verdict, -found["nll_high"], -found["nll_low"])),
+    )
 
 
 def _row(arm: str, words: str, own: runs.Predictions, base: runs.Predictions) -> dict:
     compared, f1 = evaluation.compare(own, base), evaluation.compare_f1(own, base).loc["macro"]
+    likelihood = evaluation.compare_likelihood(own, base)
     return {
         "arm": arm,
         "words": words,
@@ -79,6 +84,10 @@ def _row(arm: str, words: str, own: runs.Predictions, base: runs.Predictions) ->
         "macro_f1_difference": f1["difference"],
         "macro_f1_low": f1["low"],
         "macro_f1_high": f1["high"],
+        "nll": likelihood["first"],
+        "nll_difference": likelihood["difference"],
+        "nll_low": likelihood["low"],
+        "nll_high": likelihood["high"],
     }
 
 
@@ -98,24 +107,32 @@ def table(found: pd.DataFrame) -> pd.DataFrame:
             "Points to the base (95 %)": points(row["difference"], (row["low"], row["high"])),
             "McNemar p": f"{row['p_value']:.1g}",
             "Macro-F1, points (95 %)": points(row["macro_f1_difference"], (row["macro_f1_low"], row["macro_f1_high"])),
-            "Verdict": row["verdict"],
+            "NLL to the base (95 %)": _nats(row["nll_difference"], row["nll_low"], row["nll_high"]),
+            "By accuracy": row["verdict"],
+            "By NLL": row["nll_verdict"],
         }
         for row in found.to_dict("records")
     ]
     return pd.DataFrame(lines)
 
 
+def _nats(difference: float, low: float, high: float) -> str:
+    return f"{difference:+.3f} ({low:+.3f} to {high:+.3f})".replace("-", "−")
+
+
 def in_words(part: str, found: pd.DataFrame) -> str:
     """Return in words how many arms are better or worse than the base, and what chance would make of so many."""
     base = base_of(part).predictions[SPLIT]
     better, worse = (int((found["verdict"] == each).sum()) for each in ("better", "worse"))
+    likelier, unlikelier = (int((found["nll_verdict"] == each).sum()) for each in ("better", "worse"))
     waiting = [ablations.ARMS[part][arm][0] for arm in _arms(part, False)]
     told = (
         f"The base is right on {percent(evaluation.accuracy(base))} of {len(base):,} PublicTest faces. Of {len(found)} "
         f"arms {better} {'is' if better == 1 else 'are'} better than it, {worse} {'is' if worse == 1 else 'are'} "
         f"worse, and for {len(found) - better - worse} no difference is shown; with nothing but chance about "
-        f"{0.05 * len(found):.1f} of so many intervals would miss zero. One seed each: another seed moves a network, "
-        "too, so that intervals tell of the faces, not of the seeds."
+        f"{0.05 * len(found):.1f} of so many intervals would miss zero. By NLL, calibrated, {likelier} "
+        f"{'is' if likelier == 1 else 'are'} better and {unlikelier} worse. One seed each: another seed moves a "
+        "network, too, so that intervals tell of the faces, not of the seeds."
     )
     return told + (f" Not trained yet: {'; '.join(waiting)}." if waiting else "")
 
@@ -134,4 +151,9 @@ def findings(found: pd.DataFrame) -> str:
             f"{row.words} ({points(row.difference, (row.low, row.high))} points)" for row in rows.itertuples()
         )
         lines.append(f"- **{words}**: {named or 'none'}.")
+    rows = found[found["nll_verdict"] == "better"].sort_values("nll_difference")
+    named = "; ".join(
+        f"{row.words} ({_nats(row.nll_difference, row.nll_low, row.nll_high)})" for row in rows.itertuples()
+    )
+    lines.append(f"- **Labels held more probable than by the base (NLL, calibrated)**: {named or 'none'}.")
     return "\n".join(lines)
