@@ -89,3 +89,17 @@ def test_a_run_is_told_beside_another_with_the_paired_interval():
     assert ", 4 epochs: 69.4 %; TL whole, 10 epochs: 68.9 %. That is " in told
     assert f"{100 * result.difference:+.1f} (−" in told and told.endswith(") points.")
     assert finals.stage_told(late, late).endswith("+0.0 (+0.0 to +0.0) points.")
+
+
+def test_teachers_are_told_with_what_their_averaged_answers_reach():
+    found = [runs.load_run(name) for name in recipes.BEST.teachers]
+    answers = [run.predictions["PublicTest"] for run in found]
+    probabilities = np.mean([each.probabilities() for each in answers], axis=0)
+    together = (probabilities.argmax(axis=1) == answers[0].label).mean()
+    assert together > max(map(evaluation.accuracy, answers))
+    told = finals.teachers_told(found)
+    assert told.endswith(f"Their averaged answers: {100 * together:.1f} %.")
+    assert all(
+        f"{evaluation.display_name(run)} {100 * evaluation.accuracy(run.predictions['PublicTest']):.1f} %" in told
+        for run in found
+    )

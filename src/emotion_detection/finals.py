@@ -118,10 +118,14 @@ def settings_table(recipe: recipes.Recipe, base: recipes.Recipe) -> pd.DataFrame
     """Return what a recipe does otherwise than another one, as text: a line per setting."""
     return pd.DataFrame(
         [
-            {"Setting": f"`{name}`", base.display_name: str(others), recipe.display_name: str(own)}
+            {"Setting": f"`{name}`", base.display_name: _as_text(others), recipe.display_name: _as_text(own)}
             for name, (own, others) in recipes.differing(recipe, base).items()
         ]
     )
+
+
+def _as_text(value) -> str:
+    return ", ".join(value) or "none" if isinstance(value, tuple) else str(value)
 
 
 def stage_told(run: runs.Run, base: runs.Run) -> str:
@@ -133,6 +137,23 @@ def stage_told(run: runs.Run, base: runs.Run) -> str:
     )
     result = evaluation.compare(*found)
     return f"PublicTest: {mine}; {other}. That is {points(result.difference, result.difference_ci)} points."
+
+
+def averaged(found: list[runs.Predictions]) -> runs.Predictions:
+    """Return the answers of several networks to the same faces, their probabilities averaged."""
+    probabilities = np.mean([each.probabilities() for each in found], axis=0)
+    return dataclasses.replace(found[0], logits=np.log(np.maximum(probabilities, 1e-12)).astype(np.float32))
+
+
+def teachers_told(found: list[runs.Run]) -> str:
+    """Return in words what a recipe's teachers reach on PublicTest alone, and what their averaged answers reach."""
+    answers = [run.predictions["PublicTest"] for run in found]
+    named = "; ".join(
+        f"{evaluation.display_name(run)} {percent(evaluation.accuracy(each))}"
+        for run, each in zip(found, answers, strict=True)
+    )
+    together = percent(evaluation.accuracy(averaged(answers)))
+    return f"The teachers on PublicTest: {named}. Their averaged answers: {together}."
 
 
 def _scores(goal: Goal, found: list[runs.Run]) -> tuple[list[float | None], float | None]:
