@@ -14,7 +14,7 @@ import psutil
 import pytest
 from rich.console import Console
 
-from emotion_detection import analysis, bulk, cards, cluster, crossval, paths, progress_table, recipes, runs, sweeps
+from emotion_detection import analysis, bulk, cluster, crossval, paths, progress_table, recipes, runs, sweeps
 from emotion_detection.datasets import load_sample
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
 
@@ -253,6 +253,20 @@ def test_a_job_waits_for_the_one_that_it_continues(made_up):
     assert made_up == ["second-s1", "first-s0", "second-s0"]
 
 
+def test_a_job_waits_for_its_teachers(made_up):
+    taught = dataclasses.replace(SECOND, name="taught", continues=None, teachers=("first-s1",), distillation=0.5)
+    sweeps.train([sweeps.Job(taught), sweeps.Job(FIRST, 1)], some_faces(), engine="plain")
+    assert made_up == ["first-s1", "taught-s0"]
+
+
+def test_what_a_job_needs_comes_before_it():
+    best = [sweeps.Job(recipes.BEST, seed) for seed in (0, 2)]
+    names = [job.name for job in sweeps.with_needed(best)]
+    assert sorted(names) == sorted({*recipes.BEST.teachers, "tl_whole-s0", "tl_whole-s2", "best-s0", "best-s2"})
+    for job in best:
+        assert all(names.index(each) < names.index(job.name) for each in job.needs)
+
+
 def test_jobs_are_recipes_times_seeds_each_once():
     found = sweeps.jobs(["tl_top", "tl_100", "tl_top"], seeds=[0, 2])
     assert [job.name for job in found] == ["tl_top-s0", "tl_top-s2", "tl_100-s0", "tl_100-s2"]
@@ -260,16 +274,14 @@ def test_jobs_are_recipes_times_seeds_each_once():
         sweeps.jobs(["tl_topp"])
 
 
-def test_another_machine_is_sent_the_shipped_network_where_a_job_goes_on_from_it(tmp_path, monkeypatch):
+def test_another_machine_is_sent_kept_networks_where_a_job_goes_on_from_them(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "run_cache_dir", lambda: tmp_path)  # no training left a network here
-    card = cards.read_card()
-    job = sweeps.Job(
-        dataclasses.replace(recipes.TL_WHOLE, name="after", continues=card["recipe"]), runs.split_name(card["run"])[1]
-    )
-    sent = sweeps.carried(job)
-    assert list(sent) == [f"weights/{card['run']}.keras"]
-    assert sent[f"weights/{card['run']}.keras"] == cards.card_path().with_suffix(".keras").read_bytes()
-    assert sweeps.carried(dataclasses.replace(job, seed=99)) == {}  # nothing of that seed is on this machine
+    best = sweeps.Job(recipes.BEST)
+    sent = sweeps.carried(best)
+    assert sorted(sent) == sorted(f"weights/{name}.keras" for name in best.needs)
+    assert all(sent[f"weights/{name}.keras"] == runs.trained_network(name).read_bytes() for name in best.needs)
+    alone = dataclasses.replace(best.recipe, teachers=(), distillation=0.0)
+    assert sweeps.carried(sweeps.Job(alone, 99)) == {}  # nothing of that seed is on this machine
 
 
 def test_an_unknown_engine_is_told():

@@ -127,6 +127,7 @@ def train(
 def sweep(
     names: Annotated[list[str], typer.Argument(metavar="RECIPE...", help="One or several; see `train --help`.")],
     seeds: Annotated[str, typer.Option(help="Such as 0,1,2.")] = str(runs.SHIPPED_SEED),
+    needed: Annotated[bool, typer.Option("--needed", help="First those that these go on from or learn from.")] = False,
     engine: Annotated[str, typer.Option(help="ray, or plain: one job after another, without Ray.")] = "ray",
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster; else processes on this machine.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Jobs at a time; else one per core.")] = None,
@@ -137,6 +138,7 @@ def sweep(
     from emotion_detection import progress_table, sweeps
 
     wanted = sweeps.jobs(names, seeds=_numbers(seeds))
+    wanted = sweeps.with_needed(wanted) if needed else wanted
     where = {"engine": engine, "address": address, "workers": workers, "threads": threads}
     try:
         with progress_table.shown() as on_change:

@@ -36,9 +36,10 @@ class Job:
         return f"{self.recipe.name}-s{self.seed}"
 
     @property
-    def continues(self) -> str | None:
-        """Name of the run whose network it starts from, or None."""
-        return f"{self.recipe.continues}-s{self.seed}" if self.recipe.continues else None
+    def needs(self) -> list[str]:
+        """Names of the runs whose networks it starts from or learns from, each once."""
+        before = [f"{self.recipe.continues}-s{self.seed}"] if self.recipe.continues else []
+        return list(dict.fromkeys([*before, *map(runs.full_name, self.recipe.teachers)]))
 
     @property
     def epochs(self) -> int:
@@ -104,6 +105,15 @@ def jobs(names: Iterable[str], *, seeds: Sequence[int] = (runs.SHIPPED_SEED,)) -
     return list(dict.fromkeys(Job(recipes.get_recipe(name), seed) for name in names for seed in seeds))
 
 
+def with_needed(wanted: Sequence[Job]) -> list[Job]:
+    """Return jobs after those whose networks they start from or learn from, and so on, each once."""
+    found: dict[Job, None] = {}
+    for job in wanted:
+        before = [Job(recipes.get_recipe(recipe), seed) for recipe, seed in map(runs.split_name, job.needs)]
+        found |= dict.fromkeys([*with_needed(before), job])
+    return list(found)
+
+
 def train(
     wanted: Sequence[Job],
     dataset: FaceDataset | None,
@@ -117,7 +127,7 @@ def train(
     """Train what is not recorded yet and record each run as soon as it ends.
 
     A job that fails does not stop the others. A call that is interrupted goes on from the last finished epochs, and so
-    does a job whose worker dies. A job that continues another one of the sweep waits for it.
+    does a job whose worker dies. A job waits for those of the sweep that it continues or is taught by.
 
     Args:
         wanted: from `jobs`.
@@ -164,9 +174,8 @@ class _Sweep:
         return [name for name, state in self.states.items() if state.state == "waiting"]
 
     def is_ready(self, name: str) -> bool:
-        """Return whether the run that a job continues has ended, or is not of this sweep."""
-        before = self.states.get(self.states[name].job.continues)
-        return before is None or before.state in ENDED
+        """Return whether the runs that a job needs have ended, or are not of this sweep."""
+        return all(self.states[each].state in ENDED for each in self.states[name].job.needs if each in self.states)
 
     def heard(self, epoch: Epoch) -> None:
         """Take a report of a running job; keep its checkpoint, with which it goes on elsewhere."""
@@ -250,7 +259,7 @@ def carried(job: Job) -> dict[str, bytes]:
     Networks that are kept or shipped are sent, too, since another machine may have another version of the project.
     """
     found = {path: path for path in _checkpoints(job)}
-    for name in filter(None, (job.continues, *map(runs.full_name, job.recipe.teachers))):
+    for name in job.needs:
         with contextlib.suppress(MissingFileError):  # the job says what is missing
             found[runs.weights_path(name)] = runs.trained_network(name)
     root = paths.run_cache_dir()
