@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from emotion_detection import cards, export, files, network_metadata, paths, quantization, runs, shipping
+from emotion_detection import cards, export, files, model_card, network_metadata, paths, quantization, runs, shipping
 from emotion_detection.classifier import EmotionClassifier
 from emotion_detection.datasets import load_sample
 from emotion_detection.emotions import EMOTIONS
@@ -42,7 +42,6 @@ def written(tiny, faces, tmp_path_factory):
     found = {}
     for form in cards.SUFFIXES:
         path, calibration = folder / f"tiny{cards.SUFFIXES[form]}", export.calibration_of(faces, n=50)
-        calibration = dataclasses.replace(calibration, convolutions_in_float=0)
         found[form] = export.export(tiny, path, form=form, says=SAYS, calibration=calibration)
     assert sorted(child.name for child in folder.iterdir()) == ["tiny.tflite", "tiny_int8.tflite"]
     return found
@@ -70,19 +69,19 @@ def convolved_types(path) -> list[type]:
 
 
 def test_int8_computes_in_integers_but_for_the_first_convolutions(tiny, faces, written, tmp_path):
-    assert convolved_types(written["int8"]) == [{np.int8}]
+    assert convolved_types(written["int8"]) == [{np.int8}], "full integer, if nothing else is asked for"
     calibration = dataclasses.replace(export.calibration_of(faces, n=50), convolutions_in_float=1)
     path = export.export_litert(tiny, tmp_path / "first_in_float.tflite", calibration=calibration)
     assert convolved_types(path) == [{np.float32}]
     assert export.parity(tiny, path, faces.pixels[:20]) < 0.03
 
 
-def test_the_shipped_int8_file_has_its_first_block_alone_in_float():
+def test_the_shipped_int8_file_is_in_integers_but_for_what_its_card_names():
     found = convolved_types(cards.network_path("int8"))
     first = cards.read_card()["formats"]["int8"]["convolutions_in_float"]
     assert found[:first] == [{np.float32}] * first
     assert found[first:] == [{np.int8}] * (len(found) - first)
-    assert first < 0.1 * len(found)
+    assert first <= quantization.FIRST_BLOCK < 0.1 * len(found)
 
 
 def test_an_exported_network_says_what_it_is(tiny, written):
@@ -248,6 +247,28 @@ def test_a_file_whose_accuracy_differs_is_not_shipped(monkeypatch, tmp_path):
     path.write_bytes(b"0" * 3_000_001)
     with pytest.raises(DataError, match="3,000,001 bytes"):
         shipping.checked("int8", path, run, None)
+
+
+def test_int8_keeps_the_fewest_convolutions_in_float_with_which_it_agrees(monkeypatch, tmp_path, faces):
+    differences = {0: -0.006, 1: 0.0051, 2: -0.004}
+    written = []
+
+    def write(model, path, *, says, calibration):
+        written.append(calibration.convolutions_in_float)
+        path.write_bytes(b"small")
+
+    monkeypatch.setattr(shipping.export, "export_litert", write)
+    monkeypatch.setattr(shipping, "compared", lambda *_: {"difference": differences[written[-1]]})
+    run, calibration = runs.load_run(cards.read_card()["run"]), export.calibration_of(faces, n=5)
+    found = shipping._int8(None, tmp_path / "network.tflite", {}, calibration, run, faces)
+    assert written == [0, 1, 2] and found["convolutions_in_float"] == 2
+    both = dict.fromkeys(shipping.TEST_SPLITS)
+    assert found["tried"] == [{"convolutions_in_float": n, **dict.fromkeys(both, differences[n])} for n in (0, 1)]
+    told = model_card.int8_told(found)
+    assert told.endswith("0: −0.60 and −0.60; 1: +0.51 and +0.51.") and "the first 2 convolutions stay" in told
+    differences |= dict.fromkeys((2, 3), 0.2)
+    with pytest.raises(DataError, match="Nothing was shipped"):
+        shipping._int8(None, tmp_path / "network.tflite", {}, calibration, run, faces)
 
 
 def test_the_shipped_run_is_exported_from_the_repository_alone(isolated, monkeypatch, capsys):

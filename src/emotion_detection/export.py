@@ -32,7 +32,7 @@ class Calibration:
 
     faces: np.ndarray
     description: dict
-    convolutions_in_float: int = quantization.CONVOLUTIONS_IN_FLOAT
+    convolutions_in_float: int = 0
 
 
 def calibration_of(dataset: FaceDataset, *, n: int = CALIBRATION_FACES, seed: int = CALIBRATION_SEED) -> Calibration:
@@ -93,8 +93,9 @@ def _needed(calibration: Calibration | None) -> Calibration:
 def export_litert(model, path: Path, *, says: dict | None = None, calibration: Calibration | None = None) -> Path:
     """Write a Keras network as LiteRT, in int8 if calibrated, else in float16; outputs by name.
 
-    In float16 weights are rounded, and the arithmetic is float32. In int8 weights (one scale per channel) and values
-    between layers are 8-bit integers. Both leave the first layers in float32, as `quantization` says. The file's
+    In float16 weights are rounded, but for the first block's, and the arithmetic is float32. In int8 weights (one scale
+    per channel) and values between layers are 8-bit integers, but for the first convolutions where the calibration says
+    so. The file's
     signature has the input `faces`, uint8 (n, 48, 48, 1), and the float32 outputs `logits` (n, 7), `features` (n, 1280)
     and `feature_map` (n, 3, 3, 1280 at 96 px). What the file says about itself, and the last layer, are put into it as
     `network_metadata` says.
@@ -256,6 +257,9 @@ def export_run(name: str, *, form: str, path: Path | None = None, calibration: C
             shutil.copyfile(trained, temporary)
         return path
     model = models.load_network(trained)
+    if calibration is not None and cards.is_shipped(run):  # the same file as the shipped one
+        in_float = cards.read_card()["formats"]["int8"]["convolutions_in_float"]
+        calibration = dataclasses.replace(calibration, convolutions_in_float=in_float)
     return export(model, path, form=form, says=describe(model, run=run, keras_file=trained), calibration=calibration)
 
 

@@ -33,6 +33,7 @@ def page() -> str:
         keras_size=sizes[f"{card['name']}.keras"],
         float16_size=sizes[cards.network_path("float16").name],
         int8_size=sizes[cards.network_path("int8").name],
+        int8_but=", the first convolutions apart" if card["formats"]["int8"]["convolutions_in_float"] else "",
         input_px=recipe.input_px,
         temperature=card["temperature"],
         features=card["outputs"]["features"],
@@ -158,8 +159,19 @@ def int8_told(facts: dict) -> str:
     return (
         "int8: weights with a scale per channel, values between layers in 8 bits, their ranges taken from "
         f"{calibration['faces']:,} {calibration['split']} faces of {calibration['data']} (seed {calibration['seed']}); "
-        f"{kept} stay in float32 (`emotion_detection.quantization` says why)."
+        f"{kept} stay in float32 (`emotion_detection.quantization` says why).{_tried(facts)}"
     )
+
+
+def _tried(facts: dict) -> str:
+    """Return in words what came of keeping fewer convolutions in float32, with a space before it."""
+    tried = [
+        f"{each['convolutions_in_float']}: {reports.points(each['PublicTest'], digits=2)} and "
+        f"{reports.points(each[SPLIT], digits=2)}"
+        for each in facts.get("tried", [])
+    ]
+    words = f"With fewer convolutions in float32 it is too far from Keras (points on PublicTest and {SPLIT})"
+    return f" {words}: {'; '.join(tried)}." if tried else ""
 
 
 def latency() -> str:
@@ -282,7 +294,7 @@ Act, Regulation (EU) 2024/1689, Article 5(1)(f)).
 | file | size | for |
 |---|---|---|
 | `{title}.tflite` | {float16_size} | LiteRT, float16 weights: what `EmotionClassifier` and the live cell run |
-| `{title}_int8.tflite` | {int8_size} | LiteRT, 8-bit integers: `EmotionClassifier.load("int8")` |
+| `{title}_int8.tflite` | {int8_size} | LiteRT, 8-bit integers{int8_but}: `EmotionClassifier.load("int8")` |
 | `{title}.keras` | {keras_size} | Keras 3, float32: fine-tuning, exporting |
 | `{title}.json` | | this card for machines: SHA-256 of all, classes, temperature, confidence |
 

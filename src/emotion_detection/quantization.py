@@ -1,4 +1,4 @@
-"""From a LiteRT network in float32 to float16 weights or to int8, all of it but the first convolutions.
+"""From a LiteRT network in float32 to float16 weights, or to int8: all of it, or all but the first convolutions.
 
 MobileNetV2's first block reads small differences of grey out of large sums, and what its values are rounded by is
 carried, enlarged, through all that follows. Its three convolutions do 7 % of the multiplications and hold some thousand
@@ -16,13 +16,13 @@ import numpy as np
 
 from emotion_detection.errors import DataError
 
-CONVOLUTIONS_IN_FLOAT = 3
-"""So many convolutions, from the first on, stay in float32."""
+FIRST_BLOCK = 3
+"""So many convolutions has the first block of MobileNetV2, with the one before it."""
 
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 
 
-def quantized(calibrated: bytes, *, convolutions_in_float: int = CONVOLUTIONS_IN_FLOAT) -> bytes:
+def quantized(calibrated: bytes, *, convolutions_in_float: int = 0) -> bytes:
     """Return a calibrated network in int8: weights with a scale per channel, values between layers with one a layer.
 
     Args:
@@ -54,7 +54,7 @@ def first_operations(network: bytes, convolutions: int) -> list[str]:
     return found
 
 
-def with_first_weights(float16: bytes, float32: bytes, *, convolutions: int = CONVOLUTIONS_IN_FLOAT) -> bytes:
+def with_first_weights(float16: bytes, float32: bytes, *, convolutions: int = FIRST_BLOCK) -> bytes:
     """Return a network with float16 weights in which the first convolutions have their float32 weights again.
 
     Args:

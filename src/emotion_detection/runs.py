@@ -129,7 +129,7 @@ def kept_path(name: str) -> Path:
 
 
 def trained_network(name: str, *, role: str = "The network of") -> Path:
-    """Return the file of a run's network: what training left here, else what was kept, or is shipped, of the same run.
+    """Return the file of a run's network: what training left here, else what is shipped, or was kept, of the same run.
 
     Args:
         name: of the run.
@@ -144,10 +144,10 @@ def trained_network(name: str, *, role: str = "The network of") -> Path:
     if is_recorded(name):
         run = load_run(name)
         shipped, kept = cards.card_path().with_suffix(".keras"), kept_path(name)
-        if kept.is_file() and _comment(kept) == run.info["finished"]:
-            return kept
         if shipped.is_file() and cards.is_shipped(run):
             return shipped
+        if kept.is_file() and _comment(kept) == run.info["finished"]:
+            return kept
     recipe, seed = split_name(name)
     raise MissingFileError(
         f"{role} {full_name(name)} is not on this machine: {paths.displayed(path)} does not exist (the repository has "

@@ -1,12 +1,13 @@
 """Put a finished network into `data/models/`: `.keras`, LiteRT in float16 and int8, and the card's `.json`."""
 
 import contextlib
+import dataclasses
 import shutil
 from pathlib import Path
 
 import numpy as np
 
-from emotion_detection import cards, confidence, export, files, models, paths, recipes, reports, runs
+from emotion_detection import cards, confidence, export, files, models, paths, quantization, recipes, reports, runs
 from emotion_detection.classifier import EmotionClassifier
 from emotion_detection.datasets import FaceDataset
 from emotion_detection.datasets.dataset import TEST_SPLITS
@@ -17,6 +18,9 @@ LARGEST_DIFFERENCE = {"float16": 0.001, "int8": 0.005}
 """Format → how far its accuracy may be from Keras' on each test split (0–1)."""
 
 LARGEST_BYTES = {"float16": 5_000_000, "int8": 3_000_000}
+
+MOST_IN_FLOAT = quantization.FIRST_BLOCK
+"""At most so many first convolutions of the int8 file stay in float32."""
 
 
 def ship(name: str, dataset: FaceDataset) -> dict:
@@ -47,16 +51,42 @@ def ship(name: str, dataset: FaceDataset) -> dict:
         says, formats = export.describe(model, run=run, keras_file=written), {}
         for form in cards.SUFFIXES:
             temporary = stack.enter_context(files.written_beside(cards.network_path(form)))
-            faces = calibration if form == "int8" else None
-            export.export_litert(model, temporary, says=says, calibration=faces)
-            formats[form] = checked(form, temporary, run, dataset)
-        formats["int8"] |= {
-            "calibration": calibration.description,
-            "convolutions_in_float": calibration.convolutions_in_float,
-        }
+            if form == "int8":
+                formats[form] = _int8(model, temporary, says, calibration, run, dataset)
+            else:
+                export.export_litert(model, temporary, says=says)
+                formats[form] = checked(form, temporary, run, dataset)
     card = _card(run, export.outputs_of(model), formats, [keras_file, *map(cards.network_path, cards.SUFFIXES)])
     files.write_json(cards.card_path(), card)
     return card
+
+
+def _int8(model, path: Path, says: dict, calibration: export.Calibration, run: runs.Run, dataset: FaceDataset) -> dict:
+    """Write int8 with the fewest first convolutions in float32, none if possible, with which it agrees with Keras.
+
+    Returns:
+        As `checked`, and `calibration`, `convolutions_in_float`, and `tried`: with fewer, the difference on each split.
+    """
+    tried = []
+    for in_float in range(MOST_IN_FLOAT + 1):
+        chosen = dataclasses.replace(calibration, convolutions_in_float=in_float)
+        export.export_litert(model, path, says=says, calibration=chosen)
+        try:
+            found = checked("int8", path, run, dataset)
+            break
+        except DisagreementError as error:
+            if in_float == MOST_IN_FLOAT:
+                raise
+            tried.append({"convolutions_in_float": in_float, **error.differences})
+    return found | {"calibration": calibration.description, "convolutions_in_float": in_float, "tried": tried}
+
+
+class DisagreementError(DataError):
+    """A file answers otherwise than Keras; `differences` holds how far its accuracy is off on each split, −1–1."""
+
+    def __init__(self, message: str, differences: dict[str, float]):
+        super().__init__(message)
+        self.differences = differences
 
 
 def checked(form: str, path: Path, run: runs.Run, dataset: FaceDataset) -> dict:
@@ -67,7 +97,8 @@ def checked(form: str, path: Path, run: runs.Run, dataset: FaceDataset) -> dict:
         `largest_difference` (of a probability); 0–1.
 
     Raises:
-        DataError: the accuracy differs by more than `LARGEST_DIFFERENCE`, or the file is too large.
+        DisagreementError: the accuracy differs by more than `LARGEST_DIFFERENCE`.
+        DataError: the file is too large.
     """
     size = path.stat().st_size
     if size > LARGEST_BYTES[form]:
@@ -76,12 +107,14 @@ def checked(form: str, path: Path, run: runs.Run, dataset: FaceDataset) -> dict:
             "look at the export."
         )
     found = {split: compared(path, run.predictions[split], dataset) for split in TEST_SPLITS}
-    for split, values in found.items():
-        if abs(values["difference"]) > LARGEST_DIFFERENCE[form]:
-            raise DataError(
+    differences = {split: values["difference"] for split, values in found.items()}
+    for split, difference in differences.items():
+        if abs(difference) > LARGEST_DIFFERENCE[form]:
+            raise DisagreementError(
                 f"On {split} the {form} file's accuracy differs from Keras' by "
-                f"{reports.points(values['difference'], digits=2)} points, allowed "
-                f"{100 * LARGEST_DIFFERENCE[form]:.1f}. Nothing was shipped: look at the export."
+                f"{reports.points(difference, digits=2)} points, allowed "
+                f"{100 * LARGEST_DIFFERENCE[form]:.1f}. Nothing was shipped: look at the export.",
+                differences,
             )
     return found
 
