@@ -13,7 +13,7 @@ import pytest
 
 import making_videos
 from emotion_detection import __main__ as cli
-from emotion_detection import recipes, runs
+from emotion_detection import cards, recipes, runs
 
 
 @pytest.fixture
@@ -133,13 +133,12 @@ def test_a_data_folder_that_does_not_exist_is_named(isolated, call, monkeypatch)
 
 
 @pytest.mark.fer2013
-def test_recomputing_the_shipped_run_agrees_with_its_record_within_0_2_points(fer2013, call):
-    recorded, again = (
-        json.loads(call("evaluate", "tl_whole", "--json", *extra)[1]) for extra in ((), ("--recompute",))
-    )
+def test_recomputing_the_shipped_run_agrees_with_its_record(fer2013, call):
+    name = cards.read_card()["run"]
+    recorded, again = (json.loads(call("evaluate", name, "--json", *extra)[1]) for extra in ((), ("--recompute",)))
     assert again["n"] == recorded["n"] == 3589
-    assert again["accuracy"] == pytest.approx(recorded["accuracy"], abs=0.002)
-    assert again["accuracy_deduplicated"] == pytest.approx(recorded["accuracy_deduplicated"], abs=0.003)
+    for score in ("accuracy", "accuracy_deduplicated", "macro_f1"):  # another processor may turn a face or two
+        assert again[score] == pytest.approx(recorded[score], abs=0.001)
 
 
 @pytest.mark.parametrize("file", ["run.json", "history.csv", "predictions.npz"])

@@ -233,7 +233,7 @@ def _recomputed(run: runs.Run, usage: str) -> runs.Run:
         raise UnknownNameError(
             f"{run.name} is not final: PrivateTest is first predicted by `evaluate {run.name} --final`."
         )
-    final.require_network(run)
+    runs.trained_network(run.name)  # before the faces are read: raises where it is not on this machine
     dataset = experiments.chosen_dataset()
     if dataset.fingerprint != run.info["data"]["fingerprint"]:
         typer.echo(f"Warning: {dataset.name} as it is here is not what the run was trained on.", err=True)

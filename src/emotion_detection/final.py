@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from emotion_detection import cards, evaluation, runs, views
+from emotion_detection import evaluation, runs, views
 from emotion_detection.datasets import FaceDataset
 from emotion_detection.datasets.dataset import TEST_SPLITS
 from emotion_detection.errors import DataError
@@ -73,29 +73,17 @@ def _accuracy(predictions: runs.Predictions) -> float:
 def recompute(run: runs.Run, dataset: FaceDataset, *, split: str) -> runs.Predictions:
     """Run a network over one split again, with a progress bar, and return what it answers.
 
-    The shipped run uses the shipped LiteRT network; others use the network that training left in `data/cache/`.
+    It is the network that training left in `data/cache/`, else the shipped or kept one: always Keras, as in training.
 
     Raises:
         MissingFileError: the run's network is not on this machine.
     """
-    return _predict(dataset, split, _shipped_logits if cards.is_shipped(run) else _trained_logits(run))
-
-
-def require_network(run: runs.Run) -> None:
-    """Raise MissingFileError, with what to do, if the run's network is not on this machine."""
-    if not cards.is_shipped(run):
-        runs.trained_network(run.name)
+    return _predict(dataset, split, _trained_logits(run))
 
 
 def _predict(dataset: FaceDataset, split: str, logits_of: Callable[[np.ndarray], np.ndarray]) -> runs.Predictions:
     faces = dataset.labelled_split(split)
     return runs.Predictions(split, np.asarray(faces.row), np.asarray(faces.emotion), logits_of(faces.pixels))
-
-
-def _shipped_logits(pixels: np.ndarray) -> np.ndarray:
-    from emotion_detection.classifier import EmotionClassifier
-
-    return EmotionClassifier.load().logits(pixels)
 
 
 def _trained_logits(run: runs.Run) -> Callable[[np.ndarray], np.ndarray]:
