@@ -42,6 +42,7 @@ def test_the_mean_over_seeds_decides_what_is_reached():
     mixed = finals.table([best[0], perfect(RUN, seed=1), RUN]).iloc[0]
     mean = (2 + evaluation.accuracy(RUN.predictions["PrivateTest"])) / 3
     assert float(mixed["Mean"].removesuffix(" %")) == pytest.approx(100 * mean, abs=0.01)
+    assert float(mixed["SD, points"]) == pytest.approx(100 * (1 - mean) * 3**0.5, abs=0.01)
 
 
 def test_what_is_not_recorded_is_not_called_reached():

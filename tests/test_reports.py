@@ -143,6 +143,23 @@ def test_training_counts_the_runs_that_a_network_went_through_before():
     assert reports.training_minutes(found[0]) == found[0].minutes
 
 
+def test_teachers_time_is_told_apart_from_a_networks_own():
+    taught = runs.load_run("late_distilled_other")  # goes on from tl_whole-s0, taught by whole_longer-s0
+    before, teacher = runs.load_run("tl_whole"), runs.load_run("whole_longer")
+    assert [run.name for run in runs.teachers_of(taught)] == [teacher.name]
+    assert reports.training_minutes(taught) == pytest.approx(taught.minutes + before.minutes)
+    told = reports.training_told(taught)
+    assert told == (
+        f"{taught.minutes + before.minutes:,.0f} minutes on 2 cores (Linux x86_64), then 1 of 2 cores (Linux x86_64), "
+        f"that of its teachers {teacher.minutes:,.0f} more"
+    )
+    assert runs.teachers_of(before) == [] and "teachers" not in reports.training_told(before)
+    by_itself = dataclasses.replace(
+        taught, info=taught.info | {"recipe": taught.info["recipe"] | {"teachers": ["tl_whole-s0"]}}
+    )
+    assert runs.teachers_of(by_itself) == [], "its own beginning is counted once"
+
+
 def test_minutes_leave_out_standstills_and_count_what_came_before_the_first_epoch():
     run = runs.load_run("tl_top")
     history = pd.DataFrame({"seconds": [60.0, 1260.0, 60.0]})

@@ -78,12 +78,13 @@ GOALS = (
 """What is aimed at on PrivateTest."""
 
 FERPLUS_GOAL = Goal("accuracy against FER+'s strict majority", 0.885, _ferplus)
-"""Aimed at, too, where a recipe learns from FER+'s votes."""
+"""Aimed at, too, where FER+'s votes are in the targets of the answers."""
 
 
 def goals_of(run: runs.Run) -> tuple[Goal, ...]:
-    """Return what is aimed at by a run's recipe."""
-    return (*GOALS, FERPLUS_GOAL) if recipes.from_settings(run.info["recipe"]).uses_ferplus else GOALS
+    """Return what is aimed at by a run's recipe: where its answers are FER+'s, too, FER+'s majority is one aim."""
+    recipe = recipes.from_settings(run.info["recipe"])
+    return (*GOALS, FERPLUS_GOAL) if recipe.ferplus_only or recipe.ferplus_blend else GOALS
 
 
 def recorded(recipe: str) -> list[runs.Run]:
@@ -109,6 +110,8 @@ def table(found: list[runs.Run]) -> pd.DataFrame:
         line = {"PrivateTest": goal.name, "Wanted": f"{'≥' if goal.is_least else '≤'} {percent(goal.wanted)}"}
         line |= {f"Seed {run.info['seed']}": percent(value, 2) for run, value in zip(found, values, strict=True)}
         line["Mean"] = percent(mean, 2)
+        if len(found) > 1:
+            line["SD, points"] = "–" if mean is None else f"{100 * np.std(values, ddof=1):.2f}"
         line["Reached"] = _verdict(goal, mean, len(found))
         lines.append(line)
     return pd.DataFrame(lines)
@@ -172,11 +175,10 @@ def told(found: list[runs.Run]) -> str:
     """Return in words how final runs do, and what they cost."""
     accuracies, mean = _scores(GOALS[0], found)
     spread = f" (from {percent(min(accuracies), 2)} to {percent(max(accuracies), 2)})" if len(found) > 1 else ""
-    hours = np.mean([reports.training_minutes(run) for run in found]) / 60
     words = (
         f"{evaluation.display_name(found[0])}: {percent(mean, 2)} on {SPLIT}, {len(found)} "
-        f"{'seed' if len(found) == 1 else 'seeds'}{spread}; {hours:.1f} hours of training each on "
-        f"{reports.hardware_of(found[0])}"
+        f"{'seed' if len(found) == 1 else 'seeds'}{spread}. Training of the first took "
+        f"{reports.training_told(found[0])}"
     )
     missed = [line for goal in goals_of(found[0]) if (line := _missed(goal, found))]
     return f"{words}. " + (f"Not reached: {'; '.join(missed)}." if missed else "All that was aimed at is reached.")

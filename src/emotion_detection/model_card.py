@@ -216,7 +216,7 @@ def _recipe_paragraph(run: runs.Run, recipe: recipes.Recipe) -> str:
     return (
         f"Trained on the {faces:,} Training faces of FER2013 (Goodfellow et al., 2013), starting from "
         f"{_start(recipe)}. Recipe `{recipe.display_name}`: {_settings(recipe)}.{_statistics(recipe)} Training took "
-        f"{reports.training_minutes(run):.0f} minutes on {reports.hardware_of(run)}. PublicTest ({public}) was looked "
+        f"{reports.training_told(run)}. PublicTest ({public}) was looked "
         "at to choose; PrivateTest was predicted once, after training."
     )
 
@@ -231,7 +231,8 @@ def _start(recipe: recipes.Recipe) -> str:
 def _statistics(recipe: recipes.Recipe) -> str:
     if not recipe.batch_norm_batches:
         return ""
-    return " After each epoch the batch-norm statistics are estimated anew on unchanged Training faces."
+    often = "each epoch" if recipe.validate_every == 1 else f"every {recipe.validate_every} epochs and the last"
+    return f" After {often} the batch-norm statistics are estimated anew on unchanged Training faces."
 
 
 def _settings(recipe: recipes.Recipe) -> str:

@@ -203,6 +203,24 @@ def training_minutes(run: runs.Run) -> float:
     return sum(each.minutes for each in runs.with_earlier(run))
 
 
+def teaching_minutes(run: runs.Run) -> float:
+    """Return the minutes that a network's teachers were trained for; 0 if it has none."""
+    return sum(each.minutes for each in runs.teachers_of(run))
+
+
+def training_told(run: runs.Run) -> str:
+    """Return in words how long a network was trained and on what, and how long its teachers were."""
+    hardware = ", then ".join(dict.fromkeys(hardware_of(each) for each in runs.with_earlier(run)))
+    teaching = teaching_minutes(run)
+    told = f"{training_minutes(run):,.0f} minutes on {hardware}"
+    return told + (f", that of its teachers {teaching:,.0f} more" if teaching else "")
+
+
+def _minutes_told(run: runs.Run) -> str:
+    teaching = teaching_minutes(run)
+    return f"{training_minutes(run):,.0f} min" + (f", teachers {teaching:,.0f} min" if teaching else "")
+
+
 def hardware_of(run: runs.Run) -> str:
     """Return what a run was trained on, in a few words."""
     hardware = run.info["hardware"]
@@ -228,7 +246,7 @@ def results_table() -> str:
     """Return the README's table of the three regimes and the shipped network on PrivateTest, as Markdown."""
     found = [runs.load_run(name) for name in evaluated_runs() if runs.is_recorded(name)]
     table = evaluation.table([run for run in found if run.is_final])
-    costs = [f"{training_minutes(run):,.0f} min" for run in found if run.is_final]
+    costs = [_minutes_told(run) for run in found if run.is_final]
     return evaluation.to_markdown(table.drop(columns=["Split", "n"]).assign(**{"Training time": costs}))
 
 

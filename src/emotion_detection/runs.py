@@ -226,8 +226,28 @@ def with_earlier(run: Run) -> list[Run]:
     """
     if not (recipe := run.info["recipe"].get("continues")):
         return [run]
-    name = f"{recipe}-s{run.info['seed']}"
-    return [*with_earlier(load_run(name) if is_recorded(name) else project_run(name)), run]
+    return [*with_earlier(_here_or_project(f"{recipe}-s{run.info['seed']}")), run]
+
+
+def teachers_of(run: Run) -> list[Run]:
+    """Return the runs that taught those of `with_earlier`, with the runs that these went through, each once.
+
+    Runs that the network itself went through are left out: their time is its own.
+
+    Raises:
+        MissingFileError: one is not recorded.
+        DataError: its record is damaged.
+    """
+    own = with_earlier(run)
+    names = [name for each in own for name in each.info["recipe"].get("teachers", ())]
+    found = {each.name: each for name in names for each in with_earlier(_here_or_project(name))}
+    for teacher in list(found.values()):
+        found |= {each.name: each for each in teachers_of(teacher)}
+    return [each for name, each in found.items() if name not in {mine.name for mine in own}]
+
+
+def _here_or_project(name: str) -> Run:
+    return load_run(name) if is_recorded(name) else project_run(name)
 
 
 def _read_run(folder: Path) -> Run:
