@@ -75,6 +75,15 @@ def test_the_table_has_a_line_per_arm_with_a_real_minus(recorded):
     assert table["NLL to the base (95 %)"].iloc[0].startswith("−0.")
 
 
+def test_minutes_are_those_of_all_cores_since_arms_train_side_by_side(recorded):
+    run = runs.load_run("abl_96px")
+    assert search.core_minutes(run) == pytest.approx(run.minutes)
+    hardware = run.info["hardware"] | {"threads": 1}
+    alone = dataclasses.replace(run, info=run.info | {"hardware": hardware})
+    assert search.core_minutes(alone) == pytest.approx(run.minutes / 2)
+    assert search.differences("early")["minutes"].iloc[0] == pytest.approx(run.minutes)
+
+
 def test_a_round_without_its_base_is_not_listed(recorded):
     record("late_mixup", 300)
     assert search.recorded_rounds() == ["early"]
