@@ -30,7 +30,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m emotion_detection.setup_check
 	@touch $(READY)
 
-extras: $(READY)  ## add what only some parts need: Ray (sweep), JAX (data-parallel training), pyarrow (--parquet), ONNX (export onnx), ONNX
+extras: $(READY)  ## add what only some parts need: Ray (sweep), JAX (data-parallel training), pyarrow (--parquet), ONNX (export onnx)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r tests/extras.lock
 
 figures: $(READY)  ## the main job: run all notebooks in order and redraw figures/

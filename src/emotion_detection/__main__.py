@@ -291,7 +291,7 @@ def export(
     run: Annotated[str | None, typer.Option(help="A run whose network is on this machine; else the shipped.")] = None,
     output: Annotated[Path | None, typer.Option(help="The file; else in output/export/.")] = None,
 ):
-    """Write a network as a file of its own that says what it is: labels, input, temperature (int8 needs FER2013)."""
+    """Write a network as a file; all but keras say what they are: labels, input, temperature (int8 needs FER2013)."""
     from emotion_detection import cards
     from emotion_detection import export as exporting
     from emotion_detection.datasets import load_fer2013

@@ -207,16 +207,17 @@ def outputs_of(model) -> dict[str, str]:
     return {name: f"float32 ({', '.join(['n', *map(str, shape)])})" for name, shape in shapes.items()}
 
 
-def describe(model, *, run: runs.Run, keras_file: Path) -> dict:
+def describe(model, *, run: runs.Run, keras_file: Path, name: str) -> dict:
     """Return what a network's files say about themselves: labels, input, outputs, temperature, where they are from.
 
     Args:
         model: the network.
         run: that it is of.
         keras_file: with the weights; its SHA-256 is named.
+        name: of the network.
     """
     return {
-        "name": cards.SHIPPED,
+        "name": name,
         "run": run.name,
         "finished": run.info.get("finished"),
         "classes": list(EMOTIONS),
@@ -230,6 +231,7 @@ def describe(model, *, run: runs.Run, keras_file: Path) -> dict:
         "outputs": outputs_of(model),
         "probabilities": "softmax of logits / temperature, in the order of classes",
         "temperature": run.info.get("temperature", 1.0),
+        "temperature_from": "PublicTest" if "temperature" in run.info else "nothing: the run is not final",
         "keras_sha256": files.sha256(keras_file),
     }
 
@@ -256,11 +258,12 @@ def export_run(name: str, *, form: str, path: Path | None = None, calibration: C
         with files.written_beside(path) as temporary:
             shutil.copyfile(trained, temporary)
         return path
-    model = models.load_network(trained)
-    if calibration is not None and cards.is_shipped(run):  # the same file as the shipped one
+    model, is_shipped = models.load_network(trained), cards.is_shipped(run)
+    if calibration is not None and is_shipped:  # the same file as the shipped one
         in_float = cards.read_card()["formats"]["int8"]["convolutions_in_float"]
         calibration = dataclasses.replace(calibration, convolutions_in_float=in_float)
-    return export(model, path, form=form, says=describe(model, run=run, keras_file=trained), calibration=calibration)
+    says = describe(model, run=run, keras_file=trained, name=cards.SHIPPED if is_shipped else run.name)
+    return export(model, path, form=form, says=says, calibration=calibration)
 
 
 def export_dir() -> Path:

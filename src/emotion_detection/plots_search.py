@@ -59,7 +59,8 @@ def _arms(
             style = {"fmt": "o", "ms": 6, "capsize": 3, "elinewidth": 1.6, "color": color}
             axes.errorbar(value, places[chosen], xerr=[value - low, high - value], label=verdict, **style)
     for place, value in zip(places, values[:, 0], strict=True):
-        style = {"textcoords": "offset points", "ha": "center", "va": "bottom", "fontsize": 8}
+        style = {"textcoords": "offset points", "ha": "center", "va": "bottom", "fontsize": 8, "zorder": 4}
+        style["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}  # the zero line ends there
         axes.annotate(f"{value:+.{digits}f}".replace("-", "−"), (value, place), (0, 5), **style)
     axes.axvline(0.0, color="#555555", linewidth=1.0)
     axes.set_yticks(places, labels=words)

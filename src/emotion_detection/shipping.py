@@ -48,7 +48,7 @@ def ship(name: str, dataset: FaceDataset) -> dict:
     with contextlib.ExitStack() as stack:
         written = stack.enter_context(files.written_beside(keras_file))
         shutil.copyfile(trained, written)
-        says, formats = export.describe(model, run=run, keras_file=written), {}
+        says, formats = export.describe(model, run=run, keras_file=written, name=cards.SHIPPED), {}
         for form in cards.SUFFIXES:
             temporary = stack.enter_context(files.written_beside(cards.network_path(form)))
             if form == "int8":
