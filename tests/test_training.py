@@ -68,6 +68,32 @@ ALL_ON = {
 
 
 @pytest.mark.slow
+def test_a_taught_run_in_cycles_goes_on_exactly_within_a_cycle_and_between_cycles(isolated, with_votes):
+    teacher = small("top", epochs=1)
+    training.train(teacher, with_votes, seed=0)
+    best = dataclasses.replace(
+        recipes.fast_version(recipes.BEST),
+        continues=teacher.name,
+        epochs=4,
+        cycles=2,
+        validate_every=2,
+        batch_norm_batches=1,
+        teachers=(f"{teacher.name}-s0",),
+        distillation=recipes.BEST.distillation,
+        ferplus_auxiliary=recipes.BEST.ferplus_auxiliary,
+    )
+    whole = training.train(best, with_votes, seed=0, record=False)
+    for path in (isolated / "data" / "cache" / "checkpoints").iterdir():
+        path.unlink()
+    for epochs in (1, 2, 3):
+        with pytest.raises(KeyboardInterrupt):
+            training.train(best, with_votes, seed=0, stop_after=epochs)
+    resumed = training.train(best, with_votes, seed=0)
+    assert np.array_equal(history_of(whole), history_of(resumed), equal_nan=True)
+    assert np.array_equal(whole.predictions["PublicTest"].logits, resumed.predictions["PublicTest"].logits)
+
+
+@pytest.mark.slow
 def test_a_run_with_every_switch_on_goes_on_exactly_within_a_stage_and_between_stages(isolated, with_votes):
     recipe = small("whole", **ALL_ON)
     whole = training.train(recipe, with_votes, seed=1, record=False)
