@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from emotion_detection import cards, evaluation, finals, recipes, runs
+from emotion_detection import cards, evaluation, figures, finals, plots_search, recipes, runs
 from emotion_detection.errors import DataError
 
 RUN = runs.load_run(cards.read_card()["run"])
@@ -104,3 +104,23 @@ def test_teachers_are_told_with_what_their_averaged_answers_reach():
         f"{evaluation.display_name(run)} {100 * evaluation.accuracy(run.predictions['PublicTest']):.1f} %" in told
         for run in found
     )
+
+
+def test_a_curve_counts_epochs_from_the_very_first_and_leaves_out_what_was_not_looked_at():
+    late, before = runs.load_run("late_base"), runs.load_run("tl_whole")
+    found = finals.curve(late)
+    assert found["epoch"].tolist() == list(range(1, len(before.history) + len(late.history) + 1))
+    assert found["run"].tolist() == [before.name] * len(before.history) + [late.name] * len(late.history)
+    assert found["val_accuracy"].iloc[-1] == late.history["val_accuracy"].iloc[-1]
+    assert finals.curve(runs.load_run("whole_longer"))["epoch"].tolist() == [4, 8, 12, 16, 20, 24]
+
+
+def test_the_plot_of_trainings_rings_where_one_run_went_on_from_another():
+    curves = {name: finals.curve(runs.load_run(name)) for name in ("late_base", "whole_longer")}
+    _, axes = figures.new_axes(3.0)
+    values = plots_search.trainings(curves, axes, aside=("whole_longer",))
+    lines = {line.get_label(): line for line in axes.lines}
+    assert lines["late_base"].get_ydata().tolist() == values["late_base"]["val_accuracy"]
+    assert lines["whole_longer"].get_color() == "#999999" != lines["late_base"].get_color()
+    rings = [line.get_xdata().tolist() for line in axes.lines if line.get_markerfacecolor() == "none"]
+    assert rings == [[10], []]

@@ -127,6 +127,22 @@ def settings_table(recipe: recipes.Recipe, base: recipes.Recipe) -> pd.DataFrame
     )
 
 
+def curve(run: runs.Run) -> pd.DataFrame:
+    """Return a network's accuracy on PublicTest over all its training, the runs that it went through before included.
+
+    Returns:
+        A row per epoch after which PublicTest was looked at: `epoch` (counted from the very first), `val_accuracy`
+        (0–1), `run` (name of the run).
+    """
+    parts, before = [], 0
+    for each in runs.with_earlier(run):
+        looked = each.history.dropna(subset="val_accuracy")
+        parts.append(pd.DataFrame({"epoch": before + looked["epoch"], "val_accuracy": looked["val_accuracy"]}))
+        parts[-1]["run"] = each.name
+        before += len(each.history)
+    return pd.concat(parts, ignore_index=True)
+
+
 def _as_text(value) -> str:
     return ", ".join(value) or "none" if isinstance(value, tuple) else str(value)
 

@@ -2,6 +2,7 @@
 
 import matplotlib.axes
 import matplotlib.figure
+import matplotlib.ticker
 import numpy as np
 import pandas as pd
 
@@ -67,3 +68,25 @@ def _arms(
     axes.set_ylim(-0.7, len(words) - 0.3)
     axes.margins(x=0.12)
     axes.grid(visible=False, axis="y")
+
+
+@styled
+def trainings(curves: dict[str, pd.DataFrame], axes: matplotlib.axes.Axes, *, aside: tuple[str, ...] = ()) -> dict:
+    """Plot how accuracy on PublicTest grew, a line per network; a ring where one run ended and the next went on.
+
+    Args:
+        curves: name in the legend → `finals.curve` of the network.
+        axes: to draw on.
+        aside: names that are drawn in grey.
+    """
+    colors = iter(SERIES_COLORS)
+    for name, found in curves.items():
+        color = "#999999" if name in aside else next(colors)
+        axes.plot(found["epoch"], found["val_accuracy"], color=color, marker="o", markersize=3, label=name)
+        ends = found[found["run"] != found["run"].shift(-1)].iloc[:-1]
+        axes.plot(ends["epoch"], ends["val_accuracy"], "o", markersize=8, markerfacecolor="none", color=color)
+    axes.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0, decimals=0, symbol=" %"))
+    axes.set(xlabel="epochs since ImageNet's weights", ylabel="accuracy on PublicTest")
+    axes.set_title("How far learning for longer goes")
+    axes.legend(loc="lower right")
+    return {name: {key: found[key].tolist() for key in found} for name, found in curves.items()}

@@ -524,6 +524,15 @@ BEST = dataclasses.replace(
 """The best recipe: TL whole, then five short cycles whose ends are averaged, taught by three networks that began alone
 and, by a head that is dropped afterwards, by FER+'s votes."""
 
+BEST_LONGER = dataclasses.replace(
+    BEST,
+    name="best_longer",
+    display_name="best, longer",
+    continues="best",
+    teachers=("best-s0", "best-s1", "best-s2"),
+)
+"""The long run: five cycles more, taught by the three seeds of the best recipe."""
+
 RECIPES = {
     recipe.name: recipe
     for recipe in (
@@ -537,6 +546,7 @@ RECIPES = {
         *ABLATIONS,
         WHOLE_LONGER,
         BEST,
+        BEST_LONGER,
     )
 }
 REGIMES = ("tl_top", "tl_100", "tl_whole")
