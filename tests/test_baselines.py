@@ -138,6 +138,12 @@ def test_half_a_record_is_refused(tmp_path, monkeypatch):
         baselines.recorded()
 
 
+def test_contested_figures_are_told_with_a_reason_and_are_no_bar():
+    told = peers.contested_told()
+    assert all(f"{figure} ({why})" in told for figure, why in peers.CONTESTED.items())
+    assert not {figure.partition(",")[0] for figure in peers.CONTESTED} & {peer.name for peer in peers.everyone()}
+
+
 def test_the_table_of_peers_has_the_recorded_accuracy_among_the_published_ones():
     table = peers.table().set_index("Network")
     known = baselines.recorded()["mini_XCEPTION"].predictions["PrivateTest"]

@@ -19,9 +19,9 @@ class Peer:
         name: of the network.
         parameters_m: millions of parameters; None where nobody says.
         accuracy: on PrivateTest as far as `status` goes, 0–1.
-        status: "recorded" (its answers are kept here), "measured" (once, from published weights, on all of PrivateTest,
-            lossless pixels; the answers were not kept), "quoted" (the source says that it is of PrivateTest), or
-            "unclear" (the source does not say which faces, or how it chose).
+        status: "recorded" (its answers are kept here), "measured" (once, before this repository began, from published
+            weights, on all of PrivateTest, lossless pixels; the answers were not kept), "quoted" (the source says that
+            it is of PrivateTest), or "unclear" (the source does not say which faces, or how it chose).
         source: where the figure, or where the weights are from.
         note: what one has to know beside it.
     """
@@ -62,6 +62,14 @@ PUBLISHED = (
 )
 """Single networks, the most accurate first, but for those of `baselines`."""
 
+CONTESTED = {
+    "ResEmoteNet, 79.79 %": "a leak from the test is reported",
+    "Khaireddin and Chen 2021 (arXiv:2105.03588), 73.28 %": "of PublicTest, chosen on PrivateTest",
+    "PAtt-Lite, 92.5 % on FER+": "its attention looks across the batch, at the other test faces",
+    "the older repository's 96.9 %": "of its training rows (notebook 06)",
+}
+"""Figures that are often cited and are no bar → why."""
+
 PEOPLE = Peer("people", None, 0.65, "quoted", "Goodfellow et al. 2013, arXiv:1307.0414", "65 ± 5 %")
 
 
@@ -85,6 +93,11 @@ def answered() -> list[Peer]:
 def everyone() -> list[Peer]:
     """Return all single networks, the most accurate first."""
     return sorted([*PUBLISHED, *answered()], key=lambda peer: -peer.accuracy)
+
+
+def contested_told() -> str:
+    """Return in words which figures are often cited and not used as a bar, and why."""
+    return f"Often cited, and no bar: {'; '.join(f'{figure} ({why})' for figure, why in CONTESTED.items())}."
 
 
 def table() -> pd.DataFrame:
