@@ -249,6 +249,17 @@ def test_temperature_recovers_a_known_scale_and_lowers_the_calibration_error(sca
     assert evaluation.expected_calibration_error(evaluation.reliability(given, temperature=temperature)) < 0.015
 
 
+def test_the_interval_of_the_calibration_error_holds_it_and_narrows_with_the_faces():
+    few, many = (calibrated_predictions(scale=1.0, n=n) for n in (500, 8000))
+    widths = []
+    for given in (few, many):
+        low, high = evaluation.calibration_interval(given, temperature=2.0)
+        error = evaluation.expected_calibration_error(evaluation.reliability(given, temperature=2.0))
+        assert low < error < high
+        widths.append(high - low)
+    assert widths[1] < widths[0] / 2
+
+
 def test_log_likelihood_agrees_with_scikit_learn():
     given = random_predictions()
     expected = metrics.log_loss(given.label, given.probabilities(1.7), labels=range(7))

@@ -376,6 +376,27 @@ def expected_calibration_error(table: pd.DataFrame) -> float:
     return float(np.average(gaps, weights=table["n"]))
 
 
+def calibration_interval(
+    predictions: Predictions,
+    *,
+    temperature: float = 1.0,
+    bins: int = CALIBRATION_BINS,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> tuple[float, float]:
+    """Return the 95 % bootstrap interval of the expected calibration error, 0–1.
+
+    A gap is never below zero, so that chance alone makes resampled errors a little larger than the one observed: the
+    interval is rather too high than too low.
+    """
+    confidence = predictions.probabilities(temperature).max(axis=1)
+    gaps = confidence - (predictions.predicted == predictions.label)
+    index = np.digitize(confidence, np.linspace(0.0, 1.0, bins + 1)[1:-1], right=True)
+    generator, n = np.random.default_rng(seed), len(predictions)
+    drawn = (generator.integers(n, size=n) for _ in range(resamples))
+    return interval(np.array([np.abs(np.bincount(index[rows], gaps[rows])).sum() / n for rows in drawn]))
+
+
 def negative_log_likelihood(predictions: Predictions, *, temperature: float = 1.0) -> float:
     """Return the mean of −log(probability of the label), in nats."""
     return float(np.mean(_surprises(predictions, temperature)))

@@ -119,9 +119,11 @@ def calibration_told(run: runs.Run) -> str:
     predictions, temperature = run.predictions[SPLIT], run.info["temperature"]
     tables = [evaluation.reliability(predictions, temperature=each) for each in (1.0, temperature)]
     before, after = (evaluation.expected_calibration_error(table) for table in tables)
+    low, high = evaluation.calibration_interval(predictions, temperature=temperature)
     return (
         f"Expected calibration error ({evaluation.CALIBRATION_BINS} bins): {reports.percent(before)} as trained, "
-        f"{reports.percent(after)} at the temperature {temperature}. {reports.not_sure_told(run, split=SPLIT)}"
+        f"{reports.percent(after)} ({100 * low:.1f}–{100 * high:.1f}) at the temperature {temperature}. "
+        f"{reports.not_sure_told(run, split=SPLIT)}"
     )
 
 
