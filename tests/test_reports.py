@@ -143,6 +143,13 @@ def test_training_counts_the_runs_that_a_network_went_through_before():
     assert reports.training_minutes(found[0]) == found[0].minutes
 
 
+def test_the_results_tell_how_far_seeds_of_a_recipe_lie_apart():
+    accuracies = [runs.load_run(f"tl_whole-s{seed}").info["metrics"]["PublicTest"]["accuracy"] for seed in range(3)]
+    low, high = (f"{100 * end:.1f} %" for end in (min(accuracies), max(accuracies)))
+    assert f"3 seeds of TL whole are right on {low} to {high} of PublicTest." in reports.results_table()
+    assert "of TL top" not in reports.results_table(), "trained once"
+
+
 def test_teachers_time_is_told_apart_from_a_networks_own():
     taught = runs.load_run("late_distilled_other")  # goes on from tl_whole-s0, taught by whole_longer-s0
     before, teacher = runs.load_run("tl_whole"), runs.load_run("whole_longer")

@@ -243,11 +243,27 @@ def evaluated_runs(*, fast: bool = False) -> list[str]:
 
 
 def results_table() -> str:
-    """Return the README's table of the three regimes and the shipped network on PrivateTest, as Markdown."""
+    """Return the README's table of the regimes and the shipped network on PrivateTest, and how far seeds differ."""
     found = [runs.load_run(name) for name in evaluated_runs() if runs.is_recorded(name)]
     table = evaluation.table([run for run in found if run.is_final])
     costs = [_minutes_told(run) for run in found if run.is_final]
-    return evaluation.to_markdown(table.drop(columns=["Split", "n"]).assign(**{"Training time": costs}))
+    shown = evaluation.to_markdown(table.drop(columns=["Split", "n"]).assign(**{"Training time": costs}))
+    return shown + "".join(f"\n{told}\n" for told in _seeds_told())
+
+
+def _seeds_told() -> list[str]:
+    """Tell, of each recipe in the table that was trained with several seeds, how far these lie apart on PublicTest."""
+    told = []
+    for recipe in dict.fromkeys(runs.split_name(name)[0] for name in evaluated_runs()):
+        found = [runs.load_run(name) for name in runs.recorded() if runs.split_name(name)[0] == recipe]
+        scores = [evaluation.accuracy(run.predictions["PublicTest"]) for run in found]
+        if len(found) > 1:
+            name = recipes.get_recipe(recipe).display_name
+            told.append(
+                f"How far trainings of one recipe lie apart: {len(found)} seeds of {name} are right on "
+                f"{percent(min(scores))} to {percent(max(scores))} of PublicTest."
+            )
+    return told
 
 
 def audit_paragraph() -> str:
