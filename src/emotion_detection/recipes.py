@@ -122,6 +122,7 @@ MEASURED = {
     "abl_progressive": ("PublicTest", 61.4),
     "abl_112px": ("PublicTest", 64.9),
     "abl_stem": ("PublicTest", 64.8),
+    "abl_128px": ("PublicTest", 64.5),
     "abl_batch_64": ("PublicTest", 64.2),
     "abl_low_rate": ("PublicTest", 61.0),
     "late_base": ("PublicTest", 69.4),
