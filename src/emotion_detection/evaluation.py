@@ -351,10 +351,8 @@ def reliability(predictions: Predictions, *, temperature: float = 1.0, bins: int
     Returns:
         One row per bin: `low`, `high` (edges), `n`, `confidence` and `accuracy` (means, NaN in an empty bin).
     """
-    confidence = predictions.probabilities(temperature).max(axis=1)
-    right = predictions.predicted == predictions.label
+    confidence, right, index = _binned(predictions, temperature, bins)
     edges = np.linspace(0.0, 1.0, bins + 1)
-    index = np.digitize(confidence, edges[1:-1], right=True)
     n = np.bincount(index, minlength=bins)
     filled = np.where(n > 0, n, np.nan)
     columns = {
@@ -365,6 +363,13 @@ def reliability(predictions: Predictions, *, temperature: float = 1.0, bins: int
         "accuracy": np.bincount(index, weights=right, minlength=bins) / filled,
     }
     return pd.DataFrame(columns)
+
+
+def _binned(predictions: Predictions, temperature: float, bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return each face's confidence, whether its answer is right, and the bin of its confidence: arrays (n,)."""
+    confidence = predictions.probabilities(temperature).max(axis=1)
+    index = np.digitize(confidence, np.linspace(0.0, 1.0, bins + 1)[1:-1], right=True)
+    return confidence, predictions.predicted == predictions.label, index
 
 
 def expected_calibration_error(table: pd.DataFrame) -> float:
@@ -389,10 +394,8 @@ def calibration_interval(
     A gap is never below zero, so that chance alone makes resampled errors a little larger than the one observed: the
     interval is rather too high than too low.
     """
-    confidence = predictions.probabilities(temperature).max(axis=1)
-    gaps = confidence - (predictions.predicted == predictions.label)
-    index = np.digitize(confidence, np.linspace(0.0, 1.0, bins + 1)[1:-1], right=True)
-    generator, n = np.random.default_rng(seed), len(predictions)
+    confidence, right, index = _binned(predictions, temperature, bins)
+    gaps, generator, n = confidence - right, np.random.default_rng(seed), len(predictions)
     drawn = (generator.integers(n, size=n) for _ in range(resamples))
     return interval(np.array([np.abs(np.bincount(index[rows], gaps[rows])).sum() / n for rows in drawn]))
 
