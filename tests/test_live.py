@@ -389,6 +389,12 @@ def test_a_button_says_what_runs_also_while_no_page_is_open(opened):
     assert not view._button.value
 
 
+def test_on_a_page_that_is_loaded_again_the_button_follows_the_view_and_never_the_view_the_button(opened):
+    view, _browser = opened()
+    (link,) = [link for link in view._links if (view.frame, "running") in (link.source, link.target)]
+    assert link.source == (view.frame, "running")  # the page sets a link's target from its source when it is loaded
+
+
 def test_lost_frames_do_not_stop_the_stream(opened, monkeypatch):
     monkeypatch.setattr("emotion_detection.live.view.LOST_S", 0.2)
     view, browser = opened(FileReplay())

@@ -174,8 +174,11 @@ class LiveView(ipywidgets.VBox):
         self._plot = ipywidgets.Button(description="Draw timeline", icon="area-chart")
         self._save = ipywidgets.Button(description="Save CSV", icon="download")
         self._picture = ipywidgets.Image(format="png", layout={"display": "none", "max_width": "820px"})
-        self._links = [  # in the page: the camera stops, and the right one starts, even while the kernel is busy
-            ipywidgets.jslink((self._button, "value"), (self.frame, "running")),
+        # In the page: the camera stops, and the right one starts, even while the kernel is busy. A link begins with
+        # what its source has: the button follows the view, so that a page loaded again is not switched on by a button
+        # that was still pressed.
+        self._links = [
+            ipywidgets.jslink((self.frame, "running"), (self._button, "value")),
             ipywidgets.jslink((self._menu, "index"), (self.frame, "chosen")),
             ipywidgets.jslink((self._mirror, "value"), (self.frame, "mirror")),
         ]
