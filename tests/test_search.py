@@ -99,9 +99,16 @@ def test_the_plot_shows_every_arm_at_its_place(recorded):
     figure = figures.new_figure(3.0)
     values = plots_search.rounds({"early": found}, figure, split="PublicTest")
     axes, likelihoods = figure.axes
-    for panel, wanted in ((axes, 100 * found["difference"]), (likelihoods, found["nll_difference"])):
+    for panel, wanted, is_far in (
+        (axes, 100 * found["difference"], found["difference"] < -0.1),
+        (likelihoods, found["nll_difference"], found["nll_difference"] > 0.2),
+    ):
         drawn = np.concatenate([line.get_xdata() for line in panel.lines if line.get_marker() == "o"])
-        assert sorted(drawn) == pytest.approx(sorted(wanted))
+        assert sorted(drawn) == pytest.approx(sorted(wanted[~is_far]))
+        arrows = [line for line in panel.lines if line.get_marker() == "<"]
+        assert [line.get_ydata()[0] for line in arrows] == list(len(found) - 1 - np.flatnonzero(is_far))
+        assert len(panel.texts) == len(found), "those at the edge have their value, too"
+    assert axes.get_xlim()[0] > 100 * found["difference"].min() and found["difference"].min() < -0.1
     low, high = likelihoods.get_xlim()
     assert low > high, "what is better lies on the right in both panels"
     assert values["early"]["words"] == found["words"].tolist()

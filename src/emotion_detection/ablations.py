@@ -59,8 +59,12 @@ ARMS = {
             {"input_px": 96, "epochs": 7, "stages": ((48, 3), (64, 2), (96, 2))},
         ),
         "sgd": (
-            "SGD, Nesterov momentum",
-            {"optimizer": "sgd", "learning_rate": 0.005, "weight_decay": 5e-4},  # at 0.02: 26.7 %, nothing is learned
+            "SGD, Nesterov momentum, rate 0.02",
+            {"optimizer": "sgd", "learning_rate": 0.02, "weight_decay": 5e-4},
+        ),
+        "sgd_low_rate": (
+            "SGD, Nesterov momentum, rate 0.005",
+            {"optimizer": "sgd", "learning_rate": 0.005, "weight_decay": 5e-4},
         ),
         "batch_64": ("batches of 64, rate 0.0014", {"batch_size": 64, "learning_rate": 1.4e-3}),
         "low_rate": ("rate 0.0003", {"learning_rate": 3e-4}),

@@ -9,6 +9,10 @@ import pandas as pd
 from emotion_detection.plots import SERIES_COLORS, styled
 
 VERDICT_COLORS = {"better": SERIES_COLORS[0], "worse": SERIES_COLORS[1], "no difference shown": "#777777"}
+FAR = {"accuracy": -10.0, "nll": 0.2}
+"""An arm that is worse than this to the base is an arrow at the edge with its value: the others would lie in a heap."""
+EDGE = 0.03
+"""Where such an arrow stands, as a share of the axes' width."""
 SHOWN = ["words", "difference", "low", "high", "verdict", "nll_difference", "nll_low", "nll_high", "nll_verdict"]
 
 
@@ -17,7 +21,7 @@ def rounds(tables: dict[str, pd.DataFrame], figure: matplotlib.figure.Figure, *,
     """Plot what each arm gains on its base, with paired intervals: a row of panels per round, a line per arm.
 
     On the left points of accuracy, on the right negative log-likelihood, where less is better: its axis is reversed, so
-    that what is better lies on the right in both.
+    that what is better lies on the right in both. What lies farther than `FAR` is an arrow at the left edge.
 
     Args:
         tables: title of the row → `search.differences`, not empty.
@@ -31,9 +35,9 @@ def rounds(tables: dict[str, pd.DataFrame], figure: matplotlib.figure.Figure, *,
     grid = figure.subplots(len(tables), 2, sharex="col", sharey="row", squeeze=False, height_ratios=heights)
     for (left, right), (title, found) in zip(grid, tables.items(), strict=True):
         values = found[["difference", "low", "high"]].to_numpy(float)
-        _arms(left, found["words"], 100 * values, found["verdict"], digits=1)
+        _arms(left, found["words"], 100 * values, found["verdict"], values[:, 0] < FAR["accuracy"] / 100, digits=1)
         values = found[["nll_difference", "nll_low", "nll_high"]].to_numpy(float)
-        _arms(right, found["words"], values, found["nll_verdict"], digits=3)
+        _arms(right, found["words"], values, found["nll_verdict"], values[:, 0] > FAR["nll"], digits=3)
         left.set_title(title, loc="left")
     grid[-1, 0].set_xlabel(f"points of accuracy on {split}, to the base")
     grid[-1, 1].set_xlabel("NLL (calibrated, in nats), to the base")
@@ -49,20 +53,33 @@ def rounds(tables: dict[str, pd.DataFrame], figure: matplotlib.figure.Figure, *,
 
 
 def _arms(
-    axes: matplotlib.axes.Axes, words: pd.Series, values: np.ndarray, verdicts: pd.Series, *, digits: int
+    axes: matplotlib.axes.Axes,
+    words: pd.Series,
+    values: np.ndarray,
+    verdicts: pd.Series,
+    far: np.ndarray,
+    *,
+    digits: int,
 ) -> None:
-    """Draw a point with its interval per arm; `values` holds difference, low and high."""
+    """Draw a point with its interval per arm; `values` holds difference, low and high, `far` what is off the scale."""
     places = np.arange(len(words))[::-1]
     for verdict, color in VERDICT_COLORS.items():
         chosen = (verdicts == verdict).to_numpy()
-        if chosen.any():
-            value, low, high = values[chosen].T
+        near = chosen & ~far
+        if near.any():
+            value, low, high = values[near].T
             style = {"fmt": "o", "ms": 6, "capsize": 3, "elinewidth": 1.6, "color": color}
-            axes.errorbar(value, places[chosen], xerr=[value - low, high - value], label=verdict, **style)
-    for place, value in zip(places, values[:, 0], strict=True):
-        style = {"textcoords": "offset points", "ha": "center", "va": "bottom", "fontsize": 8, "zorder": 4}
+            axes.errorbar(value, places[near], xerr=[value - low, high - value], label=verdict, **style)
+        for place in places[chosen & far]:
+            axes.plot(EDGE, place, "<", ms=7, color=color, transform=axes.get_yaxis_transform())
+    for place, value, is_far in zip(places, values[:, 0], far, strict=True):
+        style = {"textcoords": "offset points", "va": "bottom", "fontsize": 8, "zorder": 4}
         style["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}  # the zero line ends there
-        axes.annotate(f"{value:+.{digits}f}".replace("-", "−"), (value, place), (0, 5), **style)
+        shown = f"{value:+.{digits}f}".replace("-", "−")
+        if is_far:
+            axes.annotate(shown, (EDGE, place), (-3, 5), xycoords=axes.get_yaxis_transform(), ha="left", **style)
+        else:
+            axes.annotate(shown, (value, place), (0, 5), ha="center", **style)
     axes.axvline(0.0, color="#555555", linewidth=1.0)
     axes.set_yticks(places, labels=words)
     axes.set_ylim(-0.7, len(words) - 0.3)

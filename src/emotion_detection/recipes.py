@@ -124,6 +124,7 @@ MEASURED = {
     "abl_stem": ("PublicTest", 64.8),
     "abl_128px": ("PublicTest", 64.5),
     "abl_batch_64": ("PublicTest", 64.2),
+    "abl_sgd": ("PublicTest", 26.7),
     "abl_low_rate": ("PublicTest", 61.0),
     "late_base": ("PublicTest", 69.4),
     "late_mixup": ("PublicTest", 68.7),
