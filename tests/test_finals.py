@@ -60,6 +60,15 @@ def test_a_recipe_that_learns_from_votes_has_one_aim_more():
     assert len(finals.table([learned])) == len(finals.table([RUN])) + 1
 
 
+def test_a_recipe_that_learns_from_votes_alone_aims_at_their_majority_alone():
+    own = RUN.info["ferplus"]["PrivateTest"]["accuracy"]
+    learned = dataclasses.replace(RUN, info=RUN.info | {"recipe": RUN.info["recipe"] | {"ferplus_only": True}})
+    assert finals.table([learned])["PrivateTest"].tolist() == [finals.FERPLUS_GOAL.name]
+    assert f"{finals.FERPLUS_GOAL.name} {100 * own:.2f} % on PrivateTest" in finals.told([learned])
+    unknown = dataclasses.replace(learned, info={key: learned.info[key] for key in learned.info if key != "ferplus"})
+    assert "not recorded" in finals.told([unknown, unknown])
+
+
 def test_final_runs_are_found_by_recipe_and_none_is_refused():
     assert RUN.name in [run.name for run in finals.recorded(RUN.info["recipe"]["name"])]
     assert finals.recorded("abl_base") == []

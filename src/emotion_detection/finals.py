@@ -82,9 +82,12 @@ FERPLUS_GOAL = Goal("accuracy against FER+'s strict majority", 0.885, _ferplus)
 
 
 def goals_of(run: runs.Run) -> tuple[Goal, ...]:
-    """Return what is aimed at by a run's recipe: where its answers are FER+'s, too, FER+'s majority is one aim."""
+    """Return what is aimed at by a run's recipe: FER+'s majority where its answers are FER+'s in part, that alone where
+    they are nothing else."""
     recipe = recipes.from_settings(run.info["recipe"])
-    return (*GOALS, FERPLUS_GOAL) if recipe.ferplus_only or recipe.ferplus_blend else GOALS
+    if recipe.ferplus_only:
+        return (FERPLUS_GOAL,)
+    return (*GOALS, FERPLUS_GOAL) if recipe.ferplus_blend else GOALS
 
 
 def recorded(recipe: str) -> list[runs.Run]:
@@ -189,10 +192,13 @@ def _verdict(goal: Goal, mean: float | None, seeds: int) -> str:
 
 def told(found: list[runs.Run]) -> str:
     """Return in words how final runs do, and what they cost."""
-    accuracies, mean = _scores(GOALS[0], found)
-    spread = f" (from {percent(min(accuracies), 2)} to {percent(max(accuracies), 2)})" if len(found) > 1 else ""
+    first = goals_of(found[0])[0]
+    values, mean = _scores(first, found)
+    spread = ""
+    if len(found) > 1 and mean is not None:
+        spread = f" (from {percent(min(values), 2)} to {percent(max(values), 2)})"
     words = (
-        f"{evaluation.display_name(found[0])}: {percent(mean, 2)} on {SPLIT}, {len(found)} "
+        f"{evaluation.display_name(found[0])}: {first.name} {percent(mean, 2)} on {SPLIT}, {len(found)} "
         f"{'seed' if len(found) == 1 else 'seeds'}{spread}. Training of the first took "
         f"{reports.training_told(found[0])}"
     )

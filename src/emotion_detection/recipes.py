@@ -538,6 +538,21 @@ BEST_LONGER = dataclasses.replace(
 )
 """The long run: five cycles more, taught by the three seeds of the best recipe."""
 
+BEST_FERPLUS = dataclasses.replace(
+    BEST,
+    name="best_ferplus",
+    display_name="best, FER+ targets",
+    continues="best",
+    teachers=(),
+    distillation=0.0,
+    ferplus_auxiliary=0.0,
+    ferplus_only=True,
+    epochs=8,
+    cycles=2,
+)
+"""The best network, then two cycles on FER+'s votes alone: answers as ten people would give them, not as FER2013's
+labels have it. Its aim is FER+'s strict majority."""
+
 RECIPES = {
     recipe.name: recipe
     for recipe in (
@@ -552,6 +567,7 @@ RECIPES = {
         WHOLE_LONGER,
         BEST,
         BEST_LONGER,
+        BEST_FERPLUS,
     )
 }
 REGIMES = ("tl_top", "tl_100", "tl_whole")
