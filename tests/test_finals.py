@@ -45,6 +45,15 @@ def test_the_mean_over_seeds_decides_what_is_reached():
     assert float(mixed["SD, points"]) == pytest.approx(100 * (1 - mean) * 3**0.5, abs=0.01)
 
 
+def test_seeds_are_told_by_their_mean_and_their_ends():
+    found = [perfect(RUN, seed=0), RUN]
+    low = evaluation.accuracy(RUN.predictions["PrivateTest"])
+    told = finals.across_seeds(found)
+    assert told.startswith("2 seeds of ") and f"{50 + 50 * low:.1f} % of PrivateTest on average" in told
+    assert f"from {100 * low:.1f} % to 100.0 %" in told
+    assert ("ten views" in told) == (f"PrivateTest{runs.VIEWS}" in RUN.predictions)
+
+
 def test_what_is_not_recorded_is_not_called_reached():
     parts = {key: value for key, value in RUN.predictions.items() if not key.endswith(runs.VIEWS)}
     bare = dataclasses.replace(RUN, predictions=parts)

@@ -39,7 +39,7 @@ def test_readme_and_model_card_hold_the_recorded_figures():
 
 
 def test_the_shipped_network_is_the_recorded_one():
-    assert cards.is_shipped(runs.load_run("tl_whole"))
+    assert cards.is_shipped(runs.load_run(cards.read_card()["run"]))
 
 
 def test_a_card_is_not_written_for_a_network_that_is_not_shipped(monkeypatch):

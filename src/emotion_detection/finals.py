@@ -120,6 +120,23 @@ def table(found: list[runs.Run]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def across_seeds(found: list[runs.Run]) -> str:
+    """Return in words what several final runs of a recipe reach on average, and how far they lie apart.
+
+    Args:
+        found: at least two final runs of one recipe.
+    """
+    values, mean = _scores(GOALS[0], found)
+    averaged_mean = _scores(GOALS[1], found)[1]
+    name = recipes.get_recipe(found[0].info["recipe"]["name"]).display_name
+    told = (
+        f"{len(found)} seeds of {name} are right on {percent(mean)} of {SPLIT} on average, from "
+        f"{percent(min(values))} to {percent(max(values))}"
+    )
+    views_told = f"; with the answers to ten views of each face averaged on {percent(averaged_mean)}"
+    return told + (views_told if averaged_mean is not None else "") + "."
+
+
 def settings_table(recipe: recipes.Recipe, base: recipes.Recipe) -> pd.DataFrame:
     """Return what a recipe does otherwise than another one, as text: a line per setting."""
     return pd.DataFrame(

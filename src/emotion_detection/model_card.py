@@ -4,7 +4,7 @@ import textwrap
 
 import pandas as pd
 
-from emotion_detection import cards, evaluation, ferplus_scores, mistakes, recipes, reports, runs, speed
+from emotion_detection import cards, evaluation, ferplus_scores, finals, mistakes, recipes, reports, runs, speed
 from emotion_detection.emotions import DISPLAY_NAMES
 from emotion_detection.errors import DataError
 
@@ -42,6 +42,7 @@ def page() -> str:
         recipe_paragraph=_filled(_recipe_paragraph(run, recipe)),
         scores=evaluation.to_markdown(scores_table(run)),
         f1=evaluation.to_markdown(emotions_table(run)),
+        further=_filled(further_told(run)),
         calibration=_filled(calibration_told(run)),
         agreement=_filled(_agreement(run)),
         formats=evaluation.to_markdown(formats_table(card)),
@@ -87,6 +88,19 @@ def _scores_line(labels: str, faces: str, values: dict) -> dict[str, str]:
     }
 
 
+def further_told(run: runs.Run) -> str:
+    """Return in words what averaging over views brings, and what other seeds of the recipe reach."""
+    told = ["One network, one look at each face."]
+    if (averaged := run.predictions.get(f"{SPLIT}{runs.VIEWS}")) is not None:
+        interval = evaluation.bootstrap(averaged).accuracy
+        accuracy = evaluation.with_interval(evaluation.accuracy(averaged), interval, percent=True)
+        told.append(f"With the answers to ten views of each face averaged (flips and shifts): {accuracy}.")
+    for recipe in filter(None, (run.info["recipe"]["name"], run.info["recipe"].get("continues"))):
+        if len(seeds := finals.recorded(recipe)) > 1:
+            told.append(f"Trainings differ: {finals.across_seeds(seeds)}")
+    return " ".join(told)
+
+
 def emotions_table(run: runs.Run) -> pd.DataFrame:
     """Return F1 per emotion with its interval as text: against both labels, of all faces and of those without twins."""
     predictions = run.predictions[SPLIT]
@@ -120,9 +134,13 @@ def calibration_told(run: runs.Run) -> str:
     tables = [evaluation.reliability(predictions, temperature=each) for each in (1.0, temperature)]
     before, after = (evaluation.expected_calibration_error(table) for table in tables)
     low, high = evaluation.calibration_interval(predictions, temperature=temperature)
+    unseen = evaluation.reliability(
+        evaluation.without_twins(predictions, evaluation.load_twins()), temperature=temperature
+    )
     return (
         f"Expected calibration error ({evaluation.CALIBRATION_BINS} bins): {reports.percent(before)} as trained, "
-        f"{reports.percent(after)} ({100 * low:.1f}–{100 * high:.1f}) at the temperature {temperature}. "
+        f"{reports.percent(after)} ({100 * low:.1f}–{100 * high:.1f}) at the temperature {temperature}; "
+        f"de-duplicated {reports.percent(evaluation.expected_calibration_error(unseen))}. "
         f"{reports.not_sure_told(run, split=SPLIT)}"
     )
 
@@ -321,6 +339,8 @@ Act, Regulation (EU) 2024/1689, Article 5(1)(f)).
 De-duplicated: without faces that have a pixel-identical twin in Training. Near-twin-free: without those that correlate
 above 0.95 with one. FER+ strict majority: against the label with more than half of the FER+ votes (single votes
 set aside), contempt counted as an error.
+
+{further}
 
 {f1}
 {calibration}
