@@ -143,6 +143,18 @@ def test_training_counts_the_runs_that_a_network_went_through_before():
     assert reports.training_minutes(found[0]) == found[0].minutes
 
 
+def test_the_results_tell_with_which_command_and_in_what_time_the_shipped_network_is_trained_again():
+    recipe = cards.read_card()["recipe"]
+    own = [name for name in runs.recorded() if runs.split_name(name)[0] == recipe]
+    needed = {*own, *(each.name for name in own for each in runs.with_earlier(runs.load_run(name)))}
+    needed |= {each.name for name in own for each in runs.teachers_of(runs.load_run(name))}
+    for name in list(needed):
+        needed |= {each.name for each in runs.teachers_of(runs.load_run(name))}
+    hours = sum(reports.core_minutes(runs.load_run(name)) for name in needed) / 60
+    assert f"sweep {recipe} --seeds " in reports.again_told()
+    assert f"(about {hours:.0f} hours on 2 cores)" in reports.again_told()
+
+
 def test_the_results_tell_how_far_seeds_of_a_recipe_lie_apart():
     accuracies = [runs.load_run(f"tl_whole-s{seed}").info["metrics"]["PublicTest"]["accuracy"] for seed in range(3)]
     low, high = (f"{100 * end:.1f} %" for end in (min(accuracies), max(accuracies)))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emotion_detection import ablations, figures, plots_search, recipes, runs, search
+from emotion_detection import ablations, figures, plots_search, recipes, reports, runs, search
 from emotion_detection.errors import MissingFileError
 
 LABEL = np.repeat(np.arange(7, dtype=np.int8), 60)
@@ -77,10 +77,10 @@ def test_the_table_has_a_line_per_arm_with_a_real_minus(recorded):
 
 def test_minutes_are_those_of_all_cores_since_arms_train_side_by_side(recorded):
     run = runs.load_run("abl_96px")
-    assert search.core_minutes(run) == pytest.approx(run.minutes)
+    assert reports.core_minutes(run) == pytest.approx(run.minutes)
     hardware = run.info["hardware"] | {"threads": 1}
     alone = dataclasses.replace(run, info=run.info | {"hardware": hardware})
-    assert search.core_minutes(alone) == pytest.approx(run.minutes / 2)
+    assert reports.core_minutes(alone) == pytest.approx(run.minutes / 2)
     assert search.differences("early")["minutes"].iloc[0] == pytest.approx(run.minutes)
 
 

@@ -198,6 +198,12 @@ def costs(found: list[runs.Run]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(table, orient="index", columns=["seconds_per_epoch", "total_s"])
 
 
+def core_minutes(run: runs.Run) -> float:
+    """Return the minutes of a run on all cores, of which it may have had a share, with another run beside it."""
+    hardware = run.info["hardware"]
+    return run.minutes * hardware.get("threads", hardware["cores"]) / hardware["cores"]
+
+
 def training_minutes(run: runs.Run) -> float:
     """Return the minutes that a network was trained for, those of the runs that it goes on from included."""
     return sum(each.minutes for each in runs.with_earlier(run))
@@ -248,7 +254,7 @@ def results_table() -> str:
     table = evaluation.table([run for run in found if run.is_final])
     costs = [_minutes_told(run) for run in found if run.is_final]
     shown = evaluation.to_markdown(table.drop(columns=["Split", "n"]).assign(**{"Training time": costs}))
-    return shown + "".join(f"\n{told}\n" for told in _seeds_told())
+    return shown + "".join(f"\n{told}\n" for told in (*_seeds_told(), again_told()))
 
 
 def _seeds_told() -> list[str]:
@@ -269,6 +275,26 @@ def _seeds_told() -> list[str]:
             spread = f"{percent(min(scores))} to {percent(max(scores))}"
             told.append(f"{len(found)} seeds of {name} are right on {spread} of PublicTest.")
     return ["How far trainings of one recipe lie apart: " + " ".join(told)] if told else []
+
+
+def again_told() -> str:
+    """Tell how the shipped network, and all that is recorded, are trained again, and how long that takes."""
+    from emotion_detection import sweeps
+
+    recipe, _ = runs.split_name(cards.read_card()["run"])
+    seeds = [seed for name, seed in map(runs.split_name, runs.recorded()) if name == recipe]
+    needed = [job.name for job in sweeps.with_needed(sweeps.jobs([recipe], seeds=seeds))]
+    command = f"sweep {recipe} --seeds {','.join(map(str, seeds))} --needed"
+    cores = runs.load_run(runs.full_name(recipe)).info["hardware"]["cores"]
+    return (
+        f"Trained again from ImageNet's weights, all seeds and teachers, in a folder of its own: "
+        f"`EMOTION_OUTPUT_DIR=again .venv/bin/python -m emotion_detection {command}` (about {_hours(needed)} on "
+        f"{cores} cores). All that is recorded: `make figures RETRAIN=1` (about {_hours(runs.recorded())})."
+    )
+
+
+def _hours(names: list[str]) -> str:
+    return f"{round(sum(core_minutes(runs.load_run(name)) for name in names) / 60)} hours"
 
 
 def audit_paragraph() -> str:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from emotion_detection import ablations, evaluation, recipes, runs
+from emotion_detection import ablations, evaluation, recipes, reports, runs
 from emotion_detection.errors import MissingFileError
 from emotion_detection.reports import percent, points
 
@@ -50,7 +50,7 @@ def differences(part: str) -> pd.DataFrame:
     """Return how each recorded arm of a round differs from its base on the same faces, the best first.
 
     Returns:
-        A row per arm: `arm`, `words`, `minutes` (of all cores, see `core_minutes`), `accuracy`, `macro_f1` (0–1),
+        A row per arm: `arm`, `words`, `minutes` (of all cores: `reports.core_minutes`), `accuracy`, `macro_f1` (0–1),
         `difference`, `low`, `high` (accuracy minus the base's, with its paired 95 % interval, −1–1), `p_value` (exact
         McNemar test), `macro_f1_difference`, `macro_f1_low`, `macro_f1_high`, `nll` (calibrated), `nll_difference`,
         `nll_low`, `nll_high` (below zero is better), `verdict` (by accuracy) and `nll_verdict`.
@@ -62,7 +62,7 @@ def differences(part: str) -> pd.DataFrame:
     recorded = {arm: runs.load_run(ablations.recipe_name(part, arm)) for arm in _arms(part, True)}
     rows = [_row(arm, ablations.ARMS[part][arm][0], run.predictions[SPLIT], base) for arm, run in recorded.items()]
     found = pd.DataFrame(rows, columns=list(_row("base", "base", base, base)))
-    found.insert(2, "minutes", [core_minutes(run) for run in recorded.values()])
+    found.insert(2, "minutes", [reports.core_minutes(run) for run in recorded.values()])
     found = found.sort_values("difference", ascending=False, ignore_index=True)
     return found.assign(
         verdict=list(map(verdict, found["low"], found["high"])),
@@ -90,12 +90,6 @@ def _row(arm: str, words: str, own: runs.Predictions, base: runs.Predictions) ->
         "nll_low": likelihood["low"],
         "nll_high": likelihood["high"],
     }
-
-
-def core_minutes(run: runs.Run) -> float:
-    """Return the minutes of a run on all cores, of which it may have had a share, with another run beside it."""
-    hardware = run.info["hardware"]
-    return run.minutes * hardware.get("threads", hardware["cores"]) / hardware["cores"]
 
 
 def verdict(low: float, high: float) -> str:

@@ -155,9 +155,10 @@ def epoch(settings: dict):
         written = time.perf_counter()
         training._watch(stage, parts)
         watched = time.perf_counter()
-        inputs, outputs, _ = shuffled[0]
+        inputs, outputs, weights = shuffled[0]
+        batch = (inputs, *training._as_keras(outputs, weights))
         for _ in range(len(shuffled)):
-            stage.trained_part.train_on_batch(inputs, outputs[0], return_dict=True)
+            stage.trained_part.train_function(iter([batch]))
         return {
             "seconds": trained - began + settings["rows"] / ALL_TRAINING_ROWS * (written - trained),
             "watch_s": watched - written,
