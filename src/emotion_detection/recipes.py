@@ -144,7 +144,7 @@ MEASURED = {
     "late_sharpness": ("PublicTest", 68.7),
     "late_drop_conflicting": ("PublicTest", 68.8),
     "whole_longer": ("PublicTest", 68.7),
-    "best": ("PublicTest", 71.6),
+    "best": ("PrivateTest", 71.4),
 }
 """Recipe → part of its record, and accuracy on it in percent, when it was trained with the seed that is shipped."""
 
