@@ -260,6 +260,13 @@ def test_the_interval_of_the_calibration_error_holds_it_and_narrows_with_the_fac
     assert widths[1] < widths[0] / 2
 
 
+def test_the_calibration_error_by_chance_is_that_of_networks_whose_confidence_is_right():
+    given = [calibrated_predictions(scale=2.0, n=1000, seed=seed) for seed in range(20)]
+    errors = [evaluation.expected_calibration_error(evaluation.reliability(each, temperature=2.0)) for each in given]
+    assert evaluation.calibration_by_chance(given[0], temperature=2.0) == pytest.approx(np.mean(errors), rel=0.15)
+    assert evaluation.calibration_by_chance(given[0], temperature=2.0) > 0.01
+
+
 def test_log_likelihood_agrees_with_scikit_learn():
     given = random_predictions()
     expected = metrics.log_loss(given.label, given.probabilities(1.7), labels=range(7))

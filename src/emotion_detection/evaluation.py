@@ -400,6 +400,24 @@ def calibration_interval(
     return interval(np.array([np.abs(np.bincount(index[rows], gaps[rows])).sum() / n for rows in drawn]))
 
 
+def calibration_by_chance(
+    predictions: Predictions,
+    *,
+    temperature: float = 1.0,
+    bins: int = CALIBRATION_BINS,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> float:
+    """Return the calibration error to expect were every confidence exactly right, 0–1: that of so few faces by chance.
+
+    Answers are drawn as right with the probability that the network names; the mean over `resamples` draws.
+    """
+    confidence, _, index = _binned(predictions, temperature, bins)
+    generator, n = np.random.default_rng(seed), len(predictions)
+    drawn = (confidence - (generator.random(n) < confidence) for _ in range(resamples))
+    return float(np.mean([np.abs(np.bincount(index, gaps)).sum() / n for gaps in drawn]))
+
+
 def negative_log_likelihood(predictions: Predictions, *, temperature: float = 1.0) -> float:
     """Return the mean of −log(probability of the label), in nats."""
     return float(np.mean(_surprises(predictions, temperature)))

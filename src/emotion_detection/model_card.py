@@ -134,13 +134,15 @@ def calibration_told(run: runs.Run) -> str:
     tables = [evaluation.reliability(predictions, temperature=each) for each in (1.0, temperature)]
     before, after = (evaluation.expected_calibration_error(table) for table in tables)
     low, high = evaluation.calibration_interval(predictions, temperature=temperature)
+    chance = evaluation.calibration_by_chance(predictions, temperature=temperature)
     unseen = evaluation.reliability(
         evaluation.without_twins(predictions, evaluation.load_twins()), temperature=temperature
     )
     return (
         f"Expected calibration error ({evaluation.CALIBRATION_BINS} bins): {reports.percent(before)} as trained, "
         f"{reports.percent(after)} ({100 * low:.1f}–{100 * high:.1f}) at the temperature {temperature}; "
-        f"de-duplicated {reports.percent(evaluation.expected_calibration_error(unseen))}. "
+        f"de-duplicated {reports.percent(evaluation.expected_calibration_error(unseen))}. Were every confidence "
+        f"exactly right, chance alone would show {reports.percent(chance)} on so few faces. "
         f"{reports.not_sure_told(run, split=SPLIT)}"
     )
 
