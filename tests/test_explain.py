@@ -433,6 +433,8 @@ def test_the_words_tell_a_layer_that_is_no_longer_the_best():
 
 def test_maps_that_do_not_depend_on_the_weights_are_told():
     found = json.loads(json.dumps(explain_records.load()["sanity"]["layers"][explain.LAYER]))
+    for step in found["steps"]:
+        step["rank_correlation"] = interval(-0.05)
     assert "depends on what was learned" in explain_words.sanity_verdict(found)
     found["steps"][2]["rank_correlation"] = interval(0.95)
     assert "Not all is well" in explain_words.sanity_verdict(found)

@@ -379,6 +379,11 @@ def test_one_call_records_averages_settings_gain_and_harm(tmp_path, monkeypatch)
     personal.prepared_for.cache_clear()
 
 
+def test_users_who_all_change_alike_have_an_interval_of_that_change():
+    summary = personal_simulation._summary(np.full(3, 0.25))
+    assert summary["low"] == summary["mean"] == summary["high"] == 0.25 and summary["worse"] == 0
+
+
 # The record
 
 

@@ -228,7 +228,8 @@ def test_after_the_prompts_the_answers_are_personal_and_a_table_compares(stage):
     own = stage.look(0.1).faces[0].probabilities
     panel._which.value = teaching.GENERAL
     stage.look(8.0)
-    assert np.abs(stage.look(0.1).faces[0].probabilities - own).max() > 1e-3
+    general = stage.look(0.1).faces[0].probabilities  # a sure answer moves little, its odds do
+    assert np.abs(np.log(general / own)).max() > 0.02
     assert set(panel._missing()) == set(EMOTIONS) - {"happy"} and not panel._repeat.disabled
 
 

@@ -289,8 +289,13 @@ def foretold(seen: list[Seen], settings: personal_fit.Settings) -> dict:
 
 
 def _summary(change: np.ndarray) -> dict:
-    """Return mean, 95 % interval (Student's t), share of users who lose, and each user's change."""
-    low, high = stats.t.interval(0.95, len(change) - 1, loc=change.mean(), scale=stats.sem(change))
+    """Return mean, 95 % interval (Student's t), share of users who lose, and each user's change.
+
+    Where all users change alike, the interval is their change.
+    """
+    low = high = change.mean()
+    if error := stats.sem(change):
+        low, high = stats.t.interval(0.95, len(change) - 1, loc=low, scale=error)
     shares = {"mean": change.mean(), "low": low, "high": high, "worse": (change < 0).mean()}
     return {name: _rounded(value) for name, value in shares.items()} | {"users": [_rounded(each) for each in change]}
 

@@ -46,8 +46,8 @@ def against_parameters(table: pd.DataFrame, axes: matplotlib.axes.Axes, *, peopl
     axes.set_ylim(low - 0.015, high + 0.02)
     for line in table.itertuples(index=False):
         place = {"xytext": (0, 7), "textcoords": "offset points", "ha": "center", "va": "bottom", "fontsize": 8}
-        if line.status == "ours":  # beside it, in bold: others are near
-            place |= {"xytext": (8, 0), "ha": "left", "va": "center", "weight": "bold"}
+        if line.status == "ours":  # below it, in bold: others are near
+            place |= {"xytext": (0, -8), "va": "top", "weight": "bold"}
         axes.annotate(line.network.partition(" (")[0], (line.parameters, line.accuracy), **place)
     beside = {"xytext": (0, 3), "textcoords": "offset points", "ha": "right", "fontsize": 8, "color": "#555555"}
     axes.annotate("people", (largest * 2.3, people), **beside)

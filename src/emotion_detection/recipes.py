@@ -512,7 +512,7 @@ WHOLE_LONGER = Recipe(
 BEST = dataclasses.replace(
     TL_WHOLE,
     name="best",
-    display_name="best",
+    display_name="TL best",
     continues="tl_whole",
     teachers=("tl_whole-s0", "tl_whole-s1", "whole_longer-s0"),
     distillation=0.5,
@@ -532,7 +532,7 @@ and, by a head that is dropped afterwards, by FER+'s votes."""
 BEST_LONGER = dataclasses.replace(
     BEST,
     name="best_longer",
-    display_name="best, longer",
+    display_name="TL best, longer",
     continues="best",
     teachers=("best-s0", "best-s1", "best-s2"),
 )
@@ -541,7 +541,7 @@ BEST_LONGER = dataclasses.replace(
 BEST_FERPLUS = dataclasses.replace(
     BEST,
     name="best_ferplus",
-    display_name="best, FER+ targets",
+    display_name="TL best, FER+ targets",
     continues="best",
     teachers=(),
     distillation=0.0,
