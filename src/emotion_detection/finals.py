@@ -82,8 +82,10 @@ FERPLUS_GOAL = Goal("accuracy against FER+'s strict majority", 0.885, _ferplus)
 
 
 def goals_of(run: runs.Run) -> tuple[Goal, ...]:
-    """Return what is aimed at by a run's recipe: FER+'s majority where its answers are FER+'s in part, that alone where
-    they are nothing else."""
+    """Return what is aimed at by a run's recipe.
+
+    FER+'s majority is one aim more where its answers are FER+'s in part, and the only one where they are nothing else.
+    """
     recipe = recipes.from_settings(run.info["recipe"])
     if recipe.ferplus_only:
         return (FERPLUS_GOAL,)
