@@ -397,7 +397,7 @@ def calibration_interval(
     confidence, right, index = _binned(predictions, temperature, bins)
     gaps, generator, n = confidence - right, np.random.default_rng(seed), len(predictions)
     drawn = (generator.integers(n, size=n) for _ in range(resamples))
-    return interval(np.array([np.abs(np.bincount(index[rows], gaps[rows])).sum() / n for rows in drawn]))
+    return interval(np.array([_mean_gap(index[rows], gaps[rows]) for rows in drawn]))
 
 
 def calibration_by_chance(
@@ -415,7 +415,12 @@ def calibration_by_chance(
     confidence, _, index = _binned(predictions, temperature, bins)
     generator, n = np.random.default_rng(seed), len(predictions)
     drawn = (confidence - (generator.random(n) < confidence) for _ in range(resamples))
-    return float(np.mean([np.abs(np.bincount(index, gaps)).sum() / n for gaps in drawn]))
+    return float(np.mean([_mean_gap(index, gaps) for gaps in drawn]))
+
+
+def _mean_gap(index: np.ndarray, gaps: np.ndarray) -> float:
+    """Return the calibration error of faces in bins `index` whose confidence is right or wrong by `gaps`, 0–1."""
+    return np.abs(np.bincount(index, gaps)).sum() / len(gaps)
 
 
 def negative_log_likelihood(predictions: Predictions, *, temperature: float = 1.0) -> float:

@@ -211,17 +211,17 @@ def _verdict(goal: Goal, mean: float | None, seeds: int) -> str:
 
 def told(found: list[runs.Run]) -> str:
     """Return in words how final runs do, and what they cost."""
-    first = goals_of(found[0])[0]
-    values, mean = _scores(first, found)
+    goals = goals_of(found[0])
+    values, mean = _scores(goals[0], found)
     spread = ""
     if len(found) > 1 and mean is not None:
         spread = f" (from {percent(min(values), 2)} to {percent(max(values), 2)})"
     words = (
-        f"{evaluation.display_name(found[0])}: {first.name} {percent(mean, 2)} on {SPLIT}, {len(found)} "
+        f"{evaluation.display_name(found[0])}: {goals[0].name} {percent(mean, 2)} on {SPLIT}, {len(found)} "
         f"{'seed' if len(found) == 1 else 'seeds'}{spread}. Training of the first took "
         f"{reports.training_told(found[0])}"
     )
-    missed = [line for goal in goals_of(found[0]) if (line := _missed(goal, found))]
+    missed = [line for goal in goals if (line := _missed(goal, found))]
     return f"{words}. " + (f"Not reached: {'; '.join(missed)}." if missed else "All that was aimed at is reached.")
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from emotion_detection.plots import SERIES_COLORS, styled
 
 VERDICT_COLORS = {"better": SERIES_COLORS[0], "worse": SERIES_COLORS[1], "no difference shown": "#777777"}
-FAR = {"accuracy": -10.0, "nll": 0.2}
+FAR = {"accuracy": -0.1, "nll": 0.2}
 """An arm that is worse than this to the base is an arrow at the edge with its value: the others would lie in a heap."""
 EDGE = 0.03
 """Where such an arrow stands, as a share of the axes' width."""
@@ -35,7 +35,7 @@ def rounds(tables: dict[str, pd.DataFrame], figure: matplotlib.figure.Figure, *,
     grid = figure.subplots(len(tables), 2, sharex="col", sharey="row", squeeze=False, height_ratios=heights)
     for (left, right), (title, found) in zip(grid, tables.items(), strict=True):
         values = found[["difference", "low", "high"]].to_numpy(float)
-        _arms(left, found["words"], 100 * values, found["verdict"], values[:, 0] < FAR["accuracy"] / 100, digits=1)
+        _arms(left, found["words"], 100 * values, found["verdict"], values[:, 0] < FAR["accuracy"], digits=1)
         values = found[["nll_difference", "nll_low", "nll_high"]].to_numpy(float)
         _arms(right, found["words"], values, found["nll_verdict"], values[:, 0] > FAR["nll"], digits=3)
         left.set_title(title, loc="left")

@@ -267,10 +267,10 @@ def _seeds_told() -> list[str]:
     told = []
     for recipe in dict.fromkeys(runs.split_name(name)[0] for name in evaluated_runs()):
         found = [runs.load_run(name) for name in runs.recorded() if runs.split_name(name)[0] == recipe]
-        scores = [evaluation.accuracy(run.predictions["PublicTest"]) for run in found]
-        if len(final := finals.recorded(recipe)) > 1:
+        if len(final := [run for run in found if run.is_final]) > 1:
             told.append(finals.across_seeds(final))
         elif len(found) > 1:
+            scores = [evaluation.accuracy(run.predictions["PublicTest"]) for run in found]
             name = recipes.get_recipe(recipe).display_name
             spread = f"{percent(min(scores))} to {percent(max(scores))}"
             told.append(f"{len(found)} seeds of {name} are right on {spread} of PublicTest.")
