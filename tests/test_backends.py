@@ -98,3 +98,57 @@ def test_two_steps_on_another_backend_are_those_of_tensorflow(backend, request):
     ]
     assert ways[0] @ ways[1] / np.prod([np.linalg.norm(way) for way in ways]) > LEAST_COSINE
     assert np.isfinite(received["logits"]).all()
+
+
+PASSES = """
+import dataclasses, sys
+import numpy as np
+from emotion_detection import batches, forward, models, optimizers, recipes, training
+from emotion_detection.datasets import load_sample
+
+faces = load_sample(140, seed=0)
+labels = [np.eye(7, dtype=np.float32)[faces.emotion]]
+recipe = dataclasses.replace(recipes.fast_version(recipes.TL_WHOLE), full_batches=True)
+
+
+class Bar:
+    moved = 0
+
+    def update(self):
+        self.moved += 1
+
+
+def trained(one_by_one):
+    network, bar = models.build_model(recipe, seed=0), Bar()
+    optimizers.compile_for(network, recipe, steps_per_epoch=4)
+    shuffled = batches.FaceBatches(faces.pixels, labels, recipe=recipe, seed=0, epoch=0)
+    assert len(shuffled) == 4  # the last 12 faces are left out
+    if one_by_one:
+        for index in range(4):
+            network.train_on_batch(*training._as_keras(shuffled[index]))
+    else:
+        logs = training._train_on_all(network, shuffled, bar)
+        assert bar.moved == 4 and 0 <= logs["accuracy"] <= 1 and np.isfinite(logs["loss"])
+    return network
+
+
+expected, found = (trained(one_by_one) for one_by_one in (True, False))
+for ours, theirs in zip(found.get_weights(), expected.get_weights(), strict=True):
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+norms = models.batch_norm_layers(found)
+before = [np.array(norm.moving_mean) for norm in norms]
+forward.reestimate_batch_norm(found, faces.pixels, n_batches=2)
+forward.reestimate_batch_norm(expected, faces.pixels, n_batches=2, forward=lambda batch: expected(batch, training=True))
+for ours, theirs in zip(found.get_weights(), expected.get_weights(), strict=True):
+    np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
+assert any(np.abs(np.array(norm.moving_mean) - mean).max() > 1e-3 for norm, mean in zip(norms, before))
+"""
+
+
+@pytest.mark.slow
+def test_a_pass_on_jax_does_what_its_steps_do_one_by_one():
+    if importlib.util.find_spec("jax") is None and not is_required("jax"):
+        pytest.skip("jax is not installed: pip install jax (EMOTION_REQUIRE_JAX=1 insists)")
+    environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    done = subprocess.run([sys.executable, "-c", PASSES], env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -62,10 +62,6 @@ ARMS = {
             "SGD, Nesterov momentum, rate 0.02",
             {"optimizer": "sgd", "learning_rate": 0.02, "weight_decay": 5e-4},
         ),
-        "sgd_low_rate": (
-            "SGD, Nesterov momentum, rate 0.005",
-            {"optimizer": "sgd", "learning_rate": 0.005, "weight_decay": 5e-4},
-        ),
         "batch_64": ("batches of 64, rate 0.0014", {"batch_size": 64, "learning_rate": 1.4e-3}),
         "low_rate": ("rate 0.0003", {"learning_rate": 3e-4}),
     },
@@ -78,23 +74,15 @@ ARMS = {
             "blur, noise and JPEG",
             {"augmentation": {"blur_px": 1.0, "noise": 0.08, "jpeg_quality": 20}},
         ),
-        "poor_camera_some": (
-            "the same in a fifth of the faces",
-            {"augmentation": {"blur_px": 1.0, "noise": 0.08, "jpeg_quality": 20, "poor_camera": 0.2}},
-        ),
         "erasing": ("random erasing", {"augmentation": {"erasing": 0.5}}),
         "mixup": ("mixup", {"augmentation": {"mixup": 1.0}}),
         "cutmix": ("CutMix in half of the batches", {"augmentation": {"cutmix": 0.5}}),
         "no_smoothing": ("no label smoothing", {"label_smoothing": 0.0}),
         "ferplus_blend": ("half FER+ votes in the targets", {"ferplus_blend": 0.5}),
-        "ferplus_only": ("FER+ votes alone", {"ferplus_only": True}),
         "ferplus_auxiliary": ("FER+ as a second task", {"ferplus_auxiliary": 0.5}),
         "ema": ("averaged weights, decay 0.999", {"ema": 0.999}),
         "cycles": ("averaged ends of 2 cycles", {"cycles": 2}),
         "drop_conflicting": ("without conflicting labels", {"drop_conflicting": True}),
-        "batch_128": ("batches of 128, rate 0.001", {"batch_size": 128, "learning_rate": 1e-3}),
-        "less_decay": ("weight decay 0.001", {"weight_decay": 0.001}),
-        "more_dropout": ("dropout 0.5", {"dropout": 0.5}),
         "distilled": (
             "taught by four earlier arms",
             {
@@ -106,10 +94,6 @@ ARMS = {
         "distilled_other": (
             "taught by one other network",
             {"teachers": ("whole_longer-s0",), "distillation": 0.5},
-        ),
-        "distilled_folds": (
-            "taught by networks that had not seen the face",
-            {"teachers": ("whole_folds-s0",), "distillation": 0.5},
         ),
     },
 }

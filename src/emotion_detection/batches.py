@@ -38,7 +38,7 @@ class FaceBatches:
         self.order = np.random.default_rng([seed, epoch]).permutation(len(inputs))[:faces]
 
     def __len__(self) -> int:
-        return -(-len(self.order) // self.recipe.batch_size)
+        return steps_per_epoch(len(self.order), self.recipe)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, list[np.ndarray], np.ndarray | None]:
         """Return inputs, targets of each output and weights (or None) of one batch."""
@@ -57,6 +57,12 @@ class FaceBatches:
             targets = [_mixed(each, other, kept) for each in targets]
             weights = None if weights is None else _mixed(weights, other, kept)
         return faces[..., None], targets, weights
+
+
+def steps_per_epoch(faces: int, recipe: recipes.Recipe) -> int:
+    """Return how many batches an epoch of so many faces has; the last may be smaller, or is left out."""
+    whole, rest = divmod(faces, recipe.batch_size)
+    return whole + (rest > 0 and not (recipe.full_batches and whole))
 
 
 def _mixed(values: np.ndarray, other: np.ndarray, kept: float) -> np.ndarray:

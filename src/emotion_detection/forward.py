@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from tqdm.auto import tqdm
 
-from emotion_detection import models
+from emotion_detection import jax_passes, models
 
 PREDICT_BATCH = 128
 
@@ -54,8 +54,11 @@ def _batches_of_64(inputs: np.ndarray, n_batches: int, seed: int) -> list[np.nda
 
 
 def compiled_forward(model: keras.Model):
-    """Return a function that runs the network in training mode; as a graph on TensorFlow, where that is much faster."""
-    if keras.backend.backend() != "tensorflow":
+    """Return a function that runs the network in training mode, compiled on TensorFlow and JAX (much faster there)."""
+    backend = keras.backend.backend()
+    if backend == "jax":
+        return jax_passes.compiled_forward(model)
+    if backend != "tensorflow":
         return lambda batch: model(batch, training=True)
     import tensorflow as tf
 

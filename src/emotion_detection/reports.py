@@ -230,9 +230,8 @@ def _minutes_told(run: runs.Run) -> str:
 def hardware_of(run: runs.Run) -> str:
     """Return what a run was trained on, in a few words."""
     hardware = run.info["hardware"]
-    accelerators = [device for device in hardware["devices"] if not device.startswith("cpu")]
-    if accelerators:
-        return accelerators[0]
+    if (accelerator := accelerator_of(run)) is not None:
+        return accelerator
     threads = hardware.get("threads", hardware["cores"])
     cores = f"{hardware['cores']} cores" if threads == hardware["cores"] else f"{threads} of {hardware['cores']} cores"
     return f"{cores} ({hardware['system']})"
@@ -285,16 +284,28 @@ def again_told() -> str:
     seeds = [seed for name, seed in map(runs.split_name, runs.recorded()) if name == recipe]
     needed = [job.name for job in sweeps.with_needed(sweeps.jobs([recipe], seeds=seeds))]
     command = f"sweep {recipe} --seeds {','.join(map(str, seeds))} --needed"
-    cores = runs.load_run(runs.full_name(recipe)).info["hardware"]["cores"]
     return (
         f"Trained again from ImageNet's weights, all seeds and teachers, in a folder of its own: "
-        f"`EMOTION_OUTPUT_DIR=again .venv/bin/python -m emotion_detection {command}` (about {_hours(needed)} on "
-        f"{cores} cores). All that is recorded: `make figures RETRAIN=1` (about {_hours(runs.recorded())})."
+        f"`EMOTION_OUTPUT_DIR=again .venv/bin/python -m emotion_detection {command}` ({_times_told(needed)}). "
+        f"All that is recorded: `make figures RETRAIN=1` ({_times_told(runs.recorded())})."
     )
 
 
-def _hours(names: list[str]) -> str:
-    return f"{round(sum(core_minutes(runs.load_run(name)) for name in names) / 60)} hours"
+def accelerator_of(run: runs.Run) -> str | None:
+    """Return the name of the accelerator that a run was trained on; None for processor cores."""
+    return next((device for device in run.info["hardware"]["devices"] if not device.startswith("cpu")), None)
+
+
+def _times_told(names: list[str]) -> str:
+    """Return in words how long recorded runs take, one after another: on cores, and on each accelerator."""
+    found = [runs.load_run(name) for name in names]
+    on_cores = [run for run in found if accelerator_of(run) is None]
+    cores = max(run.info["hardware"]["cores"] for run in on_cores)
+    told = [f"about {round(sum(map(core_minutes, on_cores)) / 60)} hours on {cores} cores"]
+    for name in dict.fromkeys(accelerator_of(run) for run in found if run not in on_cores):
+        taken = sum(run.minutes for run in found if accelerator_of(run) == name)
+        told.append(f"{taken:.0f} minutes on an {name} with `KERAS_BACKEND=jax`")
+    return " and ".join(told)
 
 
 def audit_paragraph() -> str:

@@ -24,6 +24,7 @@ from emotion_detection import (
     fast_layers,
     files,
     forward,
+    jax_passes,
     models,
     optimizers,
     paths,
@@ -37,7 +38,8 @@ from emotion_detection.datasets import FaceDataset, ferplus
 
 log = logging.getLogger(__name__)
 
-RECORDED_PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless")
+RECORDED_PACKAGES = ("tensorflow", "jax", "torch", "keras", "numpy", "opencv-python-headless")
+"""Packages whose versions a record names: of the backends, the one that was used."""
 
 
 def train(
@@ -118,7 +120,7 @@ class _Stage:
             self.prepared(faces)
         session.features_s += round(time.perf_counter() - began, 1)
         faces_per_epoch = parts.faces_per_epoch or len(parts.training)
-        steps_per_epoch = -(-faces_per_epoch // recipe.batch_size)
+        steps_per_epoch = batches.steps_per_epoch(faces_per_epoch, recipe)
         optimizers.compile_for(self.trained_part, recipe, steps_per_epoch=steps_per_epoch)
         self.forward = None
 
@@ -215,31 +217,34 @@ def _watch(stage: _Stage, parts: protocols.Parts) -> dict[str, float]:
 def _train_on_all(model: keras.Model, shuffled: batches.FaceBatches, bar: tqdm) -> dict[str, float]:
     """Train on each batch once; return the metrics' means over the faces.
 
-    `train_on_batch` resets the metrics every time, which takes a quarter of a small step. On TensorFlow it is called
-    for the first batch only, and the metrics add up by themselves.
+    `train_on_batch` resets the metrics every time, which takes a quarter of a small step. On TensorFlow and JAX it is
+    called for the first batch only, and the metrics add up by themselves.
     """
-    adds_up = keras.backend.backend() == "tensorflow"
-    sums, faces = collections.Counter(), 0
+    backend, sums, faces = keras.backend.backend(), collections.Counter(), 0
     for index in range(len(shuffled)):
-        inputs, answers, weights = shuffled[index]
-        batch = (inputs, *_as_keras(answers, weights))
-        if adds_up and index:
+        if index and backend == "jax":
+            jax_passes.train_on_rest(model, shuffled, _as_keras, bar)
+            break
+        batch = _as_keras(shuffled[index])
+        if index and backend == "tensorflow":
             model.train_function(iter([batch]))
         else:
             logs = model.train_on_batch(*batch, return_dict=True)
-            sums.update({name: float(value) * len(inputs) for name, value in logs.items()})
-            faces += len(inputs)
+            sums.update({name: float(value) * len(batch[0]) for name, value in logs.items()})
+            faces += len(batch[0])
         bar.update()
+    adds_up = backend in ("tensorflow", "jax")
     means = model.get_metrics_result() if adds_up else {name: total / faces for name, total in sums.items()}
     of_answers = {name: means.get(f"logits_{name}", means.get(name)) for name in ("accuracy", "cross_entropy")}
     return {name: float(value) for name, value in ({"loss": means["loss"]} | of_answers).items()}
 
 
-def _as_keras(answers: list[np.ndarray], weights: np.ndarray | None) -> tuple:
-    """Return targets and weights as a network with one output, or with several, takes them."""
+def _as_keras(batch: tuple[np.ndarray, list[np.ndarray], np.ndarray | None]) -> tuple:
+    """Return inputs, targets and weights as a network with one output, or with several, takes them."""
+    inputs, answers, weights = batch
     if len(answers) == 1:
-        return answers[0], weights
-    return answers, None if weights is None else [weights] * len(answers)
+        return inputs, answers[0], weights
+    return inputs, answers, None if weights is None else [weights] * len(answers)
 
 
 def _reseed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
@@ -393,7 +398,7 @@ def _finish(session: _Session, history: list[dict], predictions: dict, dataset, 
             "all": session.model.count_params(),
             "trained": int(sum(np.prod(v.shape) for v in session.model.trainable_variables)),
         },
-        "packages": {name: importlib.metadata.version(name) for name in RECORDED_PACKAGES},
+        "packages": _packages(session.key["backend"]),
         "backend": session.key["backend"],
         "python": platform.python_version(),
         "hardware": hardware(),
@@ -420,6 +425,12 @@ def _classes_of(dataset: FaceDataset) -> dict:
     return {} if len(present) == len(counts) else {"classes": present}
 
 
+def _packages(backend: str) -> dict[str, str]:
+    """Return name → version of the packages that decide a result, of the backends the one that is used."""
+    others = {"tensorflow", "jax", "torch"} - {backend}
+    return {name: importlib.metadata.version(name) for name in RECORDED_PACKAGES if name not in others}
+
+
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()
 
@@ -443,9 +454,14 @@ def hardware() -> dict:
 
 
 def _devices() -> list[str]:
-    """Return the names of the devices that Keras sees; on torch, whose backend lists none, those that torch names."""
-    if keras.backend.backend() != "torch":
-        return [str(device) for device in keras.distribution.list_devices()]
-    import torch
+    """Return the names of the devices that Keras sees; accelerators on JAX and torch by their maker's name."""
+    backend = keras.backend.backend()
+    if backend == "torch":
+        import torch
 
-    return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())] or ["cpu:0"]
+        return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())] or ["cpu:0"]
+    if backend == "jax":
+        import jax
+
+        return ["cpu:0" if device.platform == "cpu" else device.device_kind for device in jax.devices()]
+    return [str(device) for device in keras.distribution.list_devices()]

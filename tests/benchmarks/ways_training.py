@@ -155,8 +155,7 @@ def epoch(settings: dict):
         written = time.perf_counter()
         training._watch(stage, parts)
         watched = time.perf_counter()
-        inputs, outputs, weights = shuffled[0]
-        batch = (inputs, *training._as_keras(outputs, weights))
+        batch = training._as_keras(shuffled[0])
         for _ in range(len(shuffled)):
             stage.trained_part.train_function(iter([batch]))
         return {
