@@ -142,3 +142,10 @@ def test_the_plot_of_trainings_rings_where_one_run_went_on_from_another():
     assert lines["whole_longer"].get_color() == "#999999" != lines["late_base"].get_color()
     rings = [line.get_xdata().tolist() for line in axes.lines if line.get_markerfacecolor() == "none"]
     assert rings == [[10], []]
+
+
+def test_the_chosen_seed_is_the_best_on_public_test():
+    seeds = finals.recorded("taught")
+    scores = [evaluation.accuracy(run.predictions["PublicTest"]) for run in seeds]
+    assert [finals.is_chosen(run) for run in seeds] == [score == max(scores) for score in scores]
+    assert not finals.is_chosen(runs.load_run("taught_ferplus")), "one seed alone was not chosen"

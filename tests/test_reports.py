@@ -147,14 +147,18 @@ def test_training_counts_the_runs_that_a_network_went_through_before():
 
 def test_the_results_tell_with_which_command_and_in_what_time_the_shipped_network_is_trained_again():
     recipe = cards.read_card()["recipe"]
-    own = [name for name in runs.recorded() if runs.split_name(name)[0] == recipe]
-    needed = {*own, *(each.name for name in own for each in runs.with_earlier(runs.load_run(name)))}
-    needed |= {each.name for name in own for each in runs.teachers_of(runs.load_run(name))}
-    for name in list(needed):
-        needed |= {each.name for each in runs.teachers_of(runs.load_run(name))}
-    hours = sum(reports.core_minutes(runs.load_run(name)) for name in needed) / 60
+    waiting = [name for name in runs.recorded() if runs.split_name(name)[0] == recipe]
+    needed = {}
+    while waiting:
+        run = needed[name] = runs.load_run(name := waiting.pop())
+        waiting += [each.name for each in (*runs.with_earlier(run), *runs.teachers_of(run)) if each.name not in needed]
+    on_cores = [run for run in needed.values() if reports.accelerator_of(run) is None]
+    hours = sum(map(reports.core_minutes, on_cores)) / 60
+    minutes = sum(run.minutes for run in needed.values() if reports.accelerator_of(run) == "NVIDIA H200")
     assert f"sweep {recipe} --seeds " in reports.again_told()
-    assert f"(about {hours:.0f} hours on 2 cores)" in reports.again_told()
+    assert (
+        f"(about {hours:.0f} hours on 2 cores and {minutes:.0f} minutes on an NVIDIA H200 with " in reports.again_told()
+    )
 
 
 def test_the_results_tell_how_far_seeds_of_a_recipe_lie_apart():

@@ -91,7 +91,7 @@ def train(
     recipe: Annotated[str, typer.Argument(help=f"One of: {', '.join(recipes.RECIPES)}")],
     seed: Annotated[
         int, typer.Option(min=0, max=2**31 - 1, help="Decides first weights, order, augmentation.")
-    ] = runs.SHIPPED_SEED,
+    ] = runs.FIRST_SEED,
     retrain: Annotated[bool, typer.Option("--retrain", help="Train even if the run is recorded.")] = False,
     pictures: Annotated[Path | None, PICTURES] = None,
 ):
@@ -126,7 +126,7 @@ def train(
 @app.command()
 def sweep(
     names: Annotated[list[str], typer.Argument(metavar="RECIPE...", help="One or several; see `train --help`.")],
-    seeds: Annotated[str, typer.Option(help="Such as 0,1,2.")] = str(runs.SHIPPED_SEED),
+    seeds: Annotated[str, typer.Option(help="Such as 0,1,2.")] = str(runs.FIRST_SEED),
     needed: Annotated[bool, typer.Option("--needed", help="First those that these go on from or learn from.")] = False,
     engine: Annotated[str, typer.Option(help="ray, or plain: one job after another, without Ray.")] = "ray",
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster; else processes on this machine.")] = None,

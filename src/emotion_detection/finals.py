@@ -98,6 +98,13 @@ def recorded(recipe: str) -> list[runs.Run]:
     return sorted((run for run in found if run.is_final), key=lambda run: run.info["seed"])
 
 
+def is_chosen(run: runs.Run) -> bool:
+    """Return whether a run has the highest accuracy on PublicTest of several final seeds of its recipe."""
+    seeds = recorded(run.info["recipe"]["name"])
+    scores = {each.name: evaluation.accuracy(each.predictions["PublicTest"]) for each in seeds}
+    return len(scores) > 1 and scores.get(run.name) == max(scores.values())
+
+
 def table(found: list[runs.Run]) -> pd.DataFrame:
     """Return each goal, what each run scores, their mean, and whether that is as wanted, as text.
 

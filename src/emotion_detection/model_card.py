@@ -95,9 +95,11 @@ def further_told(run: runs.Run) -> str:
         interval = evaluation.bootstrap(averaged).accuracy
         accuracy = evaluation.with_interval(evaluation.accuracy(averaged), interval, percent=True)
         told.append(f"With the answers to ten views of each face averaged (flips and shifts): {accuracy}.")
-    for recipe in filter(None, (run.info["recipe"]["name"], run.info["recipe"].get("continues"))):
-        if len(seeds := finals.recorded(recipe)) > 1:
-            told.append(f"Trainings differ: {finals.across_seeds(seeds)}")
+    rounds = filter(None, (run.info["recipe"]["name"], run.info["recipe"].get("continues")))
+    if differing := [seeds for seeds in map(finals.recorded, rounds) if len(seeds) > 1]:
+        told.append(f"Trainings differ: {' '.join(map(finals.across_seeds, differing))}")
+    if finals.is_chosen(run):
+        told.append("The shipped one is that of its seeds which is right most often on PublicTest.")
     return " ".join(told)
 
 
@@ -177,11 +179,16 @@ def formats_table(card: dict) -> pd.DataFrame:
 def int8_told(facts: dict) -> str:
     """Return in words what is rounded to 8 bits, and by which faces."""
     calibration, in_float = facts["calibration"], facts["convolutions_in_float"]
-    kept = f"resizing and scaling the faces and the first {in_float} convolutions" if in_float else "resizing the faces"
+    kept = (
+        f"resizing and scaling the faces and the first {in_float} convolutions stay in float32 "
+        "(`emotion_detection.quantization` says why)"
+        if in_float
+        else "all else but the resizing of the faces is done in integers"
+    )
     return (
         "int8: weights with a scale per channel, values between layers in 8 bits, their ranges taken from "
         f"{calibration['faces']:,} {calibration['split']} faces of {calibration['data']} (seed {calibration['seed']}); "
-        f"{kept} stay in float32 (`emotion_detection.quantization` says why).{_tried(facts)}"
+        f"{kept}.{_tried(facts)}"
     )
 
 

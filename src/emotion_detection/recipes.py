@@ -146,6 +146,7 @@ MEASURED = {
     "whole_longer": ("PublicTest", 68.7),
     "taught": ("PrivateTest", 71.4),
     "taught_ferplus": ("PrivateTest", 61.3),
+    "best": ("PrivateTest", 71.7),
     "best_two_cores": ("PublicTest", 72.1),
 }
 """Recipe → part of its record, and accuracy on it in percent, when it was trained with the seed that is shipped."""
@@ -318,8 +319,10 @@ class Recipe:
         if self.name not in MEASURED:
             return None
         part, accuracy_percent = MEASURED[self.name]
+        seed = runs.usual_seed(self.name)
+        chosen = f" --seed {seed}" if seed != runs.FIRST_SEED else ""
         final = f", then evaluate {self.name} --final" if part == "PrivateTest" else ""
-        return Expected(part, accuracy_percent, SPREAD_POINTS, f"train {self.name} --retrain{final}")
+        return Expected(part, accuracy_percent, SPREAD_POINTS, f"train {self.name}{chosen} --retrain{final}")
 
     def key(self) -> str:
         """Return a short hash of `settings()`; checkpoints of another version of a recipe are never resumed."""

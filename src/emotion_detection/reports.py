@@ -231,7 +231,7 @@ def hardware_of(run: runs.Run) -> str:
     """Return what a run was trained on, in a few words."""
     hardware = run.info["hardware"]
     if (accelerator := accelerator_of(run)) is not None:
-        return accelerator
+        return f"one {accelerator}"
     threads = hardware.get("threads", hardware["cores"])
     cores = f"{hardware['cores']} cores" if threads == hardware["cores"] else f"{threads} of {hardware['cores']} cores"
     return f"{cores} ({hardware['system']})"
@@ -304,7 +304,7 @@ def _times_told(names: list[str]) -> str:
     told = [f"about {round(sum(map(core_minutes, on_cores)) / 60)} hours on {cores} cores"]
     for name in dict.fromkeys(accelerator_of(run) for run in found if run not in on_cores):
         taken = sum(run.minutes for run in found if accelerator_of(run) == name)
-        told.append(f"{taken:.0f} minutes on an {name} with `KERAS_BACKEND=jax`")
+        told.append(f"{taken:.0f} minutes on one {name} with `KERAS_BACKEND=jax`")
     return " and ".join(told)
 
 

@@ -1,6 +1,7 @@
 """Recorded runs: `data/results/<run>/` with `run.json`, `history.csv` and `predictions.npz`, read without Keras.
 
-A run is named `<recipe>-s<seed>`; a bare recipe name means the seed that is shipped (`SHIPPED_SEED`).
+A run is named `<recipe>-s<seed>`; a bare recipe name means the run of it that is shipped, else its
+first seed (`FIRST_SEED`).
 
 `predictions.npz` holds, for each split that was predicted, `<split>_row` int32 (n,), `<split>_label` int8 (n,)
 (FER2013 labels) and `<split>_logits` float32 (n, 7). PrivateTest is in it only once the run is final.
@@ -21,7 +22,7 @@ from scipy import special
 from emotion_detection import cards, files, paths, records
 from emotion_detection.errors import MissingFileError, UnknownNameError
 
-SHIPPED_SEED = 0
+FIRST_SEED = 0
 VIEWS = "_views"
 """Ends the name of a part whose answers are averaged over several views of each face (see `views`)."""
 
@@ -98,13 +99,19 @@ class Run:
 
 
 def split_name(name: str) -> tuple[str, int]:
-    """Return recipe and seed of a run's name; a bare recipe name gets `SHIPPED_SEED`."""
+    """Return recipe and seed of a run's name; a bare recipe name gets the seed that is shipped, else `FIRST_SEED`."""
     match = RUN_NAME.fullmatch(name)
     if match is None:
         raise UnknownNameError(
             f"{name!r} is not a run's name. Runs are named <recipe> or <recipe>-s<seed>, such as tl_whole-s0."
         )
-    return match["recipe"], int(match["seed"] if match["seed"] is not None else SHIPPED_SEED)
+    return match["recipe"], int(match["seed"]) if match["seed"] is not None else usual_seed(match["recipe"])
+
+
+def usual_seed(recipe: str) -> int:
+    """Return the seed that a bare recipe name means: the shipped one of the recipe that is shipped, else the first."""
+    shipped = RUN_NAME.fullmatch(cards.read_card()["run"]) if cards.card_path().is_file() else None
+    return int(shipped["seed"]) if shipped is not None and shipped["recipe"] == recipe else FIRST_SEED
 
 
 def full_name(name: str) -> str:
