@@ -157,7 +157,7 @@ def test_the_results_tell_with_which_command_and_in_what_time_the_shipped_networ
     minutes = sum(run.minutes for run in needed.values() if reports.accelerator_of(run) == "NVIDIA H200")
     assert f"sweep {recipe} --seeds " in reports.again_told()
     assert (
-        f"(about {hours:.0f} hours on 2 cores and {minutes:.0f} minutes on an NVIDIA H200 with " in reports.again_told()
+        f"(about {hours:.0f} hours on 2 cores and {minutes:.0f} minutes on one NVIDIA H200 with " in reports.again_told()
     )
 
 
