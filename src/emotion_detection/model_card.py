@@ -242,10 +242,11 @@ def robustness_told() -> str:
 def _recipe_paragraph(run: runs.Run, recipe: recipes.Recipe) -> str:
     faces = run.info["data"]["counts"]["Training"]
     public = reports.percent(run.info["metrics"]["PublicTest"]["accuracy"])
+    remark = f" {run.info['remark']}" if "remark" in run.info else ""
     return (
         f"Trained on the {faces:,} Training faces of FER2013 (Goodfellow et al., 2013), starting from "
         f"{_start(recipe)}. Recipe `{recipe.display_name}`: {_settings(recipe)}.{_statistics(recipe)} Training took "
-        f"{reports.training_told(run)}. PublicTest ({public}) was looked "
+        f"{reports.training_told(run)}.{remark} PublicTest ({public}) was looked "
         "at to choose; PrivateTest was predicted once, after training."
     )
 
