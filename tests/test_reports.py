@@ -158,6 +158,10 @@ def test_the_results_tell_with_which_command_and_in_what_time_the_shipped_networ
     assert f"sweep {recipe} --seeds " in reports.again_told()
     on_accelerator = f"{minutes:.0f} minutes on one NVIDIA H200 with `KERAS_BACKEND=jax`"
     assert f"(about {hours:.0f} hours on 2 cores and {on_accelerator})" in reports.again_told()
+    slower = runs.load_run("best_two_cores")
+    accuracy = 100 * evaluation.accuracy(slower.predictions["PrivateTest"])
+    assert f"in {slower.minutes:.0f} minutes on 1 of 2 cores" in reports.again_told()
+    assert reports.again_told().endswith(f"its one seed is right on {accuracy:.1f} % of PrivateTest.")
 
 
 def test_the_results_tell_how_far_seeds_of_a_recipe_lie_apart():
