@@ -222,7 +222,8 @@ def test_why_is_off_at_first_and_shows_heat_where_the_face_is_once_it_is_ticked(
     n = len(browser.of("frame"))
     [face] = browser.wait_for("frame", count=n + 3)["faces"]
     cells = np.array(face["heat"]["cells"])
-    assert cells.shape == (12, 12) and cells.min() >= 0 and cells.max() > 0.8
+    least = (7 / 8) ** 2 - 0.005  # of the largest value, 1, an eighth of a cell beside it; cells are rounded
+    assert cells.shape == (12, 12) and cells.min() >= 0 and least <= cells.max() <= 1
     squares = np.multiply([face["heat"]["square"], face["box"]], [640, 480, 640, 480])
     square, box = (faces.FaceBox(*values) for values in squares)
     assert square.width == pytest.approx(square.height, abs=0.2)
