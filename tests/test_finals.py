@@ -149,3 +149,13 @@ def test_the_chosen_seed_is_the_best_on_public_test():
     scores = [evaluation.accuracy(run.predictions["PublicTest"]) for run in seeds]
     assert [finals.is_chosen(run) for run in seeds] == [score == max(scores) for score in scores]
     assert not finals.is_chosen(runs.load_run("taught_ferplus")), "one seed alone was not chosen"
+
+
+def test_a_bare_recipe_name_means_the_shipped_run_else_the_first_seed():
+    shipped = cards.read_card()["run"]
+    recipe, seed = runs.split_name(shipped)
+    assert runs.full_name(recipe) == shipped and runs.usual_seed(recipe) == seed
+    assert runs.split_name("tl_whole") == ("tl_whole", runs.FIRST_SEED)
+    assert runs.split_name("tl_whole-s1") == ("tl_whole", 1)
+    command = recipes.get_recipe(recipe).expected.command
+    assert (f"--seed {seed} " in command) == (seed != runs.FIRST_SEED)

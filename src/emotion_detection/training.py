@@ -217,12 +217,13 @@ def _watch(stage: _Stage, parts: protocols.Parts) -> dict[str, float]:
 def _train_on_all(model: keras.Model, shuffled: batches.FaceBatches, bar: tqdm) -> dict[str, float]:
     """Train on each batch once; return the metrics' means over the faces.
 
-    `train_on_batch` resets the metrics every time, which takes a quarter of a small step. On TensorFlow and JAX it is
-    called for the first batch only, and the metrics add up by themselves.
+    `train_on_batch` resets the metrics every time, which takes a quarter of a small step. On TensorFlow, and on one
+    device of JAX, it is called for the first batch only, and the metrics add up by themselves.
     """
     backend, sums, faces = keras.backend.backend(), collections.Counter(), 0
+    stays_on_device = backend == "jax" and keras.distribution.distribution() is None
     for index in range(len(shuffled)):
-        if index and backend == "jax":
+        if index and stays_on_device:
             jax_passes.train_on_rest(model, shuffled, _as_keras, bar)
             break
         batch = _as_keras(shuffled[index])
@@ -233,7 +234,7 @@ def _train_on_all(model: keras.Model, shuffled: batches.FaceBatches, bar: tqdm) 
             sums.update({name: float(value) * len(batch[0]) for name, value in logs.items()})
             faces += len(batch[0])
         bar.update()
-    adds_up = backend in ("tensorflow", "jax")
+    adds_up = stays_on_device or backend == "tensorflow"
     means = model.get_metrics_result() if adds_up else {name: total / faces for name, total in sums.items()}
     of_answers = {name: means.get(f"logits_{name}", means.get(name)) for name in ("accuracy", "cross_entropy")}
     return {name: float(value) for name, value in ({"loss": means["loss"]} | of_answers).items()}
@@ -463,5 +464,6 @@ def _devices() -> list[str]:
     if backend == "jax":
         import jax
 
-        return ["cpu:0" if device.platform == "cpu" else device.device_kind for device in jax.devices()]
+        found = jax.devices()
+        return [f"cpu:{device.id}" if device.platform == "cpu" else device.device_kind for device in found]
     return [str(device) for device in keras.distribution.list_devices()]
