@@ -19,14 +19,14 @@ def train_on_rest(model: keras.Model, shuffled, as_batch, bar: tqdm) -> None:
 
     Args:
         model: compiled, its first step done.
-        shuffled: batches by their index.
+        shuffled: batches by their index, two or more.
         as_batch: makes of one of them what Keras' training step takes.
         bar: moves by one after each.
     """
     state = model._get_jax_state(**dict.fromkeys(STATE, True), purge_model_variables=False)
     model._jax_state_synced = False
     with concurrent.futures.ThreadPoolExecutor(1) as ahead:
-        coming = ahead.submit(shuffled.__getitem__, 1) if len(shuffled) > 1 else None
+        coming = ahead.submit(shuffled.__getitem__, 1)
         for index in range(1, len(shuffled)):
             batch = as_batch(coming.result())
             coming = ahead.submit(shuffled.__getitem__, index + 1) if index + 1 < len(shuffled) else None
