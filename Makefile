@@ -27,17 +27,17 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@$(BIN)/python -m ipykernel install --sys-prefix --name emotion-detection --display-name "Emotion Detection" >/dev/null
-	@$(BIN)/python -m emotion_detection.setup_check
+	@$(BIN)/python -m emotion_detection.reporting.setup_check
 	@touch $(READY)
 
 extras: $(READY)  ## add what only some parts need: Ray (sweep), JAX (data-parallel training), pyarrow (--parquet), ONNX (export onnx)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r tests/extras.lock
 
 figures: $(READY)  ## the main job: run all notebooks in order and redraw figures/
-	@$(BIN)/python -m emotion_detection.notebooks $(call flag,$(FAST),--fast) $(call flag,$(RETRAIN),--retrain)
+	@$(BIN)/python -m emotion_detection.reporting.notebooks $(call flag,$(FAST),--fast) $(call flag,$(RETRAIN),--retrain)
 
 notebooks: $(READY)  ## run all notebooks and save them executed; rewrite the tables of README and model card
-	@$(BIN)/python -m emotion_detection.notebooks --save
+	@$(BIN)/python -m emotion_detection.reporting.notebooks --save
 	@$(BIN)/python -m emotion_detection report
 
 demo: $(READY)  ## run the live webcam notebook in JupyterLab and open it in the browser

@@ -17,7 +17,7 @@ import cv2
 import playwright.sync_api
 import pytest
 
-from emotion_detection.live import clip
+from emotion_detection.live import demo_clip
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_chromium = pytest.mark.skipif(
@@ -73,8 +73,8 @@ def run_cell(page, index: int) -> None:
 
 def write_camera_file(path: Path, *, frames_per_s: int = 15) -> Path:
     """Write what the fake camera sees: the portrait, still, so that it is known where the face is; raw frames (y4m)."""
-    planes = cv2.cvtColor(clip.frame_at(0.0), cv2.COLOR_BGR2YUV_I420).tobytes()
-    header = f"YUV4MPEG2 W{clip.WIDTH_PX} H{clip.HEIGHT_PX} F{frames_per_s}:1 Ip A1:1 C420jpeg\n".encode()
+    planes = cv2.cvtColor(demo_clip.frame_at(0.0), cv2.COLOR_BGR2YUV_I420).tobytes()
+    header = f"YUV4MPEG2 W{demo_clip.WIDTH_PX} H{demo_clip.HEIGHT_PX} F{frames_per_s}:1 Ip A1:1 C420jpeg\n".encode()
     path.write_bytes(header + frames_per_s * (b"FRAME\n" + planes))
     return path
 

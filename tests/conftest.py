@@ -3,7 +3,7 @@
 import pytest
 
 from emotion_detection import paths
-from emotion_detection.datasets import load_fer2013
+from emotion_detection.data import load_fer2013
 from emotion_detection.errors import MissingFileError
 
 

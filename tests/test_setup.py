@@ -86,7 +86,8 @@ def test_make_alone_explains_every_target():
 
 def test_looking_at_recorded_runs_needs_no_tensorflow():
     code = (
-        "import sys, emotion_detection.experiments, emotion_detection.figures, emotion_detection.reports as reports;"
+        "import sys, emotion_detection.notebook, emotion_detection.plots.saving;"
+        "import emotion_detection.reporting.reports as reports;"
         "reports.runs_table();"
         "sys.exit(', '.join({'tensorflow', 'keras'} & set(sys.modules)) or None)"
     )

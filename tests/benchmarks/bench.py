@@ -27,9 +27,12 @@ import harness
 import psutil
 from harness import Row, Way
 
-from emotion_detection import baselines, cards, faces, files, paths
+from emotion_detection import files, paths
 from emotion_detection.errors import MissingFileError
-from emotion_detection.live import clip
+from emotion_detection.faces import detection
+from emotion_detection.live import demo_clip
+from emotion_detection.runs import registry
+from emotion_detection.studies import baselines
 
 N_FRAMES = 24
 FRAME_TARGET_S = {"yunet": 0.015, "haar": 0.025}
@@ -55,7 +58,7 @@ def fer_python() -> Path | None:
 
 def detectors() -> list[str]:
     """Return the face detectors that are at hand."""
-    if faces.find_yunet() is None:
+    if detection.find_yunet() is None:
         harness.progress("YuNet's file is not here: its rows are left out (`make setup` fetches it)")
         return ["haar"]
     return ["yunet", "haar"]
@@ -267,7 +270,7 @@ def face_row(group: str, count: int, calls: int, ours: Way, other: Way, words: s
 
 def formats(folder: Path, machine: dict) -> list[Row]:
     """The shipped network in int8 against the same in float16, with one thread and with two."""
-    accuracies = {form: values["PublicTest"]["accuracy"] for form, values in cards.read_card()["formats"].items()}
+    accuracies = {form: values["PublicTest"]["accuracy"] for form, values in registry.read_card()["formats"].items()}
     rows = []
     calls = 60
     for threads in (1, 2):
@@ -344,7 +347,7 @@ def write_frames(folder: Path, count: int) -> list[str]:
     names = []
     for number in range(N_FRAMES):
         path = folder / f"{number:03}.jpg"
-        frame = growth.frame_with_faces(number * clip.PERIOD_S / N_FRAMES, count)
+        frame = growth.frame_with_faces(number * demo_clip.PERIOD_S / N_FRAMES, count)
         cv2.imwrite(str(path), frame, [cv2.IMWRITE_JPEG_QUALITY, 90])
         names.append(str(path))
     return names
@@ -353,7 +356,7 @@ def write_frames(folder: Path, count: int) -> list[str]:
 def start(folder: Path, machine: dict) -> list[Row]:
     """From a new process to the first answer about a picture."""
     picture = folder / "first.png"
-    cv2.imwrite(str(picture), clip.frame_at(0.0))
+    cv2.imwrite(str(picture), demo_clip.frame_at(0.0))
     commands = {
         "ours": [sys.executable, "start_package.py", str(picture)],
         "keras": [sys.executable, "start_keras.py", str(picture)],
@@ -389,7 +392,7 @@ def start(folder: Path, machine: dict) -> list[Row]:
 
 def video(folder: Path, machine: dict) -> list[Row]:
     """A video of a minute, every frame of it, into a CSV; `fer` on the first five seconds, by the frame."""
-    minute, part = (clip.write(folder / f"{seconds}.mp4", seconds=seconds) for seconds in (60, 5))
+    minute, part = (demo_clip.write(folder / f"{seconds}.mp4", seconds=seconds) for seconds in (60, 5))
     started = [
         Way(
             "ways_frames.py",
@@ -560,7 +563,9 @@ def main() -> int:
 
 def write(values: dict, *, record: bool) -> None:
     """Write the benchmark and its figure to `output/bench/`, or as the recorded one."""
-    from emotion_detection import figures, plots_speed, speed
+    from emotion_detection import plots
+    from emotion_detection.plots import saving
+    from emotion_detection.studies import speed
 
     path = growth.record_path() if record else paths.project_root() / "output" / "bench" / "speed.json"
     if record and path.is_file():
@@ -569,11 +574,11 @@ def write(values: dict, *, record: bool) -> None:
     harness.progress(f"written: {paths.displayed(path)}")
     if values["rows"]:
         table = speed.rows_table(speed.read(path))
-        figure, axes = figures.new_axes(1.2 + 0.3 * len(table))
-        plots_speed.ratios(table, axes)
+        figure, axes = saving.new_axes(1.2 + 0.3 * len(table))
+        plots.ratios(table, axes)
         picture = paths.project_root() / "output" / "bench" / "ratios.png"
         picture.parent.mkdir(parents=True, exist_ok=True)
-        picture.write_bytes(figures.png_bytes(figure, dpi=figures.NOTEBOOK_DPI))
+        picture.write_bytes(saving.png_bytes(figure, dpi=saving.NOTEBOOK_DPI))
 
 
 if __name__ == "__main__":

@@ -19,9 +19,13 @@ import harness
 import numpy as np
 from bench import hardware
 
-from emotion_detection import cards, engine, explain, explain_records, faces, files, paths
-from emotion_detection.classifier import EmotionClassifier
-from emotion_detection.live import clip
+from emotion_detection import files, paths
+from emotion_detection.faces import detection
+from emotion_detection.inference import explain, stream
+from emotion_detection.inference.classifier import EmotionClassifier
+from emotion_detection.live import demo_clip
+from emotion_detection.runs import registry
+from emotion_detection.studies import explanations
 
 TURNS = 400
 KERAS_TURNS = 20
@@ -57,12 +61,14 @@ def one_face(network: EmotionClassifier, crop: np.ndarray) -> dict:
 
     def with_map():
         logits, maps = explain.evidence(network, [crop])
-        return network.calibrated(logits), explain.heat(maps[0, ..., logits.argmax()], (engine.HEAT_CELLS,) * 2)
+        return network.calibrated(logits), explain.heat(maps[0, ..., logits.argmax()], (stream.HEAT_CELLS,) * 2)
 
     return in_turns(lambda: network.predict_proba([crop]), with_map)
 
 
-def one_frame(network: EmotionClassifier, frame_bgr: np.ndarray, box: faces.FaceBox, framing: faces.Framing) -> dict:
+def one_frame(
+    network: EmotionClassifier, frame_bgr: np.ndarray, box: detection.FaceBox, framing: detection.Framing
+) -> dict:
     """Measure the live cell's engine on a frame whose face is known, so that finding it takes no time."""
 
     class Known:
@@ -72,16 +78,16 @@ def one_frame(network: EmotionClassifier, frame_bgr: np.ndarray, box: faces.Face
             return [box]
 
     Known.framing = framing
-    looking = {asked: engine.Engine({"shipped": network}, Known(), explained=asked) for asked in (None, engine.ANSWER)}
-    frame = engine.Frame(frame_bgr, 0.0, 0)
-    return in_turns(lambda: looking[None].answer(frame), lambda: looking[engine.ANSWER].answer(frame))
+    looking = {asked: stream.Engine({"shipped": network}, Known(), explained=asked) for asked in (None, stream.ANSWER)}
+    frame = stream.Frame(frame_bgr, 0.0, 0)
+    return in_turns(lambda: looking[None].answer(frame), lambda: looking[stream.ANSWER].answer(frame))
 
 
 def keras_ms(crop: np.ndarray) -> float:
     """Return the median time of Grad-CAM of one face by Keras, once everything is loaded."""
-    from emotion_detection import models
+    from emotion_detection.training import mobilenet
 
-    model = models.load_network(paths.models_dir() / f"{cards.SHIPPED}.keras")
+    model = mobilenet.load_network(paths.models_dir() / f"{registry.SHIPPED}.keras")
     explain.grad_cam(model, crop[None])
     return float(np.median([milliseconds(lambda: explain.grad_cam(model, crop[None]))[0] for _ in range(KERAS_TURNS)]))
 
@@ -91,9 +97,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--record", action="store_true", help="replace the recorded measurement")
     record = parser.parse_args().record
-    frame_bgr, detector = clip.frame_at(0.0), faces.load_detector("haar")
+    frame_bgr, detector = demo_clip.frame_at(0.0), detection.load_detector("haar")
     box = detector.detect(frame_bgr)[0]
-    crop = faces.crop_face(frame_bgr, box, framing=detector.framing)
+    crop = detection.crop_face(frame_bgr, box, framing=detector.framing)
     network = EmotionClassifier.load()
     measured = {
         "face": one_face(network, crop),
@@ -106,13 +112,13 @@ def main() -> int:
             f"one {name}: {row['plain_ms']:.2f} ms plain, {row['with_map_ms']:.2f} ms with its map: "
             f"{row['more_ms']:.2f} ms more (95th percentile {row['more_p95_ms']:.2f}; "
             f"processor time {row['more_cpu_ms']:.2f}); "
-            f"wanted at most {explain_records.WANTED_MS:g}"
+            f"wanted at most {explanations.WANTED_MS:g}"
         )
     harness.progress(f"Grad-CAM of one face by Keras: {measured['keras_grad_cam_ms']:.0f} ms")
     if record:
         now = datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()
-        head = {"measured": now, "hardware": hardware(), "wanted_ms": explain_records.WANTED_MS}
-        files.write_json(explain_records.speed_path(), harness.rounded(head | measured))
+        head = {"measured": now, "hardware": hardware(), "wanted_ms": explanations.WANTED_MS}
+        files.write_json(explanations.speed_path(), harness.rounded(head | measured))
     return 0
 
 

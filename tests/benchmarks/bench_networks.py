@@ -21,8 +21,12 @@ import harness
 from bench import hardware
 from harness import Way
 
-from emotion_detection import baselines, cards, export, files, models, network_costs, recipes
+from emotion_detection import files
 from emotion_detection.errors import MissingFileError
+from emotion_detection.export import litert
+from emotion_detection.runs import registry
+from emotion_detection.studies import baselines, network_costs
+from emotion_detection.training import catalog, mobilenet
 
 CALLS = 40
 ROUNDS = 7
@@ -31,10 +35,10 @@ SIZES_PX = (48, 64, 96, 112, 128)
 
 def shipped() -> dict[str, dict]:
     """Return the shipped files."""
-    card = cards.read_card()
+    card = registry.read_card()
     return {
-        f"shipped_{form}": {"file": cards.network_path(form), "parameters": card["parameters"]}
-        for form in cards.SUFFIXES
+        f"shipped_{form}": {"file": registry.network_path(form), "parameters": card["parameters"]}
+        for form in registry.SUFFIXES
     }
 
 
@@ -42,9 +46,9 @@ def sizes(folder: Path) -> dict[str, dict]:
     """Return TL whole's network for faces of several sizes, in float16; what it weighs does not change its time."""
     found = {}
     for size_px in SIZES_PX:
-        recipe = dataclasses.replace(recipes.get_recipe("tl_whole"), input_px=size_px, weights=None)
-        model = models.build_model(recipe, seed=0)
-        path = export.export_litert(model, folder / f"{size_px}px.tflite")
+        recipe = dataclasses.replace(catalog.get_recipe("tl_whole"), input_px=size_px, weights=None)
+        model = mobilenet.build_model(recipe, seed=0)
+        path = litert.export_litert(model, folder / f"{size_px}px.tflite")
         found[f"{size_px}px"] = {"file": path, "parameters": model.count_params()}
     return found
 

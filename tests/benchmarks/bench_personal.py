@@ -17,28 +17,29 @@ import time
 import numpy as np
 from bench import hardware
 
-from emotion_detection import files, paths, personal, personal_users
-from emotion_detection.classifier import EmotionClassifier
+from emotion_detection import files, paths
 from emotion_detection.emotions import EMOTIONS
-from emotion_detection.live import lesson
+from emotion_detection.inference.classifier import EmotionClassifier
+from emotion_detection.personal import head, lesson
+from emotion_detection.studies import personal_users
 
 FRAMES_PER_S = 15
 ROUNDS = 5
 WANTED_S = 2.0
 
 
-def full_lesson() -> personal.Calibration:
+def full_lesson() -> head.Calibration:
     """Return what a drawn person's lesson leaves: 14 clips."""
     network, generator = EmotionClassifier.load(), np.random.default_rng(0)
     camera, draw = personal_users.random_camera(generator), personal_users.drawing_of_person(0)
-    calibration = personal.Calibration.of(network)
+    calibration = head.Calibration.of(network)
     for number, emotion in enumerate(EMOTIONS):
         for _ in range(lesson.TAKES):
             face = draw(number, generator)
             count = round(lesson.HOLD_S * FRAMES_PER_S)
             frames = [personal_users.photograph(face, camera, generator) for _ in range(count)]
-            outputs = network.outputs(personal.LEARNED_OUTPUTS, frames)
-            calibration = calibration.with_clip(personal.Clip(emotion, outputs["features"], outputs["logits"]))
+            outputs = network.outputs(head.LEARNED_OUTPUTS, frames)
+            calibration = calibration.with_clip(head.Clip(emotion, outputs["features"], outputs["logits"]))
     return calibration
 
 
@@ -60,17 +61,17 @@ def main() -> int:
     record = parser.parse_args().record
     calibration = full_lesson()
     began = time.perf_counter()
-    personal.fit(calibration)
+    head.fit(calibration)
     first_s = time.perf_counter() - began
-    few = personal.Calibration(calibration.network, calibration.temperature, calibration.clips[:2])
+    few = head.Calibration(calibration.network, calibration.temperature, calibration.clips[:2])
     values = {
         "measured": datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat(),
         "hardware": hardware(),
         "frames": sum(len(clip.features) for clip in calibration.clips),
         "first_fit_s": round(first_s, 4),
-        "fit_s": round(median_s(lambda: personal.fit(calibration)), 4),
-        "fit_one_emotion_s": round(median_s(lambda: personal.fit(few)), 4),
-        "leave_one_clip_out_s": round(median_s(lambda: personal.leave_one_clip_out(calibration)), 4),
+        "fit_s": round(median_s(lambda: head.fit(calibration)), 4),
+        "fit_one_emotion_s": round(median_s(lambda: head.fit(few)), 4),
+        "leave_one_clip_out_s": round(median_s(lambda: head.leave_one_clip_out(calibration)), 4),
         "wanted_s": WANTED_S,
     }
     folder = paths.project_root() / ("data/results/benchmarks" if record else "output/bench")

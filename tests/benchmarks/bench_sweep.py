@@ -22,35 +22,39 @@ import time
 from importlib import metadata
 from pathlib import Path
 
-from emotion_detection import analysis, bulk, cluster, faces, files, paths, recipes, scaling, sweeps
-from emotion_detection.classifier import EmotionClassifier
-from emotion_detection.datasets import load_sample
+from emotion_detection import cluster, files, paths
+from emotion_detection.data import load_sample
 from emotion_detection.errors import MissingFileError
+from emotion_detection.faces import detection
+from emotion_detection.inference import bulk, pipeline
+from emotion_detection.inference.classifier import EmotionClassifier
+from emotion_detection.reporting import scaling
+from emotion_detection.training import catalog, sweep
 
 WORKERS = 2
 EPOCHS = 2
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2", "TQDM_DISABLE": "1"}
 
 
-def jobs(faces_per_epoch: int) -> tuple[list[sweeps.Job], object]:
+def jobs(faces_per_epoch: int) -> tuple[list[sweep.Job], object]:
     """Return two jobs and the drawn faces that they train on."""
     recipe = dataclasses.replace(
-        recipes.TL_WHOLE, name="timed", epochs=EPOCHS, weights=None, warmup_epochs=0.0, batch_norm_batches=0
+        catalog.TL_WHOLE, name="timed", epochs=EPOCHS, weights=None, warmup_epochs=0.0, batch_norm_batches=0
     )
     dataset = load_sample(round(faces_per_epoch / 0.7), seed=0)
-    return [sweeps.Job(recipe, seed) for seed in range(WORKERS)], dataset
+    return [sweep.Job(recipe, seed) for seed in range(WORKERS)], dataset
 
 
 def train(engine: str, faces_per_epoch: int) -> dict:
     """Train the jobs in this process or by Ray; return the seconds of each job's last epoch."""
-    from emotion_detection import runs
+    from emotion_detection.runs import store
 
     wanted, dataset = jobs(faces_per_epoch)
-    states = sweeps.train(wanted, dataset, engine=engine, workers=WORKERS)
+    states = sweep.train(wanted, dataset, engine=engine, workers=WORKERS)
     failed = [state.reason for state in states if state.state != "done"]
     if failed:
         sys.exit(f"A job failed: {failed[0]}")
-    return {"epoch_s": [float(runs.load_run(job.name).history["seconds"].iloc[-1]) for job in wanted]}
+    return {"epoch_s": [float(store.load_run(job.name).history["seconds"].iloc[-1]) for job in wanted]}
 
 
 def timed_training(engine: str, faces_per_epoch: int) -> dict:
@@ -67,14 +71,14 @@ def timed_training(engine: str, faces_per_epoch: int) -> dict:
 def timed_pictures(count: int, rounds: int) -> list[dict]:
     """Analyse the portrait over and over, in this process and by two workers in turn; all are started before."""
     pictures = [paths.sample_dir() / "astronaut.webp"] * count
-    loaded = {"detector": faces.load_detector(), "classifier": EmotionClassifier.load()}
+    loaded = {"detector": detection.load_detector(), "classifier": EmotionClassifier.load()}
     found = []
     with cluster.connected(workers=WORKERS):
         bulk.analyse_pictures(pictures[: 2 * WORKERS], files_per_part=1)
-        analysis.analyse_pictures(pictures[:4], **loaded)
+        pipeline.analyse_pictures(pictures[:4], **loaded)
         for _ in range(rounds):
             began = time.perf_counter()
-            analysis.analyse_pictures(pictures, **loaded)
+            pipeline.analyse_pictures(pictures, **loaded)
             middle = time.perf_counter()
             bulk.analyse_pictures(pictures, files_per_part=max(1, count // (4 * WORKERS)))
             found.append({"plain_s": round(middle - began, 3), "ray_s": round(time.perf_counter() - middle, 3)})
@@ -88,7 +92,7 @@ def main() -> int:
     parser.add_argument("--faces", type=int, default=192, help="faces of an epoch")
     parser.add_argument("--pictures", type=int, default=400)
     parser.add_argument("--output", type=Path, default=scaling.path(), help="the page reads the default")
-    parser.add_argument("--step", choices=sweeps.ENGINES, help=argparse.SUPPRESS)
+    parser.add_argument("--step", choices=sweep.ENGINES, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.step:
         print(json.dumps(train(arguments.step, arguments.faces)))
@@ -103,11 +107,11 @@ def main() -> int:
         {engine: timed_training(engine, arguments.faces) for engine in ("plain", "ray")}
         for _ in range(arguments.rounds)
     ]
-    from emotion_detection import training
+    from emotion_detection.training import trainer
 
     values = {
         "measured": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "hardware": training.hardware(),
+        "hardware": trainer.hardware(),
         "packages": {name: metadata.version(name) for name in ("ray", "tensorflow", "keras", "ai-edge-litert")},
         "workers": WORKERS,
         "trainings": {"jobs": WORKERS, "epochs": EPOCHS, "faces": arguments.faces, "rounds": trainings},

@@ -14,7 +14,7 @@ import numpy as np
 from harness import Way
 
 from emotion_detection import paths
-from emotion_detection.live import clip
+from emotion_detection.live import demo_clip
 
 ALL_ROWS = 35_887
 ROWS = (1_000, 6_000, 36_000, 360_000)
@@ -48,7 +48,7 @@ def write_csv(path: Path, n_rows: int) -> tuple[str, int]:
 @functools.cache
 def _faces_as_text():
     """Return FER2013, or drawn faces without it, and each face's pixels as a CSV has them."""
-    from emotion_detection.datasets import load_fer2013, load_sample
+    from emotion_detection.data import load_fer2013, load_sample
     from emotion_detection.errors import MissingFileError
 
     try:
@@ -60,7 +60,7 @@ def _faces_as_text():
 
 def forget(csv: Path) -> None:
     """Delete the cache of a temporary CSV."""
-    from emotion_detection.datasets import fer2013
+    from emotion_detection.data import fer2013
 
     shutil.rmtree(paths.cache_dir() / "fer2013" / fer2013.find_source(csv).key, ignore_errors=True)
 
@@ -101,12 +101,12 @@ def work_of_recipes() -> dict[str, dict]:
     """Return recipe → its epochs and the multiplications a face takes in its frozen and in its trained part."""
     import dataclasses
 
-    from emotion_detection import models, recipes
+    from emotion_detection.training import catalog, mobilenet
 
     found = {}
     for name, epochs in (("tl_top", 40), ("tl_100", 6), ("tl_whole", 3)):
-        recipe = dataclasses.replace(recipes.get_recipe(name), weights=None)
-        model = models.build_model(recipe)
+        recipe = dataclasses.replace(catalog.get_recipe(name), weights=None)
+        model = mobilenet.build_model(recipe)
         trained = multiply_adds(model, trained_only=True)
         found[name] = {"epochs": epochs, "trained": trained, "frozen": multiply_adds(model) - trained}
     return found
@@ -115,10 +115,10 @@ def work_of_recipes() -> dict[str, dict]:
 def frame_with_faces(time_s: float, count: int) -> np.ndarray:
     """Return a frame of 640×480 px, BGR, with the portrait's face so many times: uint8 array (480, 640, 3)."""
     if count == 1:
-        return clip.frame_at(time_s)
-    lower_half = clip.portrait_bgr()[256:]  # a suit and a flag: something to look at, and no face
-    frame = cv2.resize(lower_half, (clip.WIDTH_PX, clip.HEIGHT_PX), interpolation=cv2.INTER_LINEAR)
-    face = clip.frame_at(time_s)[20:380, 160:480]
+        return demo_clip.frame_at(time_s)
+    lower_half = demo_clip.portrait_bgr()[256:]  # a suit and a flag: something to look at, and no face
+    frame = cv2.resize(lower_half, (demo_clip.WIDTH_PX, demo_clip.HEIGHT_PX), interpolation=cv2.INTER_LINEAR)
+    face = demo_clip.frame_at(time_s)[20:380, 160:480]
     height, width = 200, 155
     for index in range(count):
         top, left = 30 + 220 * (index // 4), 3 + 160 * (index % 4)
@@ -160,9 +160,9 @@ def rows_of_a_csv(folder: Path) -> dict:
 
 def faces_in_a_frame(folder: Path) -> dict:
     """Answer frames with a growing number of faces, with the detector that is at hand."""
-    from emotion_detection import faces
+    from emotion_detection.faces import detection
 
-    detector = "yunet" if faces.find_yunet() is not None else "haar"
+    detector = "yunet" if detection.find_yunet() is not None else "haar"
     points = []
     for count in FACES:
         path = folder / f"faces{count}.jpg"
@@ -175,7 +175,7 @@ def length_of_a_video(folder: Path) -> dict:
     """Analyse ever longer videos, five frames of each second."""
     points = []
     for seconds in VIDEO_SECONDS:
-        file = clip.write(folder / f"long{seconds}.mp4", seconds=seconds)
+        file = demo_clip.write(folder / f"long{seconds}.mp4", seconds=seconds)
         points.append(
             (seconds, {"file": str(file), "csv": str(folder / "long.csv"), "detector": "haar", "every_ms": 200})
         )

@@ -1,4 +1,4 @@
-"""Measure how FER2013's faces sit in their 48 px, as each detector sees it; prints the numbers for `faces.py`.
+"""Measure how FER2013's faces sit in their 48 px, as each detector sees it; prints the numbers for `detection.py`.
 
     python tests/benchmarks/measure_framing.py [N [yunet | haar]]
 
@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 import tqdm
 
-from emotion_detection import faces
-from emotion_detection.datasets import load_fer2013
+from emotion_detection.data import load_fer2013
+from emotion_detection.faces import detection
 
-DETECTORS = {"yunet": faces.YuNetDetector, "haar": lambda: faces.HaarDetector(score_threshold=0.0)}
+DETECTORS = {"yunet": detection.YuNetDetector, "haar": lambda: detection.HaarDetector(score_threshold=0.0)}
 """Name → detector; the cascade without its threshold, which would only drop 4 % of these faces."""
 
 FACE_SIDES_PX = (96, 144, 192)

@@ -4,9 +4,10 @@ import sys
 
 import harness
 
-from emotion_detection import analysis, faces
-from emotion_detection.classifier import EmotionClassifier
+from emotion_detection.faces import detection
+from emotion_detection.inference import pipeline
+from emotion_detection.inference.classifier import EmotionClassifier
 
-frame_bgr = analysis.read_picture(sys.argv[1])
-found = analysis.analyse_frame(frame_bgr, detector=faces.load_detector(), classifier=EmotionClassifier.load())
+frame_bgr = pipeline.read_picture(sys.argv[1])
+found = pipeline.analyse_frame(frame_bgr, detector=detection.load_detector(), classifier=EmotionClassifier.load())
 print(found[0].label, harness.peak_mb())

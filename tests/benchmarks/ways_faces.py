@@ -9,8 +9,9 @@ from pathlib import Path
 import harness
 import numpy as np
 
-from emotion_detection import cards, paths
-from emotion_detection.classifier import EmotionClassifier
+from emotion_detection import paths
+from emotion_detection.inference.classifier import EmotionClassifier
+from emotion_detection.runs import registry
 
 
 @functools.cache
@@ -39,9 +40,9 @@ def keras_network(settings: dict, way: str):
     """The same network in Keras, called as people call networks."""
     import tensorflow as tf
 
-    from emotion_detection import models
+    from emotion_detection.training import mobilenet
 
-    network = models.load_network(paths.models_dir() / f"{cards.SHIPPED}.keras")
+    network = mobilenet.load_network(paths.models_dir() / f"{registry.SHIPPED}.keras")
     if way == "predict":
         return repeated(lambda count: network.predict(some_faces(count)[..., None], verbose=0), settings)
     if way == "call":

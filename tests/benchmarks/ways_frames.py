@@ -7,9 +7,11 @@ import cv2
 import harness
 import numpy as np
 
-from emotion_detection import cards, engine, following, paths
-from emotion_detection.classifier import EmotionClassifier
+from emotion_detection import paths
+from emotion_detection.inference import following, stream
+from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.live import sources
+from emotion_detection.runs import registry
 
 
 def package(settings: dict):
@@ -18,11 +20,11 @@ def package(settings: dict):
     network = EmotionClassifier.load()
 
     def turn():
-        looking = engine.Engine({"shipped": network}, following.live_detector(settings["detector"]))
+        looking = stream.Engine({"shipped": network}, following.live_detector(settings["detector"]))
         faces, times_ms = [], []
         for number, data in enumerate(files):
             began = time.perf_counter()
-            frame = engine.Frame(sources.decode_jpeg(data), number / 15, number)
+            frame = stream.Frame(sources.decode_jpeg(data), number / 15, number)
             faces.append(len(looking.answer(frame).faces))
             times_ms.append(1000 * (time.perf_counter() - began))
         return {"faces": faces, "p95_ms": float(np.percentile(times_ms, 95))}
@@ -32,10 +34,10 @@ def package(settings: dict):
 
 def old_script(settings: dict):
     """The older repository's webcam script: Haar at full size, the crop narrowed by 30 %, `predict` for each face."""
-    from emotion_detection import models
+    from emotion_detection.training import mobilenet
 
     files = [Path(file).read_bytes() for file in settings["files"]]
-    network = models.load_network(paths.models_dir() / f"{cards.SHIPPED}.keras")
+    network = mobilenet.load_network(paths.models_dir() / f"{registry.SHIPPED}.keras")
     cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
 
     def turn():
@@ -55,12 +57,12 @@ def old_script(settings: dict):
 
 def video(settings: dict):
     """This package: a video into a CSV."""
-    from emotion_detection import recording_files, recordings
+    from emotion_detection.inference import recording, recording_files
 
     network = EmotionClassifier.load()
 
     def turn():
-        analyst = recordings.Analyst(
+        analyst = recording.Analyst(
             detector=following.live_detector(settings["detector"]),
             classifier=network,
             every_ms=settings.get("every_ms"),

@@ -8,7 +8,7 @@ import numpy as np
 
 def package(settings: dict):
     """This package: parse the CSV, or map the cache of an earlier parse."""
-    from emotion_detection.datasets import load_fer2013
+    from emotion_detection.data import load_fer2013
 
     path = Path(settings["csv"])
     return lambda: {"faces": len(load_fer2013(path=path, allow_altered=True, use_cache=settings["cache"]))}

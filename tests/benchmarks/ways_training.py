@@ -10,9 +10,10 @@ import harness
 import keras
 import numpy as np
 
-from emotion_detection import batches, fast_layers, forward, models, optimizers, paths, recipes, targets, training
-from emotion_detection.datasets import FaceDataset, load_fer2013, load_sample
+from emotion_detection import paths
+from emotion_detection.data import FaceDataset, load_fer2013, load_sample
 from emotion_detection.errors import MissingFileError
+from emotion_detection.training import batches, catalog, fast_layers, forward, mobilenet, optimizers, targets, trainer
 
 ALL_TRAINING_ROWS = 28_709
 
@@ -30,13 +31,13 @@ def some_faces(rows: int) -> FaceDataset:
     return dataset[np.concatenate(chosen)]
 
 
-def recipe_of(settings: dict) -> recipes.Recipe:
+def recipe_of(settings: dict) -> catalog.Recipe:
     """Return the recipe, for fewer epochs if asked, with as many batches for the batch norms as its rows are worth."""
-    recipe = recipes.get_recipe(settings["recipe"])
+    recipe = catalog.get_recipe(settings["recipe"])
     share = settings["rows"] / ALL_TRAINING_ROWS
     changes = {"batch_norm_batches": max(1, round(share * recipe.batch_norm_batches))} | settings.get("changes", {})
     try:
-        models.find_imagenet_weights()
+        mobilenet.find_imagenet_weights()
     except MissingFileError:  # times are the same, accuracy is no result
         changes["weights"] = None
     return dataclasses.replace(recipe, **changes)
@@ -48,7 +49,7 @@ def package(settings: dict):
 
     def turn():
         with tempfile.TemporaryDirectory() as folder, mock.patch.object(paths, "run_cache_dir", lambda: Path(folder)):
-            run = training.train(recipe, dataset, record=False)
+            run = trainer.train(recipe, dataset, record=False)
         return {
             "accuracy": float(run.history["val_accuracy"].iloc[-1]),
             "epoch_s": run.history["seconds"].tolist(),
@@ -68,7 +69,7 @@ def plain_fit(settings: dict):
 
     def turn():
         start = time.perf_counter()
-        model = models.build_model(recipe, seed=0)
+        model = mobilenet.build_model(recipe, seed=0)
         steps = -(-settings["rows"] // recipe.batch_size)
         optimizers.compile_for(model, recipe, steps_per_epoch=steps)
         began = []
@@ -94,7 +95,7 @@ def plain_fit(settings: dict):
     return turn
 
 
-def _pipeline(faces: FaceDataset, recipe: recipes.Recipe, *, train: bool):
+def _pipeline(faces: FaceDataset, recipe: catalog.Recipe, *, train: bool):
     import tensorflow as tf
 
     arrays = np.asarray(faces.pixels)[..., None], np.eye(7, dtype=np.float32)[faces.emotion]
@@ -108,7 +109,7 @@ def _pipeline(faces: FaceDataset, recipe: recipes.Recipe, *, train: bool):
     return dataset.prefetch(2)
 
 
-def _keras_augmentation(settings: recipes.Augmentation) -> keras.Sequential:
+def _keras_augmentation(settings: catalog.Augmentation) -> keras.Sequential:
     return keras.Sequential(
         [
             keras.layers.RandomFlip("horizontal"),
@@ -125,9 +126,9 @@ def _stage(settings: dict, folder: str):
     """Return what an epoch of the package needs: stage, parts, answers, session, in a folder of its own."""
     recipe, dataset = recipe_of(settings), some_faces(settings["rows"])
     with mock.patch.object(paths, "run_cache_dir", lambda: Path(folder)):
-        parts = training.protocols.parts(recipe, dataset, seed=0)
-        session = training._Session(recipe, dataset, 0)
-        stage = training._Stage(session, recipe, parts, cache_features=True)
+        parts = trainer.protocols.parts(recipe, dataset, seed=0)
+        session = trainer._Session(recipe, dataset, 0)
+        stage = trainer._Stage(session, recipe, parts, cache_features=True)
     return recipe, stage, parts, targets.targets_of(recipe, parts.training), session
 
 
@@ -148,14 +149,14 @@ def epoch(settings: dict):
         shuffled = batches.FaceBatches(
             stage.prepared(parts.training), answers.outputs, weights=None, recipe=recipe, seed=0, epoch=len(done)
         )
-        training._train_on_all(stage.trained_part, shuffled, session.progress_bar(len(shuffled), len(done)))
+        trainer._train_on_all(stage.trained_part, shuffled, session.progress_bar(len(shuffled), len(done)))
         done.append(1)
         trained = time.perf_counter()
         session.checkpoint(stage.trained_part, [])
         written = time.perf_counter()
-        training._watch(stage, parts)
+        trainer._watch(stage, parts)
         watched = time.perf_counter()
-        batch = training._as_keras(shuffled[0])
+        batch = trainer._as_keras(shuffled[0])
         for _ in range(len(shuffled)):
             stage.trained_part.train_function(iter([batch]))
         return {
@@ -172,14 +173,14 @@ def one_step(settings: dict):
     if "policy" in settings:
         keras.config.set_dtype_policy(settings["policy"])
     chosen = {name: settings[name] for name in ("input_px", "batch_size", "optimizer")}
-    recipe = dataclasses.replace(recipes.TL_WHOLE, weights=None, **chosen)
+    recipe = dataclasses.replace(catalog.TL_WHOLE, weights=None, **chosen)
     kept = {
         "all": (),
         "none": tuple(fast_layers.REPLACED),
         "no fused batch norm": (keras.layers.BatchNormalization,),
         "no matrix products": (keras.layers.Conv2D,),
     }[settings["layers"]]
-    model = fast_layers.arranged(models.build_model(recipe), kept=kept)
+    model = fast_layers.arranged(mobilenet.build_model(recipe), kept=kept)
     optimizers.compile_for(model, recipe, steps_per_epoch=100)
     if settings.get("xla"):
         model.jit_compile = True
@@ -201,7 +202,7 @@ def one_step(settings: dict):
 def forward_pass(settings: dict):
     """Predict the faces once with the whole network, in batches: the forward rate."""
     recipe, dataset = recipe_of(settings), some_faces(settings["rows"])
-    model = models.build_model(recipe, seed=0)
+    model = mobilenet.build_model(recipe, seed=0)
     faces = np.asarray(dataset.split("Training").pixels)
     return lambda: {"faces": len(forward.predict_logits(model, faces))}
 
@@ -225,13 +226,13 @@ def matrix(settings: dict):
 
 def seeds(settings: dict):
     """Train a small recipe with several seeds, one after another."""
-    recipe = recipes.fast_version(recipes.TL_TOP)
+    recipe = catalog.fast_version(catalog.TL_TOP)
     dataset = load_sample(280, seed=0)
 
     def turn():
         with tempfile.TemporaryDirectory() as folder, mock.patch.object(paths, "run_cache_dir", lambda: Path(folder)):
             for seed in range(settings["seeds"]):
-                training.train(recipe, dataset, seed=seed, record=False)
+                trainer.train(recipe, dataset, seed=seed, record=False)
 
     return turn
 

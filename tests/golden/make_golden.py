@@ -12,8 +12,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from emotion_detection import analysis, cards, faces, files, paths
-from emotion_detection.classifier import EmotionClassifier
+from emotion_detection import files, paths
+from emotion_detection.faces import detection
+from emotion_detection.inference import pipeline
+from emotion_detection.inference.classifier import EmotionClassifier
+from emotion_detection.runs import registry
 
 FOLDER = Path(__file__).resolve().parent
 CROPS = FOLDER / "astronaut_crops.npz"
@@ -22,7 +25,7 @@ PROBABILITIES = FOLDER / "astronaut_probabilities.json"
 
 def portrait():
     """Return the portrait, uint8 (512, 512, 3), BGR."""
-    return analysis.read_picture(paths.sample_dir() / "astronaut.webp")
+    return pipeline.read_picture(paths.sample_dir() / "astronaut.webp")
 
 
 def warped(frame, *, angle_deg=0.0, shift_px=(0, 0)):
@@ -63,22 +66,22 @@ def probabilities(detector, classifier):
     """Return transform → probabilities of the largest face, rounded to four decimals."""
     frames = {"unchanged": portrait()} | {name: change(portrait()) for name, change in TRANSFORMS.items()}
     found = {
-        name: analysis.analyse_frame(frame, detector=detector, classifier=classifier) for name, frame in frames.items()
+        name: pipeline.analyse_frame(frame, detector=detector, classifier=classifier) for name, frame in frames.items()
     }
     return {name: np.round(answers[0].probabilities.astype(float), 4).tolist() for name, answers in found.items()}
 
 
 def main():
-    detectors = [faces.load_detector(name) for name in ("yunet", "haar")]
+    detectors = [detection.load_detector(name) for name in ("yunet", "haar")]
     frame = portrait()
     crops = {
-        detector.name: faces.crop_face(frame, detector.detect(frame)[0], framing=detector.framing)
+        detector.name: detection.crop_face(frame, detector.detect(frame)[0], framing=detector.framing)
         for detector in detectors
     }
     with files.written_beside(CROPS) as temporary:
         np.savez_compressed(temporary, **crops)
     print(f"wrote {CROPS.name}")
-    if not cards.card_path().is_file():
+    if not registry.card_path().is_file():
         print(f"{PROBABILITIES.name} not written: data/models/ holds no network")
         return
     classifier = EmotionClassifier.load()

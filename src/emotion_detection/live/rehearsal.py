@@ -3,15 +3,18 @@
 import numpy as np
 import pandas as pd
 
-from emotion_detection import confidence, following
-from emotion_detection.classifier import EmotionClassifier
-from emotion_detection.live import clip
+from emotion_detection.evaluation import calibration
+from emotion_detection.inference import following
+from emotion_detection.inference.classifier import EmotionClassifier
+from emotion_detection.live import demo_clip
 from emotion_detection.live.sources import Frame
 from emotion_detection.live.timeline import Timeline
 from emotion_detection.live.worker import Engine
 
 
-def rehearse(*, seconds: float = clip.PERIOD_S, frames_per_s: float = 10.0, detector: str = "haar") -> pd.DataFrame:
+def rehearse(
+    *, seconds: float = demo_clip.PERIOD_S, frames_per_s: float = 10.0, detector: str = "haar"
+) -> pd.DataFrame:
     """Return the timeline of the sample clip, as `LiveView.timeline()` would.
 
     Args:
@@ -24,11 +27,11 @@ def rehearse(*, seconds: float = clip.PERIOD_S, frames_per_s: float = 10.0, dete
     engine = Engine(
         {name: classifier},
         following.live_detector(detector),
-        minimum_confidence=confidence.threshold_of(classifier.metadata),
+        minimum_confidence=calibration.threshold_of(classifier.metadata),
     )
     timeline = Timeline()
     for sequence, time_s in enumerate(np.arange(0, seconds, 1 / frames_per_s)):
-        timeline.add(engine.answer(Frame(clip.frame_at(float(time_s)), float(time_s), sequence)))
+        timeline.add(engine.answer(Frame(demo_clip.frame_at(float(time_s)), float(time_s), sequence)))
     return timeline.table()
 
 
@@ -54,7 +57,7 @@ class QuickReplay:
         """Return the next frame, at once."""
         time_s = self._sequence * self._frame_s
         self._sequence += 1
-        return Frame(clip.frame_at(time_s), time_s, self._sequence)
+        return Frame(demo_clip.frame_at(time_s), time_s, self._sequence)
 
     def close(self) -> None:
         """Do nothing: nothing is held."""

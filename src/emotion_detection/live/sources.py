@@ -10,16 +10,16 @@ import re
 import threading
 import time
 from pathlib import Path
-from typing import Protocol
 
 import cv2
 import numpy as np
 import PIL.Image
 
-from emotion_detection import paths, videos
-from emotion_detection.engine import Frame
+from emotion_detection import paths
 from emotion_detection.errors import CameraError, DataError
-from emotion_detection.live import clip
+from emotion_detection.inference import video_io
+from emotion_detection.inference.stream import Frame
+from emotion_detection.live import demo_clip
 
 LARGEST_SIDE_PX = 4096
 """A frame with a longer side is refused before it is decoded."""
@@ -29,22 +29,6 @@ DEVICE_TIMEOUT_S = 2
 """How long OpenCV waits for a picture of a Linux camera; its own ten seconds are longer than Stop may take."""
 
 CLIP_FRAMES_PER_S = 25.0
-
-
-class FrameSource(Protocol):
-    """What every source has."""
-
-    name: str
-    in_browser: bool
-
-    def open(self) -> None:
-        """Open the camera, file or stream; raise CameraError if that fails."""
-
-    def read(self, timeout_s: float) -> Frame | None:
-        """Return the next frame, None if there is none yet; raise CameraError when there will be none."""
-
-    def close(self) -> None:
-        """Release it; closing twice does no harm."""
 
 
 def decode_jpeg(data: bytes) -> np.ndarray:
@@ -159,7 +143,7 @@ class KernelCamera:
     def open(self) -> None:
         """Open the device."""
         self._check()
-        with videos.quiet_opencv():
+        with video_io.quiet_opencv():
             capture = self._new_capture()
         if not capture.isOpened():
             capture.release()
@@ -252,7 +236,7 @@ class FileReplay:
     def open(self) -> None:
         """Begin the clip."""
         self._began_s, self._sequence = time.monotonic(), 0
-        clip.portrait_bgr()
+        demo_clip.portrait_bgr()
 
     def read(self, timeout_s: float) -> Frame | None:
         """Return the frame whose time has come; frames that came too early to be looked at are left out."""
@@ -266,7 +250,7 @@ class FileReplay:
         time.sleep(max(0.0, wait_s))
         now_s = time.monotonic()
         self._sequence = max(self._sequence + 1, int((now_s - self._began_s) / self._frame_s) + 1)
-        return Frame(clip.frame_at(now_s - self._began_s), now_s, self._sequence)
+        return Frame(demo_clip.frame_at(now_s - self._began_s), now_s, self._sequence)
 
     def close(self) -> None:
         """End the clip."""

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from emotion_detection.emotions import EMOTIONS
-from emotion_detection.engine import COLUMNS, LiveResult
+from emotion_detection.inference.stream import COLUMNS, LiveResult
 
 if TYPE_CHECKING:  # imported where a table is made: the live cell starts without it
     import pandas as pd

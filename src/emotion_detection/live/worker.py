@@ -6,9 +6,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from emotion_detection.engine import Engine, Frame
 from emotion_detection.errors import ProjectError
-from emotion_detection.live.sources import BadFrameError, FrameSource
+from emotion_detection.inference.stream import Engine, Frame, FrameSource
+from emotion_detection.live.sources import BadFrameError
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""The command line, `python -m emotion_detection`: one file for each group of commands, and no logic."""

@@ -1,0 +1,227 @@
+"""What is wrong with FER2013: identical pictures, leaks between splits, conflicting labels, constant pictures, twins.
+
+A *twin* of a test face is a face of Training that a network may have learned by heart: pixel-identical, or *near*,
+with a correlation of the pixels above 0.95 (another crop, brightness or compression of the same photograph).
+"""
+
+import collections
+import hashlib
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from scipy.sparse import csgraph
+from tqdm.auto import tqdm
+
+from emotion_detection.data.dataset import TEST_SPLITS, FaceDataset
+
+NEAR_CORRELATION = 0.95
+BLOCK_FACES = 1024
+
+
+def picture_hashes(faces: np.ndarray) -> list[bytes]:
+    """Return 16 bytes a picture that are equal exactly when the pixels are; faces: uint8 array (n, 48, 48)."""
+    return [hashlib.blake2b(face.tobytes(), digest_size=16).digest() for face in faces]
+
+
+def identical_groups(dataset: FaceDataset) -> list[np.ndarray]:
+    """List the groups of pixel-identical pictures: int64 arrays of positions in `dataset`, two or more each."""
+    groups = collections.defaultdict(list)
+    for position, picture in enumerate(picture_hashes(dataset.pixels)):
+        groups[picture].append(position)
+    return [np.array(positions) for positions in groups.values() if len(positions) > 1]
+
+
+def groups_across_splits(dataset: FaceDataset) -> list[np.ndarray]:
+    """List the groups of pixel-identical pictures that lie in more than one split."""
+    return [group for group in identical_groups(dataset) if len(set(dataset.usage[group])) > 1]
+
+
+def groups_with_conflicting_labels(dataset: FaceDataset) -> list[np.ndarray]:
+    """List the groups of pixel-identical pictures that carry different labels."""
+    return [group for group in identical_groups(dataset) if len(set(dataset.emotion[group])) > 1]
+
+
+def constant_pictures(dataset: FaceDataset) -> np.ndarray:
+    """Return the row numbers of pictures of one grey value: int32 array."""
+    flat = dataset.pixels.reshape(len(dataset), -1)
+    return dataset.row[flat.min(axis=1) == flat.max(axis=1)]
+
+
+def has_identical_twin(faces: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return whether each face is in `reference` pixel by pixel.
+
+    Args:
+        faces: uint8 array (n, 48, 48), grey.
+        reference: uint8 array (m, 48, 48), grey, usually Training.
+
+    Returns:
+        Bool array (n,).
+    """
+    known = set(picture_hashes(reference))
+    return np.array([picture in known for picture in picture_hashes(faces)], dtype=bool)
+
+
+def highest_correlation(faces: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return each face's highest correlation with any face of `reference`.
+
+    Args:
+        faces: uint8 array (n, 48, 48), grey.
+        reference: uint8 array (m, 48, 48), grey.
+
+    Returns:
+        float32 array (n,), Pearson's correlation over the 2,304 pixels; 0 for constant pictures, which have none.
+    """
+    highest = np.full(len(faces), -1, np.float32)
+    scored = _standardised(faces)
+    starts = range(0, len(reference), BLOCK_FACES)
+    for start in tqdm(starts, desc="compare faces", unit="block", delay=1):
+        block = _standardised(reference[start : start + BLOCK_FACES])
+        np.maximum(highest, (scored @ block.T).max(axis=1), out=highest)
+    return highest
+
+
+def _standardised(faces: np.ndarray) -> np.ndarray:
+    """Return faces as float32 (n, 2304) of mean 0 and length 1, so that a product of two is their correlation."""
+    flat = faces.reshape(len(faces), -1).astype(np.float32)
+    flat -= flat.mean(axis=1, keepdims=True)
+    return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+
+
+def twins(dataset: FaceDataset) -> dict[str, np.ndarray]:
+    """Find the test faces that have a twin in Training.
+
+    Returns:
+        int32 arrays of row numbers, sorted: `PublicTest_identical`, `PublicTest_near`, `PrivateTest_identical`,
+        `PrivateTest_near`. The near ones include the identical ones.
+    """
+    reference, found = dataset.training.pixels, {}
+    for split in TEST_SPLITS:
+        part = dataset.split(split)
+        identical = has_identical_twin(part.pixels, reference)
+        near = identical | (highest_correlation(part.pixels, reference) > NEAR_CORRELATION)
+        found[f"{split}_identical"] = np.sort(part.row[identical])
+        found[f"{split}_near"] = np.sort(part.row[near])
+    return found
+
+
+def leak_table(dataset: FaceDataset, found: dict[str, np.ndarray] | None = None) -> pd.DataFrame:
+    """Return, per test split, how many faces have a twin in Training.
+
+    Args:
+        dataset: all of FER2013.
+        found: what `twins(dataset)` returned, where it is at hand.
+
+    Returns:
+        A DataFrame with the columns split, twin ("identical" or "near"), n (with a twin), of (faces), share.
+    """
+    found = twins(dataset) if found is None else found
+    lines = []
+    for key, rows in found.items():
+        split, twin = key.split("_")
+        of = int(np.count_nonzero(dataset.usage == split))
+        lines.append({"split": split, "twin": twin, "n": len(rows), "of": of, "share": len(rows) / max(of, 1)})
+    return pd.DataFrame(lines)
+
+
+def near_pairs(faces: np.ndarray) -> np.ndarray:
+    """Find all pairs of faces whose correlation is above `NEAR_CORRELATION`; about a minute for FER2013 on two cores.
+
+    Args:
+        faces: uint8 array (n, 48, 48), grey.
+
+    Returns:
+        int32 array (m, 2) of positions, the first smaller than the second.
+    """
+    flat, pairs = _standardised(faces), []
+    starts = range(0, len(faces), BLOCK_FACES)
+    for start in tqdm(starts, desc="compare faces", unit="block", delay=1):
+        block = flat[start : start + BLOCK_FACES]
+        first, second = np.nonzero(block @ flat[start:].T > NEAR_CORRELATION)
+        pairs.append(np.stack([first, second], axis=1)[first < second] + start)
+    return np.concatenate(pairs).astype(np.int32)
+
+
+def identical_ids(dataset: FaceDataset) -> np.ndarray:
+    """Return int32 (n,): faces of a group of pixel-identical pictures have the group's number, all others -1."""
+    ids = np.full(len(dataset), -1, np.int32)
+    for number, group in enumerate(identical_groups(dataset)):
+        ids[group] = number
+    return ids
+
+
+def twin_clusters(count: int, pairs: np.ndarray, identical: np.ndarray) -> np.ndarray:
+    """Return int32 (count,): the number of each face's cluster, within which chains of twins link all faces.
+
+    Args:
+        count: number of faces.
+        pairs: int array (m, 2), as `near_pairs` returns them.
+        identical: int array (count,), as `identical_ids` returns them.
+    """
+    order = np.argsort(identical, kind="stable")
+    same = order[:-1][(identical[order[:-1]] >= 0) & (identical[order[:-1]] == identical[order[1:]])]
+    following = order[1:][(identical[order[1:]] >= 0) & (identical[order[:-1]] == identical[order[1:]])]
+    first, second = np.concatenate([pairs[:, 0], same]), np.concatenate([pairs[:, 1], following])
+    graph = sparse.coo_matrix((np.ones(len(first), bool), (first, second)), shape=(count, count))
+    return csgraph.connected_components(graph, directed=False)[1].astype(np.int32)
+
+
+def has_twin_among(rows: np.ndarray, learned: np.ndarray, *, pairs: np.ndarray, identical: np.ndarray) -> dict:
+    """Return which rows have a twin among the learned ones.
+
+    Args:
+        rows: int array (n,), rows to score on.
+        learned: int array (m,), rows that a network has learned from.
+        pairs: int array (k, 2) of rows, as `near_pairs` returns them.
+        identical: int array by row, as `identical_ids` returns them.
+
+    Returns:
+        "identical" and "near" → bool array (n,); near includes identical.
+    """
+    groups = np.unique(identical[learned])
+    same = np.isin(identical[rows], groups[groups >= 0])
+    is_learned = np.zeros(len(identical), bool)
+    is_learned[learned] = True
+    near = np.zeros(len(identical), bool)
+    near[pairs[is_learned[pairs[:, 1]], 0]] = True
+    near[pairs[is_learned[pairs[:, 0]], 1]] = True
+    return {"identical": same, "near": same | near[rows]}
+
+
+def random_split_leaks(
+    pairs: np.ndarray, identical: np.ndarray, *, held_out: float = 0.2, seeds: int = 5
+) -> list[dict]:
+    """Return what a random split leaks: for each seed, the share of held-out faces with a twin among the others."""
+    lines = []
+    for seed in range(seeds):
+        order = np.random.default_rng(seed).permutation(len(identical))
+        cut = round(held_out * len(identical))
+        found = has_twin_among(order[:cut], order[cut:], pairs=pairs, identical=identical)
+        lines.append({"seed": seed, "n": cut} | {kind: round(float(each.mean()), 6) for kind, each in found.items()})
+    return lines
+
+
+def identical_counts(dataset: FaceDataset) -> dict:
+    """Return the counts that need no correlations: identical groups, constant pictures, shares with identical twins."""
+    groups = {
+        "identical_groups": identical_groups(dataset),
+        "groups_across_splits": groups_across_splits(dataset),
+        "groups_with_conflicting_labels": groups_with_conflicting_labels(dataset),
+    }
+    sizes = {name: {"groups": len(all_), "rows": int(sum(map(len, all_)))} for name, all_ in groups.items()}
+    shares = {
+        split: round(float(has_identical_twin(part.pixels, dataset.training.pixels).mean()), 6) if len(part) else None
+        for split, part in ((split, dataset.split(split)) for split in TEST_SPLITS)
+    }
+    constant = len(constant_pictures(dataset))
+    return {"n": len(dataset), **sizes, "constant_pictures": constant, "share_with_identical_twin": shares}
+
+
+def counts(dataset: FaceDataset, found: dict[str, np.ndarray]) -> dict:
+    """Return all counts of this module as plain numbers, `found` being what `twins(dataset)` returned."""
+    leaks = leak_table(dataset, found).to_dict("records")
+    return {
+        **identical_counts(dataset),
+        "near_correlation": NEAR_CORRELATION,
+        "leaks": [{**line, "share": round(line["share"], 6)} for line in leaks],
+    }

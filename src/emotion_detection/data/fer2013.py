@@ -1,0 +1,270 @@
+"""FER2013 (Goodfellow et al., 2013) from any of its public shapes, verified, parsed once and then memory-mapped.
+
+Reference: Goodfellow et al., "Challenges in Representation Learning", ICONIP 2013, arXiv:1307.0414.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import logging
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from emotion_detection import files, paths
+from emotion_detection.data import readers
+from emotion_detection.data import verification as fingerprint
+from emotion_detection.data.dataset import FaceDataset
+from emotion_detection.data.verification import Verification
+from emotion_detection.errors import DataError, MissingFileError
+
+log = logging.getLogger(__name__)
+
+CSV_STEMS = ("fer2013.csv", "fer2013/fer2013.csv", "icml_face_data.csv")
+TREE_FOLDERS = ("", "fer2013", "FER2013", "FER-2013", "archive", "images")
+CACHE_VERSION = 3
+ARRAYS = ("pixels", "emotion", "usage", "row")
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A copy of FER2013 on disk.
+
+    Args:
+        kind: "csv" (one file), "challenge" (train.csv with or without test.csv) or "tree" (folders of pictures).
+        path: the CSV file, or the folder of the tree.
+        files: all files that the content depends on.
+    """
+
+    kind: str
+    path: Path
+    files: tuple[Path, ...]
+
+    @property
+    def key(self) -> str:
+        """Name of this source in the cache: a hash of its path, then one of its files' sizes and times."""
+        stats = [(file.stat().st_size, file.stat().st_mtime_ns) for file in self.files]
+        content = repr((CACHE_VERSION, [file.name for file in self.files], stats))
+        return f"{_short_hash(str(self.path))}-{_short_hash(content)}"
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def load_fer2013(*, path: Path | None = None, allow_altered: bool = False, use_cache: bool = True) -> FaceDataset:
+    """Load FER2013: 35,887 grey faces of 48×48 px with one of seven emotions and their official split.
+
+    Args:
+        path: a CSV file (.csv, .csv.xz, .csv.gz, .csv.zst) or the folder that holds `train/` and `test/`; None looks
+            in the folders of `EMOTION_DATA_DIR`, then in `data/raw/`.
+        allow_altered: load a copy whose faces were changed (blurred, clipped, resized, duplicated) all the same.
+        use_cache: read and write the parsed arrays in `data/cache/`; from there the faces are memory-mapped.
+
+    Returns:
+        The faces; `notes` says what this copy is, where it is not exact, and what it lacks.
+
+    Raises:
+        MissingFileError: no copy is found; the message says where it was looked for.
+        DataError: the copy is damaged, or altered and `allow_altered` is False.
+    """
+    dataset, verification = load_verified(find_source(path), use_cache=use_cache)
+    if verification.verdict == "altered" and not allow_altered:
+        raise DataError(
+            f"{verification.source} is an altered copy of FER2013. {' '.join(verification.sentences)} Get the "
+            "original (see data/README.md), or load it all the same with allow_altered=True."
+        )
+    if verification.verdict == "exact":
+        return dataset
+    told = f"{Path(verification.source).name} is not the exact FER2013: {verification.sentences[0]}"
+    if verification.verdict != "altered":  # an altered copy was asked for by name
+        log.warning("%s", told)
+    return dataclasses.replace(dataset, notes=(*dataset.notes, told))
+
+
+def verify(dataset: FaceDataset) -> Verification:
+    """Tell which kind of copy a data set is; see `fingerprint.verify`."""
+    return fingerprint.verify(dataset)
+
+
+def check(path: Path | None = None) -> Verification:
+    """Read a copy anew, verify it, and hold the cache against it; a cache that differs is written again.
+
+    Args:
+        path: as for `load_fer2013`.
+
+    Returns:
+        The verification; its sentences say what the copy is, what it lacks, and whether the cache agreed.
+    """
+    source = find_source(path)
+    cached = _read_cache(source)
+    dataset, verification = load_verified(source, use_cache=False)
+    said = [*verification.sentences, *dataset.notes]
+    if cached is not None and cached[0].fingerprint == dataset.fingerprint:
+        said.append(f"The parsed arrays in {paths.displayed(_cache_folder())} agree with it.")
+    elif _write_cache(source, dataset, verification):
+        state = "were out of date and" if cached is not None else "were not there and"
+        said.append(f"The parsed arrays in {paths.displayed(_cache_folder())} {state} have been written.")
+    return dataclasses.replace(verification, sentences=tuple(said))
+
+
+def find_source(path: Path | None = None) -> Source:
+    """Find a copy of FER2013: at `path`, else in the folders that `paths.search_folders()` lists.
+
+    Raises:
+        MissingFileError: there is none.
+    """
+    if path is not None:
+        return _source_at(Path(path).expanduser())
+    for folder in paths.search_folders():
+        source = _source_in(folder)
+        if source is not None:
+            return source
+    folders = paths.search_folders() or [paths.raw_dir()]
+    looked_in = ", ".join(paths.displayed(folder) for folder in folders) + paths.missing_folders()
+    raise MissingFileError(
+        f"FER2013 was not found. Looked for fer2013.csv, icml_face_data.csv (also .xz, .gz, .zst), train.csv and "
+        f"train/<emotion>/ in {looked_in}. Run `python -m emotion_detection data fetch`, or set EMOTION_DATA_DIR to "
+        "the folder that has it (see data/README.md)."
+    )
+
+
+def _source_at(path: Path) -> Source:
+    path = path.resolve()
+    if path.is_dir():
+        source = _source_in(path)
+        if source is None:
+            raise MissingFileError(
+                f"{paths.displayed(path)} holds no copy of FER2013: neither fer2013.csv, icml_face_data.csv, train.csv "
+                "nor train/<emotion>/. Give the file, or the folder that holds it (see data/README.md)."
+            )
+        return source
+    if not path.is_file():
+        raise MissingFileError(
+            f"{paths.displayed(path)} does not exist. Give a CSV file or a folder with train/ and test/ "
+            "(see data/README.md)."
+        )
+    return _challenge(path) if path.name.startswith(("train.csv", "test.csv")) else Source("csv", path, (path,))
+
+
+def _source_in(folder: Path) -> Source | None:
+    for stem in CSV_STEMS:
+        for suffix in readers.COMPRESSIONS:
+            if (folder / (stem + suffix)).is_file():
+                return Source("csv", folder / (stem + suffix), (folder / (stem + suffix),))
+    for suffix in readers.COMPRESSIONS:
+        if (folder / f"train.csv{suffix}").is_file():
+            return _challenge(folder / f"train.csv{suffix}")
+    for name in TREE_FOLDERS:
+        if (folder / name).is_dir() and readers.is_tree(folder / name):
+            tree = (folder / name).resolve()
+            return Source("tree", tree, tuple(readers.tree_files(tree)))
+    return None
+
+
+def _challenge(train: Path) -> Source:
+    tests = [train.with_name(f"test.csv{suffix}") for suffix in readers.COMPRESSIONS]
+    return Source("challenge", train, (train, *(test for test in tests[:] if test.is_file() and test != train))[:2])
+
+
+def load_verified(source: Source, *, use_cache: bool = True) -> tuple[FaceDataset, Verification]:
+    """Return a source's faces and what its verification found, from the cache if they are there."""
+    cached = _read_cache(source) if use_cache else None
+    if cached is not None:
+        return cached
+    dataset = _read(source)
+    dataset, verification = fingerprint.identify(dataset, paths.displayed(source.path))
+    if use_cache and _write_cache(source, dataset, verification):
+        return _read_cache(source) or (dataset, verification)
+    return dataset, verification
+
+
+def _read(source: Source) -> FaceDataset:
+    if source.kind == "csv":
+        return readers.read_csv(source.path)
+    if source.kind == "tree":
+        return readers.read_tree(source.path)
+    return _read_challenge(source.files)
+
+
+def _read_challenge(csv_files: tuple[Path, ...]) -> FaceDataset:
+    """Read the challenge's train.csv and, where it is there, test.csv, which has no labels."""
+    training = readers.read_csv(csv_files[0], usage="Training")
+    if len(csv_files) == 1:
+        return dataclasses.replace(training, notes=("train.csv alone: there is no face to test on.",))
+    test = readers.read_csv(csv_files[1], usage="PublicTest")
+    half = len(test) // 2
+    usage = np.concatenate([training.usage, np.repeat(["PublicTest", "PrivateTest"], [half, len(test) - half])])
+    return FaceDataset(
+        pixels=np.concatenate([training.pixels, test.pixels]),
+        emotion=np.concatenate([training.emotion, test.emotion]),
+        usage=usage,
+        row=np.arange(len(usage), dtype=np.int32),
+        notes=(
+            "test.csv has no labels: the faces of PublicTest and PrivateTest carry -1 and cannot be scored.",
+            f"{readers.ASSUMED}the first half of test.csv is PublicTest, the second PrivateTest.",
+        ),
+    )
+
+
+def _cache_folder() -> Path:
+    return paths.cache_dir() / "fer2013"
+
+
+def _read_cache(source: Source) -> tuple[FaceDataset, Verification] | None:
+    """Return the cached faces, memory-mapped, or None where there are none or the files are damaged."""
+    folder = _cache_folder() / source.key
+    try:
+        info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
+        rows_are_official = bool(info["has_official_rows"])
+        dataset = FaceDataset(**arrays, notes=tuple(info["notes"]), has_official_rows=rows_are_official)
+        return dataset, Verification.from_dict(info["verification"])
+    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        return None
+
+
+def _write_cache(source: Source, dataset: FaceDataset, verification: Verification) -> bool:
+    """Write the cache of a source, complete or not at all; return whether it is there."""
+    folder = _cache_folder() / source.key
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _folder_beside(folder) as temporary:
+            for name in ARRAYS:
+                np.save(temporary / f"{name}.npy", np.ascontiguousarray(getattr(dataset, name)))
+            info = {"notes": list(dataset.notes), "has_official_rows": dataset.has_official_rows}
+            info["verification"] = verification.as_dict()
+            files.write_json(temporary / "info.json", info)
+    except OSError as error:
+        log.warning(
+            "FER2013 was read but cannot be cached in %s (%s): it will be parsed again next time. Make the folder "
+            "writable.",
+            paths.displayed(folder.parent),
+            error.strerror or error,
+        )
+        return False
+    _remove_outdated(folder)
+    return True
+
+
+@contextlib.contextmanager
+def _folder_beside(folder: Path):
+    """Yield a temporary folder beside `folder`; rename it when the block ends well, delete it otherwise."""
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".writing-"))
+    try:
+        yield temporary
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.chmod(0o755)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _remove_outdated(folder: Path) -> None:
+    """Delete caches of the same source at an earlier size or time."""
+    for other in folder.parent.glob(f"{folder.name.split('-')[0]}-*"):
+        if other != folder:
+            shutil.rmtree(other, ignore_errors=True)

@@ -1,0 +1,111 @@
+"""How a folder of pictures is read: what its class folders mean, what is cropped, what stays together."""
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+
+from emotion_detection import paths
+from emotion_detection.data import grouped_split, readers
+from emotion_detection.emotions import EMOTIONS
+from emotion_detection.errors import DataError
+
+SETTINGS_FILE = "pictures.json"
+Group = Callable[[PurePosixPath], object]
+
+CROPS = ("face", "none", "face_or_none")
+"""What is taken of a picture: the face found in it, all of it (pictures that are crops already), or the face where one
+is found and else all of it."""
+
+KNOWN_CLASSES = {
+    name: emotion for emotion, names in readers.FOLDER_NAMES.items() for name in names if not name.isdigit()
+}
+"""Folder name in lower case → emotion: the seven and other forms of the same words."""
+
+
+EXAMPLES = {"classes": '{"joy": "happy"}', "test_share": "0.1", "seed": "0"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How a folder is read.
+
+    Args:
+        classes: name of a class folder → one of the seven emotions, or None to leave the class out. Names that the
+            project knows (angry, anger, happy, happiness, …) need none.
+        crop: one of `CROPS`.
+        group: what pictures belong together, such as those of one person, and so stay in one split: a function from a
+            file's path within the folder to a key (None: unknown), or a regular expression, whose first group is the
+            key. None: pictures in sub-folders of one name are a group (happy/anna/ and sad/anna/); else each picture is
+            on its own. Twins are found and kept together in any case.
+        test_share: share of PublicTest, and of PrivateTest.
+        seed: of the split.
+    """
+
+    classes: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    crop: str = "face"
+    group: Group | str | None = None
+    test_share: float = grouped_split.TEST_SHARE
+    seed: int = 0
+
+    def __post_init__(self):
+        self._check_kinds()
+        wrong = {name: emotion for name, emotion in self.classes.items() if emotion not in (*EMOTIONS, None)}
+        if wrong:
+            raise DataError(f"classes maps to {wrong}, expected one of {list(EMOTIONS)}, or None to leave a class out.")
+        if self.crop not in CROPS:
+            raise DataError(f"crop is {self.crop!r}, expected one of {list(CROPS)}.")
+        if not 0 < self.test_share <= 1 / 3:
+            raise DataError(f"test_share is {self.test_share}, expected more than 0 and at most a third.")
+
+    def _check_kinds(self) -> None:
+        kinds = {"classes": Mapping, "test_share": int | float, "seed": int}
+        for field, kind in kinds.items():
+            value = getattr(self, field)
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise DataError(f"{field} is {value!r}, expected such as {EXAMPLES[field]}.")
+        if isinstance(self.group, str):
+            try:
+                has_group = re.compile(self.group).groups > 0
+            except re.error:
+                has_group = False
+            if not has_group:
+                raise DataError(f"group is {self.group!r}, expected a regular expression with (…) around the person.")
+
+    def emotion_of(self, name: str) -> str | None:
+        """Return the emotion of a class folder, or None to leave it out; KeyError where the name is unknown."""
+        own = {each.lower(): emotion for each, emotion in self.classes.items()}
+        return (KNOWN_CLASSES | own)[name.lower()]
+
+    def key_of(self, file: str):
+        """Return what a file belongs to, or None; `file` is its path within the folder."""
+        path = PurePosixPath(file)
+        if callable(self.group):
+            return self.group(path)
+        if self.group is not None:
+            found = re.search(self.group, file)
+            return found[1] if found else None
+        return path.parts[1:-1] or None
+
+
+def read_settings(folder: Path | str, **given) -> Settings:
+    """Return how a folder is to be read: what is given, else what its `pictures.json` says, else the defaults.
+
+    Raises:
+        DataError: the file is damaged, or a setting is unknown or wrong.
+    """
+    path, written = Path(folder) / SETTINGS_FILE, {}
+    if path.is_file():
+        try:
+            written = json.loads(path.read_text(encoding="utf-8"))
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise DataError(
+                f"{paths.displayed(path)} is not valid JSON ({error}). Correct it, or delete it."
+            ) from error
+    values = {**written, **given} if isinstance(written, dict) else {"a list": written}
+    known = [field.name for field in dataclasses.fields(Settings)]
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise DataError(f"There is no setting {', '.join(unknown)} for a folder of pictures. Use {', '.join(known)}.")
+    return Settings(**values)

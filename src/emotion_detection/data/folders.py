@@ -1,0 +1,325 @@
+"""Your own pictures: a folder of labelled faces, `<name>/<emotion>/…`, becomes a `FaceDataset`.
+
+Each picture is read, and its face found and cropped, by the functions that read and crop pictures everywhere else. What
+is wrong with a file is told in a table (`PictureDataset.report`); none is left out in silence. How a folder is read may
+be written into a file in it, `pictures.json`, so that all commands and notebooks agree (see `picture_settings`).
+"""
+
+import collections
+import dataclasses
+import json
+import logging
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from emotion_detection import files
+from emotion_detection.data import duplicates, grouped_split
+from emotion_detection.data.dataset import OWN_PICTURES, SPLITS, TEST_SPLITS, FaceDataset
+from emotion_detection.data.folder_settings import SETTINGS_FILE, Settings, read_settings
+from emotion_detection.emotions import EMOTIONS
+from emotion_detection.errors import DataError, MissingFileError
+from emotion_detection.faces import detection, images, preprocessing
+
+log = logging.getLogger(__name__)
+
+COLUMNS = ("file", "kind", "problem", "done")
+LEAST_PICTURES = 10
+"""Fewer faces of a class than this are refused: one in each test split says nothing."""
+
+ROUGH_BELOW = 20
+"""With fewer faces of a class in a test split its scores are called rough."""
+
+SHARE_TOLERANCE = 0.03
+"""A test split whose share of the faces is further than this from the one asked for is told about."""
+
+SQUEEZED_FROM = 1.2
+"""A whole picture whose sides differ by more than this factor is told about: it is squeezed into a square."""
+
+LEFT_OUT = "left out"
+
+
+class PicturesError(DataError):
+    """A folder of pictures cannot be used as it is; `report` is the table that says why, file by file."""
+
+    def __init__(self, message: str, report: pd.DataFrame):
+        super().__init__(message)
+        self.report = report
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PictureDataset(FaceDataset):
+    """Faces from a folder of pictures.
+
+    Args:
+        files: path within the folder of the face with each row number.
+        report: what was wrong or worth a look: columns `COLUMNS`, a row per file (or class), sorted.
+    """
+
+    files: tuple[str, ...] = ()
+    report: pd.DataFrame = dataclasses.field(default_factory=lambda: pd.DataFrame(columns=list(COLUMNS)))
+
+
+def load_pictures(folder: Path | str, *, detector: detection.Detector | None = None, **settings) -> PictureDataset:
+    """Load a folder of labelled faces: `<name>/<emotion>/*.jpg`, PNG or WebP, of any size.
+
+    Training, PublicTest and PrivateTest hold about 80, 10 and 10 % of each class; pictures, their names and the seed
+    alone decide which face goes where. Twins, and what `group` joins, are never in two splits.
+
+    Args:
+        folder: its name is the data set's.
+        detector: finds the faces; `detection.load_detector()` if None.
+        settings: fields of `Settings`; they go before those in the folder's `pictures.json`.
+
+    Returns:
+        The faces; `report` is the table of what was wrong.
+
+    Raises:
+        MissingFileError: there is no such folder.
+        PicturesError: a class is unknown, or has too few pictures; its `report` holds the table.
+        DataError: a setting is wrong.
+
+    Example:
+        >>> mine = load_pictures("data/raw/mine", classes={"joy": "happy", "contempt": None})
+        >>> mine.report  # what was left out, and why
+    """
+    folder = _checked_folder(folder)
+    chosen = read_settings(folder, **settings)
+    table = _Table()
+    listed = _listed(folder, chosen, table)
+    found = _cropped(folder, listed, chosen, detector, table)
+    dataset = _as_dataset(folder, found)
+    _tell_identical(dataset, table)
+    group = _checked_groups(dataset, chosen, table, wanted={emotion for _, emotion in listed})
+    usage = grouped_split.split(dataset.emotion, group, test_share=chosen.test_share, seed=chosen.seed)
+    dataset = dataclasses.replace(dataset, usage=usage, report=table.frame())
+    _check_splits(dataset, group)
+    notes = _notes(dataset, group, chosen)
+    if (dataset.report["done"] == LEFT_OUT).any():
+        log.warning("%s See the table: .report, or `data pictures FOLDER`.", notes[0])
+    return dataclasses.replace(dataset, notes=notes)
+
+
+def write_pictures(dataset: FaceDataset, folder: Path | str) -> Path:
+    """Write faces as a folder of pictures, `<folder>/<emotion>/<row>.png`, that says how it is read; return it."""
+    folder = Path(folder)
+    for pixels, label, row in zip(dataset.pixels, dataset.emotion, dataset.row, strict=True):
+        encoded = cv2.imencode(".png", pixels)[1].tobytes()
+        with files.written_beside(folder / EMOTIONS[label] / f"{row:05d}.png") as temporary:
+            temporary.write_bytes(encoded)
+    files.write_json(folder / SETTINGS_FILE, {"crop": "none"})
+    return folder
+
+
+class _Table:
+    """The rows of the report, while they are found."""
+
+    def __init__(self):
+        self.rows = []
+
+    def tell(self, file: str, kind: str, problem: str, done: str = LEFT_OUT) -> None:
+        self.rows.append((file, kind, problem, done))
+
+    def frame(self) -> pd.DataFrame:
+        return pd.DataFrame(sorted(self.rows), columns=list(COLUMNS))
+
+
+def _checked_folder(folder: Path | str) -> Path:
+    folder = Path(folder).expanduser()
+    if not folder.is_dir():
+        received = "it is a file" if folder.exists() else "it does not exist"
+        raise MissingFileError(
+            f"The folder of pictures {folder} was not found: {received}. Give a folder that holds a folder of pictures "
+            "for each emotion, such as happy/ and sad/."
+        )
+    return folder.resolve()
+
+
+def _listed(folder: Path, settings: Settings, table: _Table) -> list[tuple[str, str]]:
+    """Return (path within the folder, emotion) of all files in known classes, sorted; the rest is told."""
+    found, unknown = [], []
+    for entry in sorted(folder.iterdir()):
+        if not entry.is_dir():
+            if entry.name != SETTINGS_FILE:
+                table.tell(entry.name, "stray file", "lies in no class folder")
+            continue
+        inside = sorted(path.relative_to(folder).as_posix() for path in entry.rglob("*") if path.is_file())
+        try:
+            emotion = settings.emotion_of(entry.name)
+        except KeyError:
+            unknown.append(entry.name)
+            table.tell(f"{entry.name}/", "unknown class", f"{len(inside)} files of a class that is none of the seven")
+            continue
+        if not inside:
+            table.tell(f"{entry.name}/", "empty folder", "holds no file")
+        if emotion is None:
+            table.tell(f"{entry.name}/", "class left out", f"{len(inside)} files of a class", "left out as you said")
+        found += [(file, emotion) for file in inside if emotion is not None]
+    if unknown:
+        raise _unknown_classes(folder, unknown, table)
+    return found
+
+
+def _unknown_classes(folder: Path, unknown: list[str], table: _Table) -> PicturesError:
+    example = {name: "happy" if index == 0 else None for index, name in enumerate(unknown[:2])}
+    return PicturesError(
+        f"{folder.name} has class folders that are none of {', '.join(EMOTIONS)}: {', '.join(unknown)}. Say what each "
+        f"means (an emotion), or leave it out (null): classes={example} or, in {folder.name}/{SETTINGS_FILE}, "
+        f"{json.dumps({'classes': example})}. Folders such as train/ and test/ are no classes: the split is made here.",
+        table.frame(),
+    )
+
+
+def _cropped(
+    folder: Path, listed: list[tuple[str, str]], settings: Settings, detector: detection.Detector | None, table: _Table
+) -> list[tuple[str, str, np.ndarray]]:
+    """Return (path within the folder, emotion, uint8 face (48, 48)) of the files that can be used."""
+    if settings.crop != "none" and detector is None:
+        detector = detection.load_detector()
+    found = []
+    for file, emotion in tqdm(listed, desc=f"read {folder.name}", unit="picture", delay=1):
+        try:
+            bgr = images.read_picture(folder / file)
+        except DataError as error:
+            table.tell(file, "unreadable", _reason(error))
+            continue
+        face = _face_of(file, bgr, settings.crop, detector, table)
+        if face is not None and face.min() == face.max():
+            table.tell(file, "one grey value", f"shows nothing but grey {face.min()}")
+        elif face is not None:
+            found.append((file, emotion, face))
+    return found
+
+
+def _reason(error: DataError) -> str:
+    """Return what `read_picture` says about a file, without the file's name."""
+    text = str(error)
+    for reason in ("is empty (0 bytes)", "is too large", "cannot be read"):
+        if reason in text:
+            return reason if reason != "cannot be read" else "is damaged, or no JPEG, PNG or WebP"
+    return text
+
+
+def _face_of(file: str, bgr: np.ndarray, crop: str, detector: detection.Detector | None, table: _Table):
+    """Return the face that is taken of a picture, uint8 (48, 48), or None; what is odd is told."""
+    if crop == "none":
+        return _whole(file, bgr, table)
+    boxes, crops = detection.find_faces(bgr, detector)
+    if not boxes and crop == "face_or_none":
+        table.tell(file, "no face", f"{detector.name} found no face", "the whole picture was taken")
+        return _whole(file, bgr, table)
+    if not boxes:
+        table.tell(file, "no face", f"{detector.name} found no face of {preprocessing.MIN_SIZE_PX} px or more")
+        return None
+    if len(boxes) > 1:
+        table.tell(file, "several faces", f"{detector.name} found {len(boxes)} faces", "the largest was taken")
+    return crops[0]
+
+
+def _whole(file: str, bgr: np.ndarray, table: _Table) -> np.ndarray | None:
+    height, width = bgr.shape[:2]
+    if min(height, width) < preprocessing.MIN_SIZE_PX:
+        table.tell(file, "too small", f"is {width}×{height} px, at least {preprocessing.MIN_SIZE_PX} are needed")
+        return None
+    if max(height, width) > SQUEEZED_FROM * min(height, width):
+        table.tell(file, "not square", f"is {width}×{height} px", "squeezed into a square")
+    return preprocessing.to_gray48(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY))
+
+
+def _as_dataset(folder: Path, found: list[tuple[str, str, np.ndarray]]) -> PictureDataset:
+    pixels = [face for _, _, face in found]
+    return PictureDataset(
+        pixels=np.stack(pixels) if pixels else np.empty((0, 48, 48), np.uint8),
+        emotion=np.array([EMOTIONS.index(emotion) for _, emotion, _ in found], np.int8),
+        usage=np.full(len(found), "Training", "<U11"),
+        row=np.arange(len(found), dtype=np.int32),
+        name=f"{OWN_PICTURES}{folder.name}",
+        has_official_rows=False,
+        files=tuple(file for file, _, _ in found),
+    )
+
+
+def _tell_identical(dataset: PictureDataset, table: _Table) -> None:
+    """Tell the faces that are identical to one before them, with what label that has if it is another."""
+    for first, *others in duplicates.identical_groups(dataset):
+        for other in others:
+            agrees = dataset.emotion[first] == dataset.emotion[other]
+            label = "" if agrees else f", which is labelled {EMOTIONS[dataset.emotion[first]]}"
+            kind, done = ("twin", "taken, into the same split") if agrees else ("two labels", "taken: decide on one")
+            table.tell(dataset.files[other], kind, f"is identical to {dataset.files[first]}{label}", done)
+
+
+def _checked_groups(dataset: PictureDataset, settings: Settings, table: _Table, *, wanted: set[str]) -> np.ndarray:
+    """Return the group of each face, after checking that each class has enough faces, in enough groups."""
+    if not len(dataset):
+        raise PicturesError(
+            f"{dataset.name} has no usable picture. {_counted(table.frame())} Give pictures that show a face; for "
+            f'faces that are cut out already, write {{"crop": "none"}} into {SETTINGS_FILE}.',
+            table.frame(),
+        )
+    group = grouped_split.groups(dataset, [settings.key_of(file) for file in dataset.files])
+    independent = grouped_split.groups_per_class(dataset.emotion, group)
+    few = []
+    for label, count in enumerate(np.bincount(dataset.emotion, minlength=len(EMOTIONS))):
+        received = f"{count} usable pictures in {independent.get(label, 0)} groups"
+        enough = count >= LEAST_PICTURES and independent.get(label, 0) >= grouped_split.LEAST_GROUPS
+        if EMOTIONS[label] in wanted and not enough:
+            few.append(f"{EMOTIONS[label]} ({received})")
+            table.tell(f"{EMOTIONS[label]}/", "too few", received, "refused")
+    if few or len(independent) < 2:
+        received = ", ".join(few) if few else f"{len(independent)} class with usable pictures, 2 are needed"
+        raise PicturesError(
+            f"{dataset.name} has too few pictures: {received}. A class needs {LEAST_PICTURES}, in "
+            f"{grouped_split.LEAST_GROUPS} groups that share no person and no twin: add pictures, or leave the class "
+            f"out ({{'{EMOTIONS[0]}': None}}, say, for classes). {_counted(table.frame())}",
+            table.frame(),
+        )
+    return group
+
+
+def _check_splits(dataset: PictureDataset, group: np.ndarray) -> None:
+    """Raise PicturesError where a class is missing in a split: a few large groups can make that happen."""
+    counts = dataset.counts()
+    present = counts[counts.sum(axis=1) > 0]
+    missing = [f"{emotion} in {split}" for split in SPLITS for emotion in present.index[present[split] == 0]]
+    if missing:
+        sizes = np.sort(np.bincount(group))[::-1]
+        raise PicturesError(
+            f"{dataset.name} cannot be split: there would be no {', no '.join(missing)}. The largest of {len(sizes)} "
+            f"groups has {sizes[0]} of {len(dataset)} pictures: add pictures of others, or try another seed.",
+            dataset.report,
+        )
+
+
+def _counted(report: pd.DataFrame) -> str:
+    """Return how many files were left out, by kind, as a sentence."""
+    kinds = collections.Counter(report.loc[report["done"] == LEFT_OUT, "kind"])
+    told = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common())
+    return f"Left out: {told}." if kinds else "No file was left out."
+
+
+def _notes(dataset: PictureDataset, group: np.ndarray, settings: Settings) -> tuple[str, ...]:
+    _, sizes = np.unique(group, return_counts=True)
+    together = sizes[sizes > 1]
+    counts = dataset.counts()
+    tests = counts.loc[counts.sum(axis=1) > 0, list(TEST_SPLITS)].min(axis=1)
+    rough = [f"{emotion} {count}" for emotion, count in tests.items() if count < ROUGH_BELOW]
+    notes = [
+        f"{dataset.name}: {len(dataset):,} faces. {_counted(dataset.report)}",
+        "The pictures were taken whole."
+        if settings.crop == "none"
+        else "Faces were found and cropped as everywhere else.",
+        f"Groups that were kept in one split (twins, or as you said): {len(together):,}, of {together.sum():,} faces.",
+    ]
+    shares = [float((dataset.usage == split).mean()) for split in TEST_SPLITS]
+    if max(abs(share - settings.test_share) for share in shares) > SHARE_TOLERANCE:
+        told = " and ".join(f"{share:.0%}" for share in shares)
+        notes.append(
+            f"The test splits have {told} of the faces: the groups do not allow {settings.test_share:.0%} each."
+        )
+    if rough:
+        notes.append(f"Few faces in the smaller test split ({', '.join(rough)}): scores of these emotions are rough.")
+    return tuple(notes)

@@ -1,0 +1,191 @@
+"""Summaries of FER2013 in `data/results/fer2013/`: numbers that figures and scores need when the faces are not there.
+
+`record()` writes them from the data set; the `load_…` functions read them with neither data set nor Keras. No single
+face is in them: counts, row numbers and averages over hundreds of faces.
+"""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from emotion_detection import files, paths, records
+from emotion_detection.data import duplicates, fer2013, ferplus
+from emotion_detection.data import verification as fingerprint
+from emotion_detection.data.dataset import SPLITS, FaceDataset
+from emotion_detection.emotions import EMOTIONS
+from emotion_detection.errors import DataError
+
+FOLDER = "fer2013"
+REMAKE = "emotion_detection.data.summaries.record(), with FER2013"
+TWINS = tuple(f"{split}_{kind}" for split in duplicates.TEST_SPLITS for kind in ("identical", "near"))
+
+
+def folder() -> Path:
+    """Return the folder in which the summaries are recorded, whether it exists or not."""
+    return paths.project_root() / "data" / "results" / FOLDER
+
+
+def record(dataset: FaceDataset | None = None) -> Path:
+    """Write all summaries of FER2013; about two minutes, most of it for near twins.
+
+    Args:
+        dataset: the faces; None loads FER2013, which must be exact.
+
+    Returns:
+        The folder that holds `counts.json`, `averages.npz`, `duplicates.json`, `twins.npz`, `clusters.npz` and, where
+        the votes are at hand, `ferplus.json`.
+
+    Raises:
+        DataError: the copy of FER2013 at hand is not exact, so its summaries are not FER2013's.
+    """
+    if dataset is None:
+        dataset, verification = fer2013.load_verified(fer2013.find_source())
+        if verification.verdict != "exact":
+            raise DataError(
+                f"Summaries are recorded from an exact FER2013 only; this is {verification.source}: "
+                f"{verification.sentences[0]} Get the original (see data/README.md)."
+            )
+    else:
+        verification = fingerprint.verify(dataset)
+    found = duplicates.twins(dataset)
+    pairs, identical = duplicates.near_pairs(dataset.pixels), duplicates.identical_ids(dataset)
+    _write_arrays("clusters.npz", pairs=dataset.row[pairs], identical=_by_row(identical, dataset.row))
+    _write_arrays("averages.npz", averages=class_averages(dataset.training))
+    _write_arrays("twins.npz", **found)
+    verified = dataset[~np.isin(dataset.row, fingerprint.facts()["inexact_rows"])]
+    leaks = {
+        "near_pairs": len(pairs),
+        "random_split": duplicates.random_split_leaks(pairs, identical),
+        "without_unverified_rows": duplicates.identical_counts(verified),
+    }
+    files.write_json(folder() / "quality.json", duplicates.counts(dataset, found) | leaks)
+    if ferplus.find() is not None:
+        files.write_json(folder() / "ferplus.json", _agreement(dataset, ferplus.load_ferplus()))
+    files.write_json(folder() / "counts.json", _counts(dataset, verification))
+    return folder()
+
+
+def _by_row(values: np.ndarray, row: np.ndarray) -> np.ndarray:
+    """Return values indexed by row number; -1 for rows that are not there."""
+    ordered = np.full(int(row.max()) + 1, -1, values.dtype)
+    ordered[row] = values
+    return ordered
+
+
+def class_averages(dataset: FaceDataset) -> np.ndarray:
+    """Return the average face of each emotion: float32 array (7, 48, 48), 0–255."""
+    return np.stack([dataset.pixels[dataset.emotion == label].mean(axis=0) for label in range(len(EMOTIONS))]).astype(
+        np.float32
+    )
+
+
+def _counts(dataset: FaceDataset, verification: fingerprint.Verification) -> dict:
+    table = dataset.counts()
+    return {
+        "name": dataset.name,
+        "n": len(dataset),
+        "verdict": verification.verdict,
+        "unverified_rows": verification.n_unverified,
+        "counts": {split: {emotion: int(n) for emotion, n in table[split].items()} for split in SPLITS},
+    }
+
+
+def _agreement(dataset: FaceDataset, votes: ferplus.FerPlus) -> dict:
+    """Return, per split, counts of FER2013's labels against FER+'s strict majority and plurality."""
+    values = {"rule": "single votes discarded; strict: more than half of the votes left; plurality: most votes"}
+    for split in SPLITS:
+        part = dataset.split(split)
+        table = ferplus.agreement(part, votes)
+        strict = votes.majority(strict=True)[part.row]
+        values[split] = {
+            "n": len(part),
+            "n_strict": int((strict >= 0).sum()),
+            "n_contempt": int((strict == ferplus.CONTEMPT).sum()),
+            "n_plurality": int((votes.majority(strict=False)[part.row] >= 0).sum()),
+            "agree": int(table["agree"].sum()),
+            "emotions": {emotion: {"n": int(line.n), "agree": int(line.agree)} for emotion, line in table.iterrows()},
+            "confusion": _confusion(part.emotion, strict).tolist(),
+            "mean_votes": _mean_votes(part.emotion, votes.votes[part.row]).round(4).tolist(),
+            "top_share": _top_shares(votes.votes[part.row]),
+        }
+    return values
+
+
+def _mean_votes(emotion: np.ndarray, votes: np.ndarray) -> np.ndarray:
+    """Return float array (7, 10): per FER2013 label, the share of votes for each FER+ class, unknown, not a face."""
+    shares = votes / np.maximum(votes.sum(axis=1, keepdims=True), 1)
+    return np.stack([shares[emotion == label].mean(axis=0) for label in range(len(EMOTIONS))])
+
+
+def _top_shares(votes: np.ndarray) -> dict[str, int]:
+    """Count faces by the number of votes, of ten, for their most-voted class: how much the voters agree."""
+    return {str(most): int(n) for most, n in enumerate(np.bincount(votes.max(axis=1), minlength=11))}
+
+
+def _confusion(emotion: np.ndarray, strict: np.ndarray) -> np.ndarray:
+    """Return int array (7, 8): faces by FER2013's label (row) and FER+'s strict majority (column, contempt last)."""
+    table = np.zeros((len(EMOTIONS), len(ferplus.CLASSES)), int)
+    voted = strict >= 0
+    np.add.at(table, (emotion[voted], strict[voted]), 1)
+    return table
+
+
+def load_counts() -> pd.DataFrame:
+    """Return the recorded counts: a row per emotion, a column per split."""
+    counts = _read_json("counts.json")
+    return pd.DataFrame(counts["counts"], index=pd.Index(EMOTIONS, name="emotion"))[list(SPLITS)]
+
+
+def load_verdict() -> str:
+    """Return what the recorded summaries were made from: "exact", "jpeg copy" or "altered"."""
+    return _read_json("counts.json")["verdict"]
+
+
+def load_averages() -> np.ndarray:
+    """Return the recorded average face of each emotion in Training: float32 array (7, 48, 48), 0–255."""
+    return _read_arrays("averages.npz")["averages"]
+
+
+def load_quality() -> dict:
+    """Return the recorded counts of duplicates, leaks, conflicting labels and constant pictures."""
+    return _read_json("quality.json")
+
+
+def load_twins() -> dict[str, np.ndarray]:
+    """Return the recorded rows of test faces with a twin in Training; the keys are those of `duplicates.twins`."""
+    arrays = _read_arrays("twins.npz")
+    missing = [key for key in TWINS if key not in arrays]
+    if missing:
+        raise records.damaged(folder() / "twins.npz", f"it lacks {', '.join(missing)}", remake=REMAKE)
+    return arrays
+
+
+def load_clusters() -> dict[str, np.ndarray]:
+    """Return `pairs`, int32 (m, 2) of rows, and `identical`, int32 by row, for `duplicates.has_twin_among`."""
+    return _read_arrays("clusters.npz")
+
+
+def load_agreement() -> dict:
+    """Return the recorded agreement of FER2013's labels with FER+, per split."""
+    return _read_json("ferplus.json")
+
+
+def _write_arrays(name: str, **arrays: np.ndarray) -> None:
+    with files.written_beside(folder() / name) as temporary:
+        np.savez_compressed(temporary, **arrays)
+
+
+def _read_json(name: str) -> dict:
+    return records.read(folder() / name, remake=REMAKE)
+
+
+def _read_arrays(name: str) -> dict[str, np.ndarray]:
+    path = folder() / name
+    records.require(path, remake=REMAKE)
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise records.damaged(path, f"it cannot be read ({error})", remake=REMAKE) from error

@@ -1,0 +1,85 @@
+"""What a run's record keeps of FER+: counts against its labels, so that scores are made again without the votes."""
+
+import dataclasses
+
+import numpy as np
+
+from emotion_detection import files
+from emotion_detection.data import ferplus
+from emotion_detection.data.dataset import TEST_SPLITS
+from emotion_detection.emotions import EMOTIONS
+from emotion_detection.errors import DataError
+from emotion_detection.evaluation import metrics, mistakes
+from emotion_detection.runs import store
+from emotion_detection.runs.store import Predictions, Run
+
+
+def record(name: str) -> Run:
+    """Count a recorded run's answers against FER+'s votes and write the counts into its `run.json`.
+
+    Raises:
+        MissingFileError: the votes are not at hand.
+        DataError: the run's rows are not FER2013's, so that votes cannot be joined.
+    """
+    run = store.load_run(name)
+    if metrics.is_sample(run) or not run.info["data"].get("has_official_rows", True):
+        raise DataError(
+            f"{run.name} was trained on {run.info['data']['name']} without FER2013's row numbers, so FER+'s votes "
+            "cannot be joined. Name a run that was trained on fer2013.csv."
+        )
+    votes, twins = ferplus.load_ferplus(), metrics.load_twins()
+    splits = [split for split in TEST_SPLITS if split in run.predictions]
+    counted = {split: counts_of(run.predictions[split], votes, twins) for split in splits}
+    info = run.info | {"ferplus": (run.info.get("ferplus") or {}) | counted}
+    files.write_json(store.run_dir(name) / "run.json", info)
+    return dataclasses.replace(run, info=info)
+
+
+def counts_of(predictions: Predictions, votes: ferplus.FerPlus, twins: dict[str, np.ndarray]) -> dict:
+    """Return scores and counts of one split's answers against FER+.
+
+    Returns:
+        `n` and `accuracy` against the strict majority, `confusion` (a row per class of `ferplus.CLASSES`, a column per
+        answer), the same under `deduplicated`, and `by_agreement` as `mistakes.by_agreement` counts it.
+    """
+    kept = metrics.without_twins(predictions, twins)
+    return {
+        **_against_majority(predictions, votes),
+        "deduplicated": _against_majority(kept, votes),
+        "by_agreement": mistakes.by_agreement(predictions, votes),
+    }
+
+
+def _against_majority(predictions: Predictions, votes: ferplus.FerPlus) -> dict:
+    labels = votes.majority(strict=True)[predictions.row]
+    counts = np.zeros((len(ferplus.CLASSES), len(EMOTIONS)), int)
+    counted = labels >= 0
+    np.add.at(counts, (labels[counted], predictions.predicted[counted]), 1)
+    return metrics.ferplus_strict(predictions, labels) | {"confusion": counts.tolist()}
+
+
+def scores(recorded: dict) -> dict:
+    """Return accuracy and macro-F1 with 95 % bootstrap intervals from a recorded confusion with FER+'s labels.
+
+    Contempt has no answer that could be right: its faces count as errors in the accuracy and, in macro-F1, which is
+    over the seven emotions, as wrong answers of the emotion that was named.
+
+    Returns:
+        `n`, `accuracy`, `accuracy_ci`, `macro_f1`, `macro_f1_ci`, and by emotion `f1` and `f1_ci`; 0–1.
+    """
+    counts = np.zeros((len(ferplus.CLASSES), len(ferplus.CLASSES)), int)
+    counts[:, : len(EMOTIONS)] = recorded["confusion"]
+    drawn = metrics.resampled_confusions(counts)
+    both = np.concatenate([counts[None], drawn])
+    accuracy = metrics.accuracy_of(both)
+    f1 = metrics.f1_of(both)[:, : len(EMOTIONS)]
+    macro_f1 = f1.mean(axis=1)
+    return {
+        "n": int(counts.sum()),
+        "accuracy": float(accuracy[0]),
+        "accuracy_ci": metrics.interval(accuracy[1:]),
+        "macro_f1": float(macro_f1[0]),
+        "macro_f1_ci": metrics.interval(macro_f1[1:]),
+        "f1": dict(zip(EMOTIONS, f1[0].tolist(), strict=True)),
+        "f1_ci": {name: metrics.interval(f1[1:, index]) for index, name in enumerate(EMOTIONS)},
+    }

@@ -1,0 +1,80 @@
+"""A network as ONNX, for other runtimes; needs the extra `onnx`."""
+
+import importlib.util
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from emotion_detection import files
+from emotion_detection.errors import MissingFileError
+
+NEEDED = ("tf2onnx", "onnx")
+OPSET = 18
+ENTRY = "emotion_detection"
+"""Name of the entry of the file's metadata that holds what it says about itself, as JSON."""
+
+
+def export_onnx(model, path: Path, *, says: dict | None = None) -> Path:
+    """Write a Keras network as ONNX in float32, with the inputs and outputs of the LiteRT files.
+
+    Args:
+        model: Keras functional model from uint8 faces to logits, with a pooling layer named "features".
+        path: ends in `.onnx`; written atomically.
+        says: as `litert.describe` makes it; goes into the file's metadata.
+
+    Returns:
+        The path.
+
+    Raises:
+        MissingFileError: a package that this needs is not installed.
+        DataError: the model has no layer named "features".
+    """
+    require(*NEEDED)
+    import onnx
+    import tensorflow as tf
+
+    from emotion_detection.export import litert
+    from emotion_detection.training import fast_layers
+
+    signature = [tf.TensorSpec((None, 48, 48, 1), tf.uint8, name="faces")]
+    named = litert.with_named_outputs(fast_layers.folded(model))  # tf2onnx stumbles over batch norms
+    with files.written_beside(path) as temporary:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Keras asks numpy for a name that it no longer has
+            named.export(temporary, format="onnx", input_signature=signature, opset_version=OPSET, verbose=False)
+        if says is not None:
+            graph = onnx.load(temporary)
+            onnx.helper.set_model_props(graph, {ENTRY: json.dumps({"format": "onnx"} | says, ensure_ascii=False)})
+            onnx.save(graph, temporary)
+    return Path(path)
+
+
+def require(*packages: str) -> None:
+    """Raise MissingFileError, with what to do, unless these packages are installed."""
+    missing = [package for package in packages if importlib.util.find_spec(package) is None]
+    if missing:
+        raise MissingFileError(
+            f"ONNX needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed. Install "
+            "the extra: python -m pip install tf2onnx onnx onnxruntime (or `make extras`)"
+        )
+
+
+def answers(path: Path, faces: np.ndarray) -> dict[str, np.ndarray]:
+    """Return what an ONNX file answers to faces, uint8 (n, 48, 48), by the names of its outputs; needs onnxruntime."""
+    require("onnxruntime")
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(Path(path), providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, {"faces": faces[..., None]}), strict=True))
+
+
+def said(path: Path) -> dict:
+    """Return what an ONNX file says about itself; empty if it says nothing; needs onnxruntime."""
+    require("onnxruntime")
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(Path(path), providers=["CPUExecutionProvider"])
+    return json.loads(session.get_modelmeta().custom_metadata_map.get(ENTRY, "{}"))

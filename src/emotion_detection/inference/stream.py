@@ -1,0 +1,180 @@
+"""From the frames of a stream to answers: faces are found once, every network is asked, identities are kept."""
+
+import dataclasses
+import time
+from typing import Protocol
+
+import numpy as np
+
+from emotion_detection.emotions import EMOTIONS
+from emotion_detection.faces import detection
+from emotion_detection.inference import explain, pipeline, tracking
+from emotion_detection.inference.classifier import EmotionClassifier
+from emotion_detection.inference.tracking import FaceTracker, TrackedFace
+
+ANSWER = "answer"
+"""Evidence is asked for whatever each face's answer is."""
+
+HEAT_CELLS = 12
+"""Side of the heat that goes to the page: enough for the browser to smooth between, few bytes."""
+
+COLUMNS = ("time_s", "face", "x", "y", "width", "height", *EMOTIONS, "label", "network")
+"""Columns of the table: seconds since the first frame, identity, box as shares of the frame, probabilities, label."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture of a source.
+
+    Args:
+        bgr: uint8 array (h, w, 3), BGR, 0–255.
+        time_s: when it was taken or received, by `time.monotonic`; of a recording, seconds since its beginning.
+        sequence: its number, given by the browser or counted by the source.
+        jpeg: the bytes that it was decoded from; None if it came as pixels.
+    """
+
+    bgr: np.ndarray
+    time_s: float
+    sequence: int
+    jpeg: bytes | None = None
+
+
+class FrameSource(Protocol):
+    """What every source has."""
+
+    name: str
+    in_browser: bool
+
+    def open(self) -> None:
+        """Open the camera, file or stream; raise CameraError if that fails."""
+
+    def read(self, timeout_s: float) -> Frame | None:
+        """Return the next frame, None if there is none yet; raise CameraError when there will be none."""
+
+    def close(self) -> None:
+        """Release it; closing twice does no harm."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Heat:
+    """Where in a face the evidence for an emotion is.
+
+    Args:
+        square: left edge, upper edge and side of what the network saw, in pixels of the frame.
+        values: float32 array (12, 12), 0–1, from `explain.heat`, over the square.
+    """
+
+    square: tuple[float, float, float]
+    values: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LiveResult:
+    """What was found in one frame.
+
+    Args:
+        sequence: number of the frame.
+        time_s: of the frame.
+        size: width and height of the frame in pixels.
+        faces: the faces, the largest first, as the first network sees them.
+        by_network: name of a network → the same faces as that network sees them.
+        timings_ms: "detect" (crops included) and "classify", milliseconds of this frame.
+        heats: why the first network says so, one for each face; empty unless asked for.
+    """
+
+    sequence: int
+    time_s: float
+    size: tuple[int, int]
+    faces: list[TrackedFace]
+    by_network: dict[str, list[TrackedFace]]
+    timings_ms: dict[str, float]
+    heats: tuple[Heat, ...] = ()
+
+
+class Engine:
+    """From a frame to a `LiveResult`: find the faces once, ask every network about each, keep identities.
+
+    Not for several threads at once.
+
+    Args:
+        classifiers: name → network with `predict_proba`; the first is the one whose labels are shown.
+        detector: from `detection.load_detector`.
+        smoothing_s: time constant of the smoothing.
+        minimum_confidence: below this a label is "not sure".
+        remembered_s: a face that is not found for longer is forgotten.
+        explained: `ANSWER` or an emotion: evidence for it comes with each answer; None: it does not.
+    """
+
+    def __init__(
+        self,
+        classifiers: dict[str, EmotionClassifier],
+        detector: detection.Detector,
+        *,
+        smoothing_s: float = 0.5,
+        minimum_confidence: float = 0.0,
+        remembered_s: float = tracking.REMEMBERED_S,
+        explained: str | None = None,
+    ):
+        self.classifiers, self.detector, self.explained = classifiers, detector, explained
+        settings = {"smoothing_s": smoothing_s, "minimum_confidence": minimum_confidence, "remembered_s": remembered_s}
+        self._trackers = {name: FaceTracker(**settings) for name in classifiers}
+
+    def set(self, *, smoothing_s: float, minimum_confidence: float, explained: str | None = None) -> None:
+        """Change the settings from the next frame on."""
+        self.explained = explained
+        for tracker in self._trackers.values():
+            tracker.smoothing_s, tracker.minimum_confidence = smoothing_s, minimum_confidence
+
+    @property
+    def can_explain(self) -> bool:
+        """Whether the first network can say why."""
+        return explain.can_explain(next(iter(self.classifiers.values())))
+
+    def state(self) -> dict:
+        """Return what is remembered of the faces seen, by network, as plain values, fit for JSON."""
+        return {name: tracker.state() for name, tracker in self._trackers.items()}
+
+    def restore(self, state: dict) -> None:
+        """Go on from another engine's `state`; it has the same networks."""
+        for name, tracker in self._trackers.items():
+            tracker.restore(state[name])
+
+    def answer(self, frame: Frame) -> LiveResult:
+        """Return what is in a frame."""
+        began = time.perf_counter()
+        boxes, crops = pipeline.find_faces(frame.bgr, self.detector)
+        detected = time.perf_counter()
+        evidence = self._evidence(crops)
+        found = {
+            name: self._trackers[name].update(self._seen(name, boxes, crops, evidence), time_s=frame.time_s)
+            for name in self.classifiers
+        }
+        first = next(iter(found.values()))
+        heats = self._heats(first, evidence)
+        timings = {"detect": 1e3 * (detected - began), "classify": 1e3 * (time.perf_counter() - detected)}
+        return LiveResult(frame.sequence, frame.time_s, frame.bgr.shape[1::-1], first, found, timings, heats)
+
+    def _evidence(self, crops: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return `explain.evidence` of the first network; None where it is not asked for, or the network has none."""
+        asked = self.explained is not None and crops and self.can_explain
+        return explain.evidence(next(iter(self.classifiers.values())), crops) if asked else None
+
+    def _seen(self, name: str, boxes: list, crops: list, evidence: tuple | None) -> list[pipeline.FaceEmotion]:
+        """Return what a network sees in the crops; the first is not asked again where its evidence was."""
+        classifier = self.classifiers[name]
+        if evidence is None or name != next(iter(self.classifiers)):
+            return pipeline.classify(boxes, crops, classifier)
+        probabilities = classifier.calibrated(evidence[0])
+        return [pipeline.FaceEmotion(box, values) for box, values in zip(boxes, probabilities, strict=True)]
+
+    def _heats(self, found: list[TrackedFace], evidence: tuple | None) -> tuple[Heat, ...]:
+        """Return the heat of each face, for the emotion asked for or for the one that its bars show highest."""
+        if evidence is None:
+            return ()
+        heats = []
+        for face, maps in zip(found, evidence[1], strict=True):
+            index = face.probabilities.argmax() if self.explained == ANSWER else EMOTIONS.index(self.explained)
+            heats.append(
+                Heat(self.detector.framing.square(face.box), explain.heat(maps[..., index], (HEAT_CELLS, HEAT_CELLS)))
+            )
+        return tuple(heats)

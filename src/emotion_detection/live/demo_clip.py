@@ -1,0 +1,98 @@
+"""The sample clip: the public-domain portrait, moving and turning; where the face is in each frame is known."""
+
+import functools
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from emotion_detection import files, paths
+from emotion_detection.faces.detection import FaceBox
+from emotion_detection.inference import pipeline, video_io
+
+WIDTH_PX, HEIGHT_PX = 640, 480
+PERIOD_S = 12.0
+"""After so many seconds the clip is where it began."""
+
+UNFOCUSED_S, LARGEST_BLUR_PX = (2.0, 6.0), 22.0
+NOTHING_S = (7.5, 9.5)
+"""In `eventful_frame_at`: from when to when, and the standard deviation of the blur at its strongest."""
+
+FACE = FaceBox(x=178.0, y=64.0, width=93.0, height=108.0)
+"""The face in the portrait (512×512), from chin to hairline: between the boxes of the two detectors."""
+
+
+@functools.cache
+def portrait_bgr() -> np.ndarray:
+    """Return the portrait: uint8 array (512, 512, 3), BGR, read-only."""
+    portrait = pipeline.read_picture(paths.sample_dir() / "astronaut.webp")
+    portrait.flags.writeable = False
+    return portrait
+
+
+def frame_at(time_s: float) -> np.ndarray:
+    """Return the clip's frame at a time: uint8 array (480, 640, 3), BGR."""
+    size = (WIDTH_PX, HEIGHT_PX)
+    return cv2.warpAffine(
+        portrait_bgr(), _placement(time_s), size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+
+
+def face_at(time_s: float) -> FaceBox:
+    """Return where the face is at a time: the upright box around the turned one, in pixels of the frame."""
+    corners = np.array([[FACE.x, FACE.y], [FACE.x + FACE.width, FACE.y + FACE.height]])
+    center = _placement(time_s) @ [*corners.mean(axis=0), 1.0]
+    scale = math.hypot(*_placement(time_s)[0, :2])
+    width, height = FACE.width * scale, FACE.height * scale
+    return FaceBox(center[0] - width / 2, center[1] - height / 2, width, height)
+
+
+def eventful_frame_at(time_s: float) -> np.ndarray:
+    """Return the clip's frame at a time, with two mishaps: the camera loses focus for a while, later it sees nothing.
+
+    Returns:
+        uint8 array (480, 640, 3), BGR.
+    """
+    if NOTHING_S[0] <= time_s < NOTHING_S[1]:
+        return np.full((HEIGHT_PX, WIDTH_PX, 3), 40, np.uint8)
+    begin_s, end_s = UNFOCUSED_S
+    if not begin_s < time_s < end_s:
+        return frame_at(time_s)
+    blur_px = LARGEST_BLUR_PX * math.sin(math.pi * (time_s - begin_s) / (end_s - begin_s)) ** 2
+    return cv2.GaussianBlur(frame_at(time_s), (0, 0), max(0.3, blur_px))
+
+
+def write(
+    path: Path | str,
+    *,
+    seconds: float = PERIOD_S,
+    frames_per_s: float = 30.0,
+    frame_at: Callable[[float], np.ndarray] = frame_at,
+) -> Path:
+    """Write the clip as a video, atomically; return its path.
+
+    Args:
+        path: its ending, one of `video_io.WRITTEN_AS`, says which kind.
+        seconds: how long it is.
+        frames_per_s: of the video.
+        frame_at: time in seconds → frame; `eventful_frame_at` has something happen.
+    """
+    video_io.check_writable_as_video(path)
+    with files.written_beside(Path(path)) as temporary, video_io.Writer(temporary, frames_per_s=frames_per_s) as writer:
+        for number in range(round(seconds * frames_per_s)):
+            time_s = number / frames_per_s
+            writer.add(frame_at(time_s), time_s=time_s)
+    return Path(path)
+
+
+def _placement(time_s: float) -> np.ndarray:
+    """Return the affine map, float64 (2, 3), from the portrait to the frame: a slow walk, a nod to either side."""
+    phase = 2 * math.pi * time_s / PERIOD_S
+    scale = 1.9 + 0.2 * math.sin(phase)
+    center = (FACE.x + FACE.width / 2, FACE.y + FACE.height / 2)
+    matrix = cv2.getRotationMatrix2D(center, 10 * math.sin(2 * phase), scale)
+    target = (WIDTH_PX / 2 + 55 * math.sin(phase), 190 + 12 * math.cos(2 * phase))
+    matrix[:, 2] += np.array(target) - center
+    return matrix

@@ -1,0 +1,514 @@
+"""`LiveView`, the widget of the live cell: ordinary ipywidgets around one anywidget that shows the picture."""
+
+import itertools
+import logging
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import anywidget
+import cv2
+import ipywidgets
+import traitlets
+
+from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
+from emotion_detection.errors import DataError, ProjectError
+from emotion_detection.evaluation import calibration
+from emotion_detection.faces import detection
+from emotion_detection.inference import following, tracking
+from emotion_detection.inference.classifier import EmotionClassifier
+from emotion_detection.inference.stream import ANSWER, Engine, FrameSource, Heat, LiveResult
+from emotion_detection.live import sources
+from emotion_detection.live.timeline import Timeline
+from emotion_detection.live.worker import Opened, Trouble, Worker
+from emotion_detection.personal import panel
+
+log = logging.getLogger(__name__)
+
+FOLDER = Path(__file__).parent
+IN_FLIGHT = 2
+"""Frames under way at once between browser and kernel: a second doubles the rate, a third adds delay only."""
+
+LOST_S = 3.0
+"""A frame that was not acknowledged for so long was lost on its way, and another is sent."""
+
+KERNEL_CAMERAS = 4
+SENT_JPEG_QUALITY = 75
+SENT_LONG_SIDE_PX = 640
+
+BROWSER, CLIP, ADDRESS, OWN = "browser", "clip", "address", "own"
+"""Names of sources; `kernel:0` and so on are cameras of the kernel's machine."""
+
+
+class FrameView(anywidget.AnyWidget):
+    """The picture, the boxes and bars, the status line; the half in the browser is `widget.js`.
+
+    Frames and answers travel as messages, never as traits: traits are saved with the notebook. `kinds` says of each
+    source that the menu offers whether the browser opens it, asks for its address, or leaves it to the kernel; `chosen`
+    is the menu's place.
+    """
+
+    _esm = FOLDER / "widget.js"
+    _css = FOLDER / "widget.css"
+    running = traitlets.Bool(False).tag(sync=True)
+    kinds = traitlets.List().tag(sync=True)
+    chosen = traitlets.Int(0).tag(sync=True)
+    mirror = traitlets.Bool(True).tag(sync=True)
+    emotions = traitlets.List().tag(sync=True)
+
+
+class LiveView(ipywidgets.VBox):
+    """A camera in a notebook cell, with the emotions of each face on the picture.
+
+    Nothing is opened before Start is clicked, and no frame is kept: not on disk, not in the notebook.
+
+    Args:
+        source: what Start opens: a `BrowserCamera` (the default), `KernelCamera` or `FileReplay`, or your own with
+            what `FrameSource` has. The menu of the view offers the others.
+        classifier: the network, with `predict_proba`; or a mapping of names to networks, which are compared on the
+            same faces. The shipped network if None.
+        detector: from `detection.load_detector`; if None, YuNet where its file is found, else the Haar cascade. Two
+            views that run at once must not share one.
+        on_result: called with each `LiveResult`, in the worker's thread; an exception is shown, the stream goes on.
+        minimum_confidence: below this a label is "not sure"; if None, the one that the network's model card chose on
+            PublicTest.
+        smoothing_s: time constant of the smoothing in seconds; 0 for none.
+        mirror: whether the picture is shown as in a mirror.
+
+    Raises:
+        DataError: `classifier` is an empty mapping, or a number is out of range.
+
+    Example:
+        >>> from emotion_detection.live import LiveView
+        >>> view = LiveView()
+        >>> view  # shows it; then click Start
+        >>> view.timeline()  # numbers of what was seen
+    """
+
+    def __init__(
+        self,
+        source: FrameSource | None = None,
+        *,
+        classifier: EmotionClassifier | Mapping[str, EmotionClassifier] | None = None,
+        detector: detection.Detector | None = None,
+        on_result: Callable[[LiveResult], object] | None = None,
+        minimum_confidence: float | None = None,
+        smoothing_s: float = 0.5,
+        mirror: bool = True,
+    ):
+        if isinstance(classifier, Mapping) and not classifier:
+            raise DataError("LiveView got an empty mapping of classifiers. Pass at least one network, or None.")
+        self._given_classifier, self._detector, self._on_result = classifier, detector, on_result
+        self._card = _card_of(classifier)
+        if minimum_confidence is None:
+            minimum_confidence = calibration.threshold_of(self._card)
+        tracking.FaceTracker(smoothing_s=smoothing_s, minimum_confidence=minimum_confidence)  # checks both
+        self._own_source = source
+        self._source: FrameSource | None = None
+        self._worker: Worker | None = None
+        self._timeline = Timeline()
+        self._heard_s = time.monotonic()
+        self._unanswered: dict[int, float] = {}
+        self._round_trip_s = 0.0
+        self._opened: dict | None = None
+        self._address: str | None = None
+        self._workers: list[Worker] = []
+        self.teaching = panel.TeachingPanel()
+        self._make_controls(minimum_confidence, smoothing_s, mirror)
+        first, *others = self._rows()
+        super().__init__([first, self.frame, *others])  # Start stays where it is when the picture appears
+        self.frame.on_msg(self._received)
+        self.frame.observe(self._running_changed, "running")
+        weakref.finalize(self, _stop_all, self._workers)
+
+    # What a reader of the notebook calls
+
+    def timeline(self):
+        """Return what was seen since Start: a DataFrame with a row per face and answer (columns `timeline.COLUMNS`)."""
+        return self._timeline.table()
+
+    def stop(self) -> None:
+        """Stop, release the camera, and wait until that is done."""
+        self.frame.running = False
+        self._stop_worker()
+
+    def close(self) -> None:
+        """Stop, and take the view away; afterwards nothing holds it but the reader's own variables."""
+        if "frame" in self.__dict__:  # ipywidgets closes also what was never made, because an argument was refused
+            self.stop()
+            self.frame.on_msg(self._received, remove=True)
+            self._plot.on_click(self._draw_clicked, remove=True)
+            self._save.on_click(self._save_clicked, remove=True)
+            for widget in self._parts():
+                widget.unobserve_all()
+                widget.close()
+        super().close()
+
+    def _parts(self) -> list[ipywidgets.Widget]:
+        """Return all widgets inside: ipywidgets keeps each alive until it is closed."""
+        rows = [child for child in self.children if isinstance(child, ipywidgets.Box)]
+        return [*self._links, *(child for row in rows for child in row.children), *rows, *self.children]
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the worker looks at frames."""
+        return self._worker is not None and self._worker.is_alive()
+
+    # Controls
+
+    def _make_controls(self, minimum_confidence: float, smoothing_s: float, mirror: bool) -> None:
+        emotions = [{"name": name, "shown": DISPLAY_NAMES[name], "color": COLORS[name]} for name in EMOTIONS]
+        choices, first = self._choices(), self._key_of(self._own_source)
+        kinds = [self._kind(key) for _, key in choices]
+        chosen = [key for _, key in choices].index(first)
+        self.frame = FrameView(emotions=emotions, mirror=mirror, kinds=kinds, chosen=chosen)
+        wide = {"style": {"description_width": "initial"}}
+        self._button = ipywidgets.ToggleButton(False, description="Start / Stop", icon="play", button_style="primary")
+        self._menu = ipywidgets.Dropdown(options=choices, value=first, description="camera", **wide)
+        self._mirror = ipywidgets.Checkbox(mirror, description="mirror", indent=False, layout={"width": "auto"})
+        self._confidence = ipywidgets.FloatSlider(
+            minimum_confidence, min=0, max=1, step=0.01, description="minimum confidence", readout_format=".0%", **wide
+        )
+        self._smoothing = ipywidgets.FloatSlider(
+            smoothing_s, min=0, max=max(2.0, smoothing_s), step=0.1, description="smoothing (s)", **wide
+        )
+        self._told = ipywidgets.Label(calibration.told(self._card, minimum_confidence))
+        self._plot = ipywidgets.Button(description="Draw timeline", icon="area-chart")
+        self._save = ipywidgets.Button(description="Save CSV", icon="download")
+        self._picture = ipywidgets.Image(format="png", layout={"display": "none", "max_width": "820px"})
+        # In the page: the camera stops, and the right one starts, even while the kernel is busy. A link begins with
+        # what its source has: the button follows the view, so that a page loaded again is not switched on by a button
+        # that was still pressed.
+        self._links = [
+            ipywidgets.jslink((self.frame, "running"), (self._button, "value")),
+            ipywidgets.jslink((self._menu, "index"), (self.frame, "chosen")),
+            ipywidgets.jslink((self._mirror, "value"), (self.frame, "mirror")),
+        ]
+        apart = {"width": "auto", "margin": "2px 16px 2px 2px"}
+        self._why = ipywidgets.Checkbox(False, description="show why", indent=False, layout=apart)
+        asked = [("the answer", ANSWER), *((DISPLAY_NAMES[name], name) for name in EMOTIONS)]
+        self._why_of = ipywidgets.Dropdown(options=asked, description="evidence for", disabled=True, **wide)
+        self._why_told = ipywidgets.Label("yellow to red: the places that speak for it, the strongest red")
+        self._menu.observe(self._source_changed, "value")
+        for control in (self._confidence, self._smoothing, self._why, self._why_of):
+            control.observe(self._settings_changed, "value")
+        self._plot.on_click(self._draw_clicked)
+        self._save.on_click(self._save_clicked)
+
+    def _rows(self) -> list[ipywidgets.Widget]:
+        row = {"layout": {"flex_flow": "row wrap", "align_items": "center"}}
+        return [
+            ipywidgets.HBox([self._button, self._menu, self._mirror], **row),
+            ipywidgets.HBox([self._confidence, self._told], **row),
+            ipywidgets.HBox([self._smoothing, self._plot, self._save], **row),
+            ipywidgets.HBox([self._why, self._why_of, self._why_told], **row),
+            self._picture,
+            ipywidgets.Accordion([self.teaching], titles=[panel.TITLE]),
+        ]
+
+    def _choices(self) -> list[tuple[str, str]]:
+        own = self._own_source
+        given = [(own.name, OWN)] if self._key_of(own) == OWN else []
+        cameras = [(f"the kernel's camera {index}", f"kernel:{index}") for index in range(KERNEL_CAMERAS)]
+        return [
+            *given,
+            (sources.BrowserCamera.name, BROWSER),
+            *cameras,
+            ("a file or URL …", ADDRESS),
+            (sources.FileReplay.name, CLIP),
+        ]
+
+    def _key_of(self, source: FrameSource | None) -> str:
+        if source is None or type(source) is sources.BrowserCamera:
+            return BROWSER
+        return CLIP if type(source) is sources.FileReplay else OWN
+
+    def _kind(self, key: str) -> str:
+        """Return who opens a source: the browser, the kernel, or the kernel once it has an address."""
+        if key == OWN:
+            return BROWSER if self._own_source.in_browser else "kernel"
+        return key if key in (BROWSER, ADDRESS) else "kernel"
+
+    def _source_changed(self, _change) -> None:
+        """Stop what runs: another camera opens on the next click on Start."""
+        self.frame.running = False
+        self.frame.chosen = self._menu.index
+
+    def _settings_changed(self, _change=None) -> None:
+        self._why_of.disabled = not self._why.value
+        self._told.value = calibration.told(self._card, self._confidence.value)
+        if self._worker is not None and self._worker.engine is not None:
+            self._worker.engine.set(**self._settings())
+            if self._why.value and not self._worker.engine.can_explain:
+                self._notice("This network cannot say why: it gives no feature map.")
+
+    def _settings(self) -> dict:
+        explained = self._why_of.value if self._why.value else None
+        return {
+            "smoothing_s": self._smoothing.value,
+            "minimum_confidence": self._confidence.value,
+            "explained": explained,
+        }
+
+    # Timeline
+
+    def draw_timeline(self) -> None:
+        """Draw the timeline of what was seen below the view."""
+        from emotion_detection import plots
+        from emotion_detection.plots import saving
+
+        table = self.timeline()
+        if table.empty:
+            self._notice("There is no timeline yet: no face was seen.")
+            return
+        figure = saving.new_figure(1.2 + 1.9 * len(plots.shown_faces(table)))
+        plots.timeline(table, figure)
+        self._picture.value = saving.png_bytes(figure, dpi=saving.NOTEBOOK_DPI)
+        self._picture.layout.display = ""
+
+    def _draw_clicked(self, _button) -> None:
+        self.draw_timeline()
+
+    def _save_clicked(self, _button) -> None:
+        table = self.timeline()
+        if table.empty:
+            self._notice("There is nothing to save yet: no face was seen.")
+            return
+        text = table.to_csv(index=False, lineterminator="\n", float_format="%.4f")
+        self.frame.send({"type": "download", "name": time.strftime("emotions-%Y%m%d-%H%M%S.csv"), "text": text})
+
+    # Messages
+
+    def _received(self, _widget, content: dict, buffers: list) -> None:
+        """Take a message of the browser; nothing here waits for network or camera."""
+        self._heard_s = time.monotonic()
+        kind = content.get("type")
+        if kind == "frame" and buffers:
+            self._take_frame(int(content.get("seq", -1)), buffers[0])
+        elif kind == "ack":
+            sent_s = self._unanswered.pop(content.get("seq"), None)
+            self._round_trip_s = self._round_trip_s if sent_s is None else time.monotonic() - sent_s
+        elif kind == "beat":
+            self.frame.send({"type": "beat", "opened": self._opened if self.is_running else None})
+        elif kind == "choose":
+            self._choose(str(content.get("source")), content.get("address"))
+        elif kind == "failed":
+            log.info("The browser's camera: %s", content.get("reason"))
+
+    def _take_frame(self, sequence: int, jpeg) -> None:
+        source = self._source
+        if not isinstance(source, sources.BrowserCamera) or not self.is_running:
+            self.frame.send({"type": "dropped", "seq": sequence})
+            return
+        displaced = source.put(jpeg, sequence=sequence)
+        if displaced is not None:
+            self.frame.send({"type": "dropped", "seq": displaced})
+
+    def _choose(self, source: str, address: str | None) -> None:
+        """Start another source, as the reader asked by a click in the view."""
+        if source not in {key for _, key in self._menu.options}:
+            return
+        self.frame.running = False
+        self._menu.value = source
+        if source == ADDRESS:
+            self._address = address
+        if source == ADDRESS and not address:
+            self._notice("Type the path of a video or a URL into the field below, and press Enter.")
+        else:
+            self.frame.running = True
+
+    def _running_changed(self, change) -> None:
+        self._button.value = change["new"]  # the link in the page is not there when the page is closed
+        if change["new"]:
+            self._start_worker()
+        else:
+            self._stop_worker(wait=False)
+
+    # Worker
+
+    def _start_worker(self) -> None:
+        self._stop_worker(wait=False)
+        try:
+            self._source = self._new_source(self._menu.value)
+        except ProjectError as error:
+            self._end(str(error))
+            return
+        self._unanswered, self._heard_s, self._round_trip_s = {}, time.monotonic(), 0.0
+        self._timeline.clear()
+        self._opened = None
+        this = weakref.ref(self)
+        earlier = [worker for worker in self._workers if worker.is_alive()]
+        self._worker = Worker(
+            self._source,
+            load=_engine_loader(self._given_classifier, self._detector, self._settings(), wrap=self.teaching.wrap),
+            deliver=lambda worker, event: _deliver(this, worker, event),
+            wanted=lambda: _is_wanted(this),
+            heard_s=lambda: _last_heard_s(this),
+            after=earlier,
+        )
+        self._workers[:] = [*earlier, self._worker]
+        self._worker.start()
+
+    def _new_source(self, key: str) -> FrameSource:
+        if key == OWN or (self._own_source is not None and key == self._key_of(self._own_source)):
+            return self._own_source
+        if key == BROWSER:
+            return sources.BrowserCamera()
+        if key == CLIP:
+            return sources.FileReplay()
+        if key == ADDRESS:
+            if not self._address:
+                raise DataError("No file or URL was given. Type it into the field below and press Enter.")
+            return sources.KernelCamera(self._address)
+        return sources.KernelCamera(int(key.removeprefix("kernel:")))
+
+    def _stop_worker(self, *, wait: bool = True) -> None:
+        self._worker = None
+        for worker in self._workers:
+            worker.stop(wait=wait)
+
+    def _delivered(self, worker: Worker, event) -> None:
+        """Take what the worker has to say, in its thread."""
+        if isinstance(event, Opened):
+            self._settings_changed()  # the sliders may have been moved meanwhile
+            self._opened = {"source": event.source, "detector": event.detector, "networks": event.networks}
+            self.frame.send({"type": "opened", **self._opened})
+        elif isinstance(event, Trouble):
+            self._trouble(event)
+        else:
+            self._answered(worker, *event)
+
+    def _trouble(self, trouble: Trouble) -> None:
+        if trouble.ends:
+            self._end(trouble.message)
+        else:
+            self.frame.send({"type": "error", "seq": trouble.sequence, "message": trouble.message})
+
+    def _answered(self, worker: Worker, result: LiveResult, frame: sources.Frame) -> None:
+        self._timeline.add(result)
+        self.teaching.answered(result)
+        message = {"seq": result.sequence, "ms": result.timings_ms, "faces": _plain(result), "size": result.size}
+        if self._source is not None and self._source.in_browser:
+            self.frame.send({"type": "result", **message})
+        else:
+            picture, now_s = _jpeg(frame), time.monotonic()
+            message["dropped"], worker.discarded = worker.discarded, 0
+            message["ms"] = message["ms"] | {"delay": 1e3 * (now_s - result.time_s + self._round_trip_s)}
+            self._unanswered[result.sequence] = now_s
+            self.frame.send({"type": "frame", **message}, buffers=[picture])
+        if self._on_result is not None:
+            try:
+                self._on_result(result)
+            except Exception as error:  # the reader's own code may raise anything; the stream goes on
+                self._notice(f"Your on_result raised {type(error).__name__}: {error}")
+
+    def _end(self, message: str) -> None:
+        """Say why the stream is over, and stop."""
+        self.frame.send({"type": "ended", "message": message})
+        self.frame.running = False
+
+    def _notice(self, message: str) -> None:
+        self.frame.send({"type": "notice", "message": message})
+
+
+def _card_of(classifier) -> dict:
+    """Return the model card of the network whose labels are shown; empty if it has none."""
+    if isinstance(classifier, Mapping):
+        classifier = next(iter(classifier.values()))
+    if classifier is None:
+        from emotion_detection.runs import registry
+
+        try:
+            return registry.read_card()
+        except ProjectError:  # told on Start, with what to do
+            return {}
+    return getattr(classifier, "metadata", None) or {}
+
+
+def _engine_loader(classifier, detector, settings: dict, *, wrap=dict) -> Callable[[], Engine]:
+    """Return a function that loads what is not given, networks passed through `wrap`; it holds no view."""
+
+    def load() -> Engine:
+        networks = classifier if isinstance(classifier, Mapping) else None
+        if networks is None:
+            network = classifier if classifier is not None else EmotionClassifier.load()
+            networks = {(getattr(network, "metadata", None) or {}).get("name", type(network).__name__): network}
+        if detector is not None:
+            return Engine(wrap(networks), detector, **settings)
+        return Engine(wrap(networks), following.live_detector(), **settings)
+
+    return load
+
+
+def _deliver(this: weakref.ref, worker: Worker, event) -> bool:
+    """Hand a worker's event to its view; False once that is gone or has another worker, which ends this one."""
+    view = this()
+    if view is None or view.frame.comm is None or view._worker is not worker:
+        return False
+    view._delivered(worker, event)
+    return True
+
+
+def _is_wanted(this: weakref.ref) -> bool:
+    view = this()
+    if view is None:
+        return False
+    for sequence, sent_s in list(view._unanswered.items()):
+        if time.monotonic() - sent_s > LOST_S:
+            view._unanswered.pop(sequence, None)
+    return len(view._unanswered) < IN_FLIGHT
+
+
+def _last_heard_s(this: weakref.ref) -> float:
+    view = this()
+    return view._heard_s if view is not None else float("-inf")
+
+
+def _stop_all(workers: list[Worker]) -> None:
+    """Stop what a view has left behind when it is collected."""
+    for worker in workers:
+        worker.stop(wait=False)
+
+
+def _plain(result: LiveResult) -> list[dict]:
+    """Return the faces of a result as the browser draws them: boxes as shares of the frame."""
+    width, height = result.size
+    lines = []
+    for index, (face, heat) in enumerate(itertools.zip_longest(result.faces, result.heats)):
+        box = face.box
+        probabilities = {
+            name: [round(float(value), 3) for value in found[index].probabilities]
+            for name, found in result.by_network.items()
+        }
+        labels = {name: found[index].label for name, found in result.by_network.items()}
+        lines.append(
+            {
+                "id": face.identity,
+                "box": [
+                    round(value, 4) for value in (box.x / width, box.y / height, box.width / width, box.height / height)
+                ],
+                "probabilities": probabilities,
+                "labels": {name: DISPLAY_NAMES.get(label, label) for name, label in labels.items()},
+                "heat": None if heat is None else _plain_heat(heat, width, height),
+            }
+        )
+    return lines
+
+
+def _plain_heat(heat: Heat, width: int, height: int) -> dict:
+    """Return a face's heat as the browser draws it: its square as shares of the frame, its cells row by row, 0–1."""
+    left, top, side = heat.square
+    shares = (left / width, top / height, side / width, side / height)
+    return {"square": [round(value, 4) for value in shares], "cells": heat.values.astype(float).round(2).tolist()}
+
+
+def _jpeg(frame: sources.Frame) -> bytes:
+    """Return a frame as JPEG, for the browser to show; reduced to 640 px."""
+    if frame.jpeg is not None:
+        return frame.jpeg
+    bgr = frame.bgr
+    ratio = SENT_LONG_SIDE_PX / max(bgr.shape[:2])
+    if ratio < 1:
+        bgr = cv2.resize(bgr, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
+    return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, SENT_JPEG_QUALITY])[1].tobytes()

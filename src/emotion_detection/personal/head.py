@@ -1,0 +1,413 @@
+"""A head of your own: the network's answers, corrected by a minute of your face. Features are kept, no pictures.
+
+calibration = lesson.record(FileReplay(), ["happy"])    # or the panel "Teach it your face" of the live cell
+head = personal.fit(calibration)
+LiveView(classifier=personal.PersonalClassifier(EmotionClassifier.load(), head))
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import zipfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from emotion_detection import files, paths
+from emotion_detection.emotions import DISPLAY_NAMES, EMOTIONS
+from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
+from emotion_detection.inference import classifier
+from emotion_detection.personal import fitting
+
+if TYPE_CHECKING:  # imported where a table is made: the live cell starts without it
+    import pandas as pd
+
+WIDTH = 1280
+KIND = "personal head of emotion_detection, version 1"
+LEARNED_FRAMES = 16
+"""Frames of a clip that are learned from, evenly spaced: those between differ too little to tell more."""
+
+LEARNED_OUTPUTS = ("logits", "features")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Clip:
+    """A few seconds of one expression, as numbers.
+
+    Args:
+        emotion: what was to be shown.
+        features: float32 array (frames, 1280), of the network.
+        logits: float32 array (frames, 7), of the shipped head.
+    """
+
+    emotion: str
+    features: np.ndarray
+    logits: np.ndarray
+
+    def __post_init__(self):
+        frames = len(self.features)
+        if self.emotion not in EMOTIONS:
+            raise UnknownNameError(f"{self.emotion!r} is no emotion. Use one of {', '.join(EMOTIONS)}.")
+        if frames < 1 or self.features.shape != (frames, WIDTH) or self.logits.shape != (frames, len(EMOTIONS)):
+            raise DataError(
+                f"A clip has features {self.features.shape} and logits {self.logits.shape}, expected (n, {WIDTH}) and "
+                f"(n, {len(EMOTIONS)}), n from 1 on. Take both from classifier.outputs({LEARNED_OUTPUTS}, faces)."
+            )
+        if not (np.isfinite(self.features).all() and np.isfinite(self.logits).all()):
+            raise DataError(f"A clip of {self.emotion} holds numbers that are not finite. Record it again.")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Calibration:
+    """The clips of one person in front of one network; they live in memory, and no method writes them.
+
+    Args:
+        network: SHA-256 of the network's file, from `network_of`.
+        temperature: the network's.
+        clips: what is recorded.
+    """
+
+    network: str
+    temperature: float
+    clips: tuple[Clip, ...] = ()
+
+    @classmethod
+    def of(cls, network: classifier.EmotionClassifier | PersonalClassifier) -> Calibration:
+        """Return an empty calibration for a network."""
+        return cls(network_of(network), network.temperature)
+
+    def with_clip(self, clip: Clip) -> Calibration:
+        """Return the calibration with one more clip."""
+        return dataclasses.replace(self, clips=(*self.clips, clip))
+
+    def without_emotion(self, emotion: str) -> Calibration:
+        """Return the calibration without the clips of an emotion, to record them again."""
+        return dataclasses.replace(self, clips=tuple(clip for clip in self.clips if clip.emotion != emotion))
+
+    @property
+    def frames(self) -> dict[str, list[int]]:
+        """Emotion → frames of each of its clips, in FER2013's order; emotions without a clip are left out."""
+        counts = {name: [len(clip.features) for clip in self.clips if clip.emotion == name] for name in EMOTIONS}
+        return {name: each for name, each in counts.items() if each}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Head:
+    """What is added to the answers of one network: `logits + features @ weights + bias`.
+
+    Args:
+        network: SHA-256 of the network's file; on another network the numbers mean nothing.
+        weights: float32 array (1280, 7).
+        bias: float32 array (7,).
+        frames: emotion → frames of each clip that it was learned from.
+        note: what the reader should know; empty if nothing.
+    """
+
+    network: str
+    weights: np.ndarray
+    bias: np.ndarray
+    frames: dict[str, list[int]]
+    note: str = ""
+
+    def corrected(self, logits: np.ndarray, features: np.ndarray) -> np.ndarray:
+        """Return the personal logits, float32 (n, 7), from the general ones (n, 7) and features (n, 1280)."""
+        return logits + features @ self.weights + self.bias
+
+    @property
+    def privacy(self) -> str:
+        """What a file of this head holds, in words."""
+        numbers, frames = self.weights.size + self.bias.size, sum(map(sum, self.frames.values()))
+        return (
+            f"The file holds {numbers:,} numbers computed from {frames:,} moments of one face, how many moments there "
+            "were of which expression, and nothing else: no picture, no name, no single moment's numbers. They were "
+            "made from a face all the same: keep the file as you would keep a photograph."
+        )
+
+
+class PersonalClassifier:
+    """A network with a personal head that can be switched off; used like `EmotionClassifier`.
+
+    Args:
+        general: the network.
+        personal_head: made for this network; None answers as the network does.
+
+    Raises:
+        DataError: the head was made for another network.
+    """
+
+    classes = EMOTIONS
+
+    def __init__(self, general: classifier.EmotionClassifier, personal_head: Head | None = None):
+        self.general, self.is_on = general, True
+        self.temperature, self.metadata = general.temperature, general.metadata
+        self.sha256 = getattr(general, "sha256", None)
+        self._personal: Head | None = None
+        self.personal_head = personal_head
+        self.seen: dict[str, np.ndarray] = {}
+
+    @property
+    def personal_head(self) -> Head | None:
+        """The personal head; setting another takes effect with the next face."""
+        return self._personal
+
+    @personal_head.setter
+    def personal_head(self, head: Head | None) -> None:
+        if head is not None:
+            _check_network(head.network, network_of(self.general), "This personal head")
+        self._personal = head
+
+    @property
+    def head(self) -> tuple[np.ndarray, np.ndarray]:
+        """Weights (1280, 7) and biases (7,) that give the answers: the network's own, corrected while that is on."""
+        weights, biases = self.general.head
+        added = self._used()
+        return (weights, biases) if added is None else (weights + added.weights, biases + added.bias)
+
+    def predict_proba(self, faces: classifier.Faces) -> np.ndarray:
+        """Return how probable each emotion is: float32 (n, 7), as `EmotionClassifier.predict_proba`."""
+        return self.calibrated(self.outputs(("logits",), faces)["logits"])
+
+    def calibrated(self, logits: np.ndarray) -> np.ndarray:
+        """Return float32 (n, 7): probabilities from logits (n, 7), the temperature applied."""
+        return classifier.softmax(logits / self.temperature)
+
+    def outputs(self, names: Sequence[str], faces: classifier.Faces) -> dict[str, np.ndarray]:
+        """Return outputs as `EmotionClassifier.outputs`, logits by the personal head while that is on.
+
+        Afterwards `seen` holds the features of these faces and the network's own logits: what a lesson learns from.
+        """
+        found = self.general.outputs(tuple(dict.fromkeys((*names, *LEARNED_OUTPUTS))), faces)
+        self.seen = {name: found[name] for name in LEARNED_OUTPUTS}
+        added = self._used()
+        if added is not None:
+            found = found | {"logits": added.corrected(found["logits"], found["features"])}
+        return {name: found[name] for name in names}
+
+    def _used(self) -> Head | None:
+        return self._personal if self.is_on else None
+
+
+def network_of(network: classifier.EmotionClassifier | PersonalClassifier) -> str:
+    """Return the SHA-256 of a network's file, from its model card.
+
+    Raises:
+        DataError: it has no model card, so that nobody could tell later which network a head was made for.
+    """
+    if getattr(network, "sha256", None) is None or not hasattr(network, "temperature"):
+        raise DataError(
+            f"A {type(network).__name__} without a model card cannot be taught: a personal head belongs to one "
+            "network's file. Load the network with EmotionClassifier.load, its card beside it."
+        )
+    return network.sha256
+
+
+def fit(calibration: Calibration, *, settings: fitting.Settings | None = None) -> Head:
+    """Fit a personal head, near the shipped one; a fraction of a second.
+
+    Emotions without a clip are held by what is prepared for the shipped network (`prepared_for`); for another network
+    `Head.note` says that nothing holds them.
+
+    Args:
+        calibration: at least one clip.
+        settings: those prepared for the network if None.
+
+    Raises:
+        DataError: nothing is recorded.
+    """
+    if not calibration.clips:
+        raise DataError("Nothing is recorded: the calibration has no clip. Record at least one expression.")
+    prepared = prepared_for(calibration.network)
+    averages = prepared.averages if prepared else None
+    settings = settings or (prepared.settings if prepared else fitting.Settings())
+    examples = fitting.examples(calibration.clips, averages, settings=settings, most_frames=LEARNED_FRAMES)
+    weights, bias = fitting.fit(examples, temperature=calibration.temperature, settings=settings)
+    left_out = [DISPLAY_NAMES[name] for name in EMOTIONS if name not in calibration.frames]
+    note = ""
+    if averages is None and left_out:
+        note = (
+            f"This network's average features are not recorded, so nothing holds {', '.join(left_out)}, which "
+            "were not recorded either: record them too, or `python -m emotion_detection personal --record`."
+        )
+    return Head(calibration.network, weights, bias, calibration.frames, note)
+
+
+def leave_one_clip_out(calibration: Calibration, *, settings: fitting.Settings | None = None) -> pd.DataFrame:
+    """Return what the personal head is worth on clips that it has not learned from.
+
+    One clip of each emotion is left out at a time, first the first ones, then the second; the head is fitted to the
+    others, and the frames left out are answered before and after. Frames of one clip are never on both sides. (Left out
+    alone, a clip would be answered by a head that knows every other emotion better than its own.) An emotion with a
+    single clip is then one not recorded.
+
+    Returns:
+        A row per recorded emotion: emotion, clips, frames, before, after (share of frames answered as asked, mean over
+        clips, 0–1), probability_before, probability_after (of the emotion asked for, likewise).
+    """
+    import pandas as pd
+
+    places = _places(calibration)
+    lines = []
+    for turn in range(max(places, default=-1) + 1):
+        rest = tuple(clip for clip, place in zip(calibration.clips, places, strict=True) if place != turn)
+        head = fit(dataclasses.replace(calibration, clips=rest), settings=settings) if rest else None
+        left_out = [clip for clip, place in zip(calibration.clips, places, strict=True) if place == turn]
+        lines += [_before_and_after(clip, head, calibration.temperature) for clip in left_out]
+    shares = ["before", "after", "probability_before", "probability_after"]
+    how = {"clips": "sum", "frames": "sum"} | dict.fromkeys(shares, "mean")
+    table = pd.DataFrame(lines, columns=["emotion", *how]).groupby("emotion", as_index=False).agg(how)
+    return table.sort_values("emotion", key=lambda names: names.map(EMOTIONS.index), ignore_index=True)
+
+
+def _places(calibration: Calibration) -> list[int]:
+    """Return of each clip how many of the same emotion come before it."""
+    names = [clip.emotion for clip in calibration.clips]
+    return [names[:index].count(name) for index, name in enumerate(names)]
+
+
+def _before_and_after(clip: Clip, head: Head | None, temperature: float) -> dict:
+    """Return a line of the table: one clip, answered without and with a head."""
+    after = clip.logits if head is None else head.corrected(clip.logits, clip.features)
+    line = {"emotion": clip.emotion, "clips": 1, "frames": len(clip.features)}
+    for name, logits in (("before", clip.logits), ("after", after)):
+        line[name], line[f"probability_{name}"] = _scores(clip.emotion, logits, temperature)
+    return line
+
+
+def _scores(emotion: str, logits: np.ndarray, temperature: float) -> tuple[float, float]:
+    """Return the share of frames answered as asked, and the mean probability of that answer."""
+    asked = EMOTIONS.index(emotion)
+    probabilities = classifier.softmax(logits / temperature)
+    return float((probabilities.argmax(axis=1) == asked).mean()), float(probabilities[:, asked].mean())
+
+
+# What is prepared for the shipped network
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Prepared:
+    """What `personal_simulation.record` prepares for a network.
+
+    Args:
+        averages: features and logits of Training.
+        settings: chosen on simulated users.
+    """
+
+    averages: fitting.Averages
+    settings: fitting.Settings
+
+
+def prepared_path() -> Path:
+    """Return the path of what is prepared for the shipped network."""
+    return paths.project_root() / "data" / "results" / "personal" / "averages.npz"
+
+
+@functools.lru_cache(maxsize=2)
+def prepared_for(network: str) -> Prepared | None:
+    """Return what is prepared for a network, by its SHA-256; None if what is recorded is another's.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    path = prepared_path()
+    if not path.is_file():
+        return None
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            if str(archive["network"]) != network:
+                return None
+            averages = fitting.Averages(*(archive[name].astype(np.float32) for name in ("features", "logits")))
+            names = [field.name for field in dataclasses.fields(fitting.Settings)]
+            return Prepared(averages, fitting.Settings(**{name: float(archive[name]) for name in names}))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"The average features {paths.displayed(path)} cannot be read ({error}). Restore them: "
+            "git checkout -- data/results/personal"
+        ) from error
+
+
+def write_prepared(network: str, prepared: Prepared) -> None:
+    """Write what `prepared_for` reads, atomically."""
+    arrays = {name: getattr(prepared.averages, name).astype(np.float32) for name in ("features", "logits")}
+    with files.written_beside(prepared_path()) as temporary:
+        np.savez_compressed(temporary, network=network, **arrays, **dataclasses.asdict(prepared.settings))
+    prepared_for.cache_clear()
+
+
+# Files
+
+
+def save(head: Head, path: Path | str) -> str:
+    """Write a head as JSON, atomically; return `Head.privacy`, which is in the file, too."""
+    values = {
+        "kind": KIND,
+        "privacy": head.privacy,
+        "network": head.network,
+        "frames": head.frames,
+        "note": head.note,
+        "bias": _decimals(head.bias),
+        "weights": [_decimals(row) for row in head.weights],
+    }
+    files.write_text(Path(path), json.dumps(values, ensure_ascii=False, allow_nan=False) + "\n")
+    return head.privacy
+
+
+def load(path: Path | str, network: classifier.EmotionClassifier | PersonalClassifier) -> Head:
+    """Read a head for a network.
+
+    Raises:
+        MissingFileError: there is no such file.
+        DataError: the file is damaged, no personal head, or one made for another network.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(f"There is no personal head {path}. Pass the path of a file that `personal.save` wrote.")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise _damaged(path, f"it is not valid JSON ({error})") from error
+    if not isinstance(values, dict) or values.get("kind") != KIND:
+        raise _damaged(path, f"its kind is not {KIND!r}")
+    _check_network(values.get("network"), network_of(network), f"The personal head {path.name}")
+    weights = _numbers(path, values, "weights", (WIDTH, len(EMOTIONS)))
+    bias = _numbers(path, values, "bias", (len(EMOTIONS),))
+    return Head(values["network"], weights, bias, _frames(path, values.get("frames")), str(values.get("note", "")))
+
+
+def _decimals(values: Iterable[np.float32]) -> list[float]:
+    """Return float32 values with as few decimals as tell them apart."""
+    return [float(str(value)) for value in values]
+
+
+def _numbers(path: Path, values: dict, key: str, shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        numbers = np.array(values.get(key), np.float32)
+    except (TypeError, ValueError) as error:
+        raise _damaged(path, f"its {key} are no table of numbers ({error})") from error
+    if numbers.shape != shape or not np.isfinite(numbers).all():
+        raise _damaged(path, f"its {key} have shape {numbers.shape}, expected {shape}, all finite")
+    return numbers
+
+
+def _frames(path: Path, frames) -> dict[str, list[int]]:
+    is_table = isinstance(frames, dict) and set(frames) <= set(EMOTIONS)
+    if not is_table or not all(
+        isinstance(each, list) and all(type(n) is int for n in each) for each in frames.values()
+    ):
+        raise _damaged(path, "its table of frames is not emotion → counts")
+    return frames
+
+
+def _check_network(received, expected: str, what: str) -> None:
+    if received != expected:
+        raise DataError(
+            f"{what} was made for another network (SHA-256 {str(received)[:12]}…, this one is {expected[:12]}…): its "
+            "numbers mean nothing here. Teach this network anew: a minute."
+        )
+
+
+def _damaged(path: Path, received: str) -> DataError:
+    return DataError(f"The personal head {path.name} cannot be used: {received}. Save it again, or teach anew.")

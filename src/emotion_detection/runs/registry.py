@@ -1,0 +1,130 @@
+"""The machine-readable half of a shipped network's model card: `data/models/<name>.json`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emotion_detection import files, paths
+from emotion_detection.emotions import EMOTIONS
+from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
+
+if TYPE_CHECKING:  # the live cell reads a card in a moment, without pandas
+    from emotion_detection.runs.store import Run
+
+SHIPPED = "emotion_mobilenetv2"
+"""Name of the shipped network; its files are `<name>.keras`, `.tflite`, `_int8.tflite`, `.json` and the model card
+`.md`."""
+
+SUFFIXES = {"float16": ".tflite", "int8": "_int8.tflite"}
+"""Format of a network on LiteRT → what its file is called, after the network's name."""
+
+DEFAULT_FORMAT = "float16"
+"""What is loaded where nothing is said: the format that answers as Keras does."""
+
+
+def card_path(network: str = SHIPPED) -> Path:
+    """Return the path of a shipped network's card."""
+    return paths.models_dir() / f"{network}.json"
+
+
+def network_path(form: str = DEFAULT_FORMAT, *, network: str = SHIPPED) -> Path:
+    """Return the path of a shipped network on LiteRT.
+
+    Args:
+        form: a key of `SUFFIXES`.
+        network: its name.
+
+    Raises:
+        UnknownNameError: there is no such format.
+    """
+    if form not in SUFFIXES:
+        raise UnknownNameError(f"{form!r} is no format of the shipped network. Use one of {', '.join(SUFFIXES)}.")
+    return paths.models_dir() / f"{network}{SUFFIXES[form]}"
+
+
+def card_beside(path: Path) -> Path:
+    """Return where the card of a network's file is: beside it, one card for all files of a network."""
+    stem = path.name.removesuffix(SUFFIXES["int8"]) if path.name.endswith(SUFFIXES["int8"]) else path.stem
+    return path.with_name(f"{stem}.json")
+
+
+def read_card(network: str = SHIPPED) -> dict:
+    """Return the card of a shipped network, as `check_against_card` describes it.
+
+    Raises:
+        MissingFileError: there is none.
+        DataError: it is damaged.
+    """
+    path = card_path(network)
+    if not path.is_file():
+        raise _missing(path, "model card")
+    return _read_card(path)
+
+
+def is_shipped(run: Run) -> bool:
+    """Return whether the shipped network is this run's: the same name, trained at the same time."""
+    if not card_path().is_file():
+        return False
+    card = read_card()
+    return (card.get("run"), card.get("finished")) == (run.name, run.info.get("finished"))
+
+
+def check_against_card(path: Path) -> dict:
+    """Compare a network's file with the model card beside it.
+
+    Args:
+        path: a `.tflite` or `.keras` file.
+
+    Returns:
+        The card: `name`, `run`, `classes`, `input`, `temperature`, `files` (name → `sha256`, `bytes`).
+
+    Raises:
+        MissingFileError: the network or its card is missing.
+        DataError: the card is damaged or of another kind of network, or the file's SHA-256 is not the card's.
+    """
+    path = Path(path)
+    card_file = card_beside(path)
+    for needed, what in ((path, "network"), (card_file, "model card")):
+        if not needed.is_file():
+            raise _missing(needed, what)
+    card = _read_card(card_file)
+    expected = card["files"].get(path.name, {}).get("sha256")
+    received = files.sha256(path)
+    if received != expected:
+        raise DataError(
+            f"The network {paths.displayed(path)} is damaged: its SHA-256 is {received[:12]}…, its model card says "
+            f"{str(expected)[:12]}… ({path.stat().st_size:,} bytes). Restore it: git checkout -- data/models"
+        )
+    return card
+
+
+def _missing(path: Path, what: str) -> MissingFileError:
+    return MissingFileError(
+        f"The {what} {paths.displayed(path)} is missing. The shipped networks lie in data/models/: restore them "
+        f"(git checkout -- data/models), or pass the path of another network with its card beside it."
+    )
+
+
+def _read_card(path: Path) -> dict:
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise _damaged_card(path, f"it is not valid JSON ({error})") from error
+    if not isinstance(card, dict) or not isinstance(card.get("files"), dict):
+        raise _damaged_card(path, "it has no table of files")
+    if not all(isinstance(entry, dict) for entry in card["files"].values()):
+        raise _damaged_card(path, "its table of files holds something other than sha256 and bytes")
+    temperature = card.get("temperature")
+    if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not temperature > 0:
+        raise _damaged_card(path, f"its temperature is {temperature!r}, expected a number above 0")
+    if card.get("classes") != list(EMOTIONS):
+        raise _damaged_card(path, f"its classes are {card.get('classes')}, expected {list(EMOTIONS)}")
+    return card
+
+
+def _damaged_card(path: Path, received: str) -> DataError:
+    return DataError(
+        f"The model card {paths.displayed(path)} cannot be used: {received}. Restore it: git checkout -- data/models"
+    )

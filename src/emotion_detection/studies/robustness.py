@@ -1,0 +1,189 @@
+"""How accuracy on PublicTest falls as faces are spoiled: of the shipped network, the plain one and the baselines.
+
+`measure` records counts in `data/results/robustness/<network>.json`; tables, words and the figure are made from these,
+with neither faces nor networks.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from emotion_detection import files, paths, records
+from emotion_detection.data import FaceDataset, perturbations
+from emotion_detection.data.perturbations import PERTURBATIONS
+from emotion_detection.errors import MissingFileError, UnknownNameError
+from emotion_detection.evaluation import metrics
+from emotion_detection.runs import registry, store
+from emotion_detection.studies import baselines
+from emotion_detection.training import catalog
+
+SPLIT = "PublicTest"
+SEED = 0
+Answering = Callable[[np.ndarray], np.ndarray]
+
+
+def folder() -> Path:
+    """Return the folder of the records."""
+    return paths.project_root() / "data" / "results" / "robustness"
+
+
+def plain_run() -> str:
+    """Return the run of the plain recipe that others are compared with."""
+    return store.full_name(catalog.REGIMES[-1])
+
+
+def networks() -> list[str]:
+    """Name what is compared: the shipped run, the plain one if it is another, the baselines."""
+    return list(dict.fromkeys([registry.read_card()["run"], plain_run(), *baselines.FILES]))
+
+
+def measure(name: str, dataset: FaceDataset) -> Path:
+    """Count the right answers of one network on PublicTest, as it is and spoiled in each way; some minutes.
+
+    Args:
+        name: one of `networks()`.
+        dataset: FER2013.
+
+    Returns:
+        The record's path.
+
+    Raises:
+        UnknownNameError: no such network is compared.
+        MissingFileError: the network is not on this machine.
+        DataError: the faces of PublicTest have no labels.
+    """
+    if name not in networks():
+        raise UnknownNameError(f"{name!r} is not compared. Use one of {', '.join(networks())}.")
+    faces = dataset.labelled_split(SPLIT)
+    answer, network = _network(name)
+    values = {
+        "network": network,
+        "data": {"name": dataset.name, "fingerprint": dataset.fingerprint, "split": SPLIT, "labels": "FER2013"},
+        "n": len(faces),
+        "commonest": int(np.bincount(faces.emotion).max()),
+        "seed": SEED,
+        "strengths": {each.name: list(each.strengths) for each in PERTURBATIONS.values()},
+        "right_unchanged": _right(answer, faces.pixels, faces.emotion),
+        "right": _right_spoiled(answer, faces, name),
+    }
+    path = folder() / f"{name}.json"
+    files.write_json(path, values)
+    return path
+
+
+def _right(answer: Answering, pixels: np.ndarray, emotion: np.ndarray) -> int:
+    return int(np.count_nonzero(answer(pixels) == emotion))
+
+
+def _right_spoiled(answer: Answering, faces: FaceDataset, name: str) -> dict[str, list[int]]:
+    found = {}
+    for each in tqdm(PERTURBATIONS.values(), desc=name, unit="way"):
+        spoiled = (perturbations.apply(each.name, faces.pixels, strength=s, seed=SEED) for s in each.strengths)
+        found[each.name] = [_right(answer, pixels, faces.emotion) for pixels in spoiled]
+    return found
+
+
+def _network(name: str) -> tuple[Answering, dict]:
+    """Return a function from uint8 faces (n, 48, 48) to answers, int (n,), and what is recorded of the network."""
+    if name in baselines.FILES:
+        other = baselines.load(name)
+        facts = {"name": name, "sha256": other.sha256, "format": "keras"}
+        return lambda pixels: other.probabilities(pixels).argmax(axis=1), facts
+    if name == registry.read_card()["run"]:
+        from emotion_detection.inference.classifier import EmotionClassifier
+
+        classifier = EmotionClassifier.load()
+        facts = {"name": name, "finished": classifier.metadata["finished"], "format": registry.DEFAULT_FORMAT}
+        return lambda pixels: classifier.logits(pixels).argmax(axis=1), facts
+    from emotion_detection.training import forward, mobilenet
+
+    model, finished = mobilenet.load_network(store.trained_network(name)), store.load_run(name).info["finished"]
+    facts = {"name": name, "finished": finished, "format": "keras"}
+    return lambda pixels: forward.predict_logits(model, pixels).argmax(axis=1), facts
+
+
+# From records alone
+
+
+def load() -> dict[str, dict]:
+    """Return the records of what is compared, by network, the shipped first; networks not measured are left out.
+
+    A record of a run that is of an earlier training is left out too.
+    """
+    found = {}
+    for name in networks():
+        path = folder() / f"{name}.json"
+        if path.is_file():
+            record = records.read(path, remake=f"python -m emotion_detection robustness {name}", keys=("network",))
+            if name in baselines.FILES or record["network"]["finished"] == _finished(name):
+                found[name] = record
+    return found
+
+
+def _finished(name: str) -> str | None:
+    try:
+        return store.project_info(name).get("finished")
+    except MissingFileError:
+        return None
+
+
+def display_name(name: str) -> str:
+    """Return how figures and tables name a network that is compared."""
+    if name in baselines.FILES:
+        return name
+    shown = store.project_info(name)["recipe"].get("display_name", name)
+    return f"{shown} (shipped)" if name == registry.read_card()["run"] else shown
+
+
+def table(records: dict[str, dict]) -> pd.DataFrame:
+    """Return accuracy by network, way and strength.
+
+    Args:
+        records: as `load` returns them.
+
+    Returns:
+        Columns `network`, `perturbation`, `step` (0 for unchanged faces, then 1–5), `strength` (NaN at step 0), `n`,
+        `accuracy`, `low`, `high` (95 % Wilson interval), 0–1.
+
+    Raises:
+        MissingFileError: nothing is recorded.
+    """
+    if not records:
+        raise MissingFileError(
+            f"Nothing is recorded in {paths.displayed(folder())}. Measure it with FER2013: python -m emotion_detection "
+            "robustness"
+        )
+    lines = []
+    for name, record in records.items():
+        for way, right in record["right"].items():
+            counts = [record["right_unchanged"], *right]
+            for step, (count, strength) in enumerate(zip(counts, [np.nan, *record["strengths"][way]], strict=True)):
+                low, high = metrics.share_interval(count, record["n"])
+                place = {"network": display_name(name), "perturbation": way, "step": step, "strength": strength}
+                shares = {"n": record["n"], "accuracy": count / record["n"], "low": low, "high": high}
+                lines.append(place | shares)
+    return pd.DataFrame(lines)
+
+
+def commonest(records: dict[str, dict]) -> float:
+    """Return the share of the commonest emotion: what a network gets right that always names it."""
+    record = next(iter(records.values()))
+    return record["commonest"] / record["n"]
+
+
+def told(found: pd.DataFrame) -> str:
+    """Return in words what costs the first network most and least at the middle strength, and who keeps most."""
+    first = found["network"].iloc[0]
+    middle = found[found["step"] == 3].pivot(index="perturbation", columns="network", values="accuracy")
+    unchanged = found[found["step"] == 0].groupby("network", sort=False)["accuracy"].first()
+    lost = (unchanged[first] - middle[first]).sort_values()
+    kept = (middle.mean() / unchanged).sort_values(ascending=False)
+    shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in kept.items())
+    return (
+        f"At the third of five strengths **{lost.index[-1]}** costs {first} most ({100 * lost.iloc[-1]:.1f} points of "
+        f"{100 * unchanged[first]:.1f} %), **{lost.index[0]}** least ({100 * lost.iloc[0]:.1f}). Averaged over the "
+        f"nine ways, this share of the accuracy on unchanged faces is kept: {shares}."
+    )

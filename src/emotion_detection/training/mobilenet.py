@@ -1,0 +1,209 @@
+"""MobileNetV2 for 48×48 grey faces: building it, freezing it, finding its ImageNet weights. Keras 3 API only."""
+
+from pathlib import Path
+
+import keras
+
+from emotion_detection import files, paths
+from emotion_detection.emotions import EMOTIONS
+from emotion_detection.errors import DataError, MissingFileError
+from emotion_detection.runs import registry
+from emotion_detection.training import catalog
+
+IMAGENET_CHECKPOINT = "MobileNetV2 1.0, trained at 224 px"
+CACHE_POINT = {"top": "features", "100": "block_10_project_BN"}
+"""Regime → the single tensor that feeds everything that is trained (what caching keeps of each face)."""
+
+
+def find_imagenet_weights() -> str:
+    """Return the path of the ImageNet weights (224-px checkpoint), fetching them only if no folder holds them.
+
+    Raises:
+        MissingFileError: they are in none of the three places.
+    """
+    found = paths.find_file(*paths.IMAGENET_FILES)
+    return str(found) if found else _downloaded_weights()
+
+
+def _downloaded_weights() -> str:
+    """Let Keras download its own copy of the checkpoint (or find the one that it downloaded before)."""
+    name, folder = paths.IMAGENET_FILES[1], "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
+    try:
+        return keras.utils.get_file(name, folder + name, cache_subdir="models")
+    except Exception as error:  # urllib, ssl, socket and Keras each raise their own
+        raise MissingFileError(
+            "The ImageNet weights of MobileNetV2 were not found. Looked for "
+            f"{' or '.join(paths.IMAGENET_FILES)} in (1) the folders of EMOTION_DATA_DIR and their models/, (2) "
+            f"{paths.displayed(paths.raw_dir())}, (3) Keras' own download, which failed ({error}). "
+            "Go online once, or put the file into one of the first two."
+        ) from error
+
+
+def build_model(recipe: catalog.Recipe, *, seed: int = 0) -> keras.Model:
+    """Build MobileNetV2 (width 1.0) with its input stage and head, the regime's layers frozen.
+
+    The input is uint8 grey (n, height, width, 1), 48×48 or larger: resizing, grey → RGB and scaling are layers of the
+    network. Layers of interest: `feature_map` (n, 3, 3, 1280 at 96 px), `features` (n, 1280), `logits` (n, 7).
+
+    Args:
+        recipe: gives size, scaling, head, dropout, regime and weights.
+        seed: seed of the head's first weights and of dropout.
+
+    Returns:
+        A functional model from uint8 faces to float32 logits (n, 7), no softmax, classes in FER2013 order.
+
+    Raises:
+        MissingFileError: the ImageNet weights are in none of the three places.
+    """
+    keras.utils.set_random_seed(seed)
+    faces = keras.Input((None, None, 1), dtype="uint8", name="faces")
+    weights = find_imagenet_weights() if recipe.weights == "imagenet" else recipe.weights
+    base = _mobilenet(_input_stage(faces, recipe), recipe.input_px, weights)
+    logits = _head(base.output, recipe, seed)
+    model = keras.Model(faces, logits, name="emotion_mobilenetv2")
+    if recipe.stem_stride != 2:
+        model = _with_stem_stride(model, recipe.stem_stride)
+    freeze(model, recipe.regime)
+    _set_batch_norm(model, recipe)
+    return model
+
+
+def _mobilenet(inputs, input_px: int, weights: str | None) -> keras.Model:
+    """Build the convolutional part on `inputs`, with the ImageNet weights of a file or with random ones."""
+    shape = (input_px, input_px, 3)
+    try:
+        return keras.applications.MobileNetV2(
+            input_shape=shape, input_tensor=inputs, include_top=False, weights=weights
+        )
+    except (OSError, ValueError, KeyError) as error:
+        if weights is None:
+            raise
+        raise DataError(
+            f"The ImageNet weights {paths.displayed(weights)} cannot be read ({type(error).__name__}: {error}). "
+            "The file is damaged or another one: delete it, and it is found elsewhere or downloaded again."
+        ) from error
+
+
+def _input_stage(faces, recipe: catalog.Recipe):
+    """Resize to the network's size, repeat grey as RGB, scale."""
+    resized = keras.layers.Resizing(recipe.input_px, recipe.input_px, interpolation="bilinear", name="resize")(faces)
+    rgb = keras.layers.Concatenate(name="gray_to_rgb")([resized] * 3)
+    scale, offset = {"symmetric": (1 / 127.5, -1.0), "unit": (1 / 255, 0.0)}[recipe.scaling]
+    return keras.layers.Rescaling(scale, offset, name="scale")(rgb)
+
+
+def _head(feature_map, recipe: catalog.Recipe, seed: int):
+    """Pool the last feature map and map it to seven logits."""
+    initializer = keras.initializers.GlorotUniform
+    values = keras.layers.GlobalAveragePooling2D(name="features")(feature_map)
+    if recipe.head == "two_dense":
+        values = keras.layers.Dense(128, "relu", name="dense_1", kernel_initializer=initializer(seed + 1))(values)
+    values = keras.layers.Dropout(recipe.dropout, seed=seed, name="dropout")(values)
+    if recipe.head == "two_dense":
+        values = keras.layers.Dense(128, "relu", name="dense_2", kernel_initializer=initializer(seed + 2))(values)
+    return keras.layers.Dense(len(EMOTIONS), name="logits", kernel_initializer=initializer(seed))(values)
+
+
+def _with_stem_stride(model: keras.Model, stride: int) -> keras.Model:
+    """Return a copy with equal weights whose first convolution has another stride."""
+
+    def copied(layer):
+        changes = {"strides": (stride, stride)} if layer.name == "Conv1" else {}
+        return type(layer).from_config(layer.get_config() | changes)
+
+    copy = keras.models.clone_model(model, clone_function=copied)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def freeze(model: keras.Model, regime: str) -> None:
+    """Freeze the layers up to the regime's cut and thaw the rest.
+
+    A frozen batch norm runs in inference mode in Keras 3, whatever `training` says.
+    """
+    last_frozen = catalog.LAST_FROZEN_LAYER[regime]
+    frozen = last_frozen is not None
+    for layer in model.layers:
+        layer.trainable = not frozen
+        if layer.name == last_frozen:
+            frozen = False
+
+
+def _set_batch_norm(model: keras.Model, recipe: catalog.Recipe) -> None:
+    """Set the momentum of the trained batch norms, and what the frozen ones do while the network is trained."""
+    trained = batch_norm_layers(model)
+    for layer in trained:
+        layer.momentum = recipe.batch_norm_momentum
+    if recipe.frozen_batch_norm == "inference":
+        return
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization) and not layer.trainable:
+            layer.trainable = True  # Keras 3 uses batch statistics only where a layer is trainable
+            kept = recipe.frozen_batch_norm == "batch_statistics_averages_kept"
+            layer.momentum = 1.0 if kept else recipe.batch_norm_momentum
+            layer.gamma.trainable = layer.beta.trainable = False
+
+
+def split_at(model: keras.Model, layer_name: str) -> tuple[keras.Model, keras.Model]:
+    """Split a network at one layer's output into the part before and the part after; both share its weights."""
+    cut = model.get_layer(layer_name).output
+    return keras.Model(model.input, cut, name="frozen_part"), keras.Model(cut, model.output, name="trained_part")
+
+
+def with_second_task(model: keras.Model, *, classes: int, seed: int) -> keras.Model:
+    """Return the network, or its trained part, with a second output: a linear head of its own on the pooled features.
+
+    Both share their layers, so that training the result trains `model`, which stays as it is.
+
+    Args:
+        model: a network as `build_model` or `split_at` make it.
+        classes: of the second output, `auxiliary`.
+        seed: of the second head's first weights.
+    """
+    pooled = [layer.output for layer in model.layers if layer.name == "features"]
+    initializer = keras.initializers.GlorotUniform(seed + 3)
+    head = keras.layers.Dense(classes, name="auxiliary", kernel_initializer=initializer)
+    auxiliary = head(pooled[0] if pooled else model.input)
+    return keras.Model(model.input, [*model.outputs, auxiliary], name=model.name)
+
+
+def answering_part(model: keras.Model) -> keras.Model:
+    """Return what gives the seven logits alone: the network itself, or all of it but its second head."""
+    if len(model.outputs) == 1:
+        return model
+    part = keras.Model(model.input, model.outputs[0], name=model.name)
+    part.jit_compile = keras.backend.backend() == "jax"
+    return part
+
+
+def batch_norm_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """Return the batch-norm layers that are trained (the frozen ones keep their statistics)."""
+    return [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable]
+
+
+def save_model(model: keras.Model, path: Path) -> Path:
+    """Save a network as `.keras`, without the optimiser's state, atomically."""
+    uncompiled = keras.Model(model.input, model.output, name=model.name)
+    with files.written_beside(Path(path)) as temporary:
+        uncompiled.save(temporary)
+    return Path(path)
+
+
+def load_network(path: Path) -> keras.Model:
+    """Load a `.keras` network in Keras' safe mode, its SHA-256 checked where a model card lies beside it.
+
+    Raises:
+        MissingFileError: the file does not exist.
+        DataError: the file is damaged, or not a Keras network.
+    """
+    if registry.card_beside(Path(path)).is_file():
+        registry.check_against_card(path)
+    elif not Path(path).is_file():
+        raise MissingFileError(f"There is no network {paths.displayed(path)}. Pass the path of a .keras file.")
+    try:
+        return keras.saving.load_model(path, safe_mode=True, compile=False)
+    except Exception as error:  # zipfile, h5py, json and Keras each raise their own
+        raise DataError(
+            f"The network {paths.displayed(path)} cannot be loaded ({type(error).__name__}: {error}). "
+            "The file is damaged: restore it (git checkout -- data/models) or train the run again."
+        ) from error

@@ -1,0 +1,120 @@
+"""How weights change from step to step: optimiser, learning rate, losses, and an average of the weights."""
+
+import contextlib
+
+import keras
+import numpy as np
+
+from emotion_detection.training import catalog, targets
+
+
+def compile_for(model: keras.Model, recipe: catalog.Recipe, *, steps_per_epoch: int) -> None:
+    """Compile with the recipe's optimiser, schedule, losses; XLA only on JAX (on the CPU it is several times slower).
+
+    Args:
+        model: the network or its trained part, with one output, or with FER+'s classes as a second one.
+        recipe: what to compile for.
+        steps_per_epoch: batches in an epoch, for the schedule.
+    """
+    optimizer = _optimizer(recipe, steps_per_epoch)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=targets.smoothing_in_loss(recipe))
+    metrics = [
+        keras.metrics.CategoricalAccuracy(name="accuracy"),
+        keras.metrics.CategoricalCrossentropy(from_logits=True, name="cross_entropy"),
+    ]
+    losses = {"loss": loss, "metrics": metrics}
+    if len(model.outputs) == 2:
+        second = keras.losses.CategoricalCrossentropy(from_logits=True)
+        weights = [1.0, recipe.ferplus_auxiliary]
+        losses = {"loss": [loss, second], "loss_weights": weights, "metrics": [metrics, []]}
+    model.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax", **losses)
+    optimizer.build(model.trainable_variables)
+
+
+def _optimizer(recipe: catalog.Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+    kind, settings = {
+        "adamw": (keras.optimizers.AdamW, {"weight_decay": recipe.weight_decay}),
+        "sgd": (keras.optimizers.SGD, {"momentum": 0.9, "nesterov": True, "weight_decay": recipe.weight_decay}),
+        "rmsprop": (keras.optimizers.RMSprop, {}),
+    }[recipe.optimizer]
+    if recipe.averages_weights:
+        kind, settings = _averaging(kind, _decay(recipe, steps_per_epoch)), settings | {"use_ema": True}
+    optimizer = kind(_schedule(recipe, steps_per_epoch), **settings)
+    if recipe.optimizer in ("adamw", "sgd"):
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+def _averaging(kind: type, decay) -> type:
+    """Return a kind of optimiser that keeps an average of the weights, whose decay depends on the step.
+
+    Args:
+        kind: of optimiser.
+        decay: from the number of finished steps, an integer tensor, to the decay in the next step, 0–1.
+    """
+
+    class Averaging(kind):
+        """The optimiser, with such a decay."""
+
+        @property
+        def ema_momentum(self):
+            return decay(self.iterations)
+
+        @ema_momentum.setter
+        def ema_momentum(self, value: float):
+            """Keras sets one number for all steps; it is not used."""
+
+    return Averaging
+
+
+def _decay(recipe: catalog.Recipe, steps_per_epoch: int):
+    """Return how the decay of the recipe's average depends on the number of finished steps.
+
+    A moving average's is (1 + t) / (10 + t) at step t, up to the one asked for: it soon forgets the first weights. With
+    cycles it is 1 but in the last step of each, where the n-th end gets a share of 1 / n.
+    """
+
+    def rising(finished):
+        step = keras.ops.cast(finished, "float32")
+        return keras.ops.minimum(recipe.ema, (1 + step) / (10 + step))
+
+    def at_ends(finished):
+        ends = keras.ops.cast((finished + 1) // steps_of_cycle, "float32")
+        return keras.ops.where((finished + 1) % steps_of_cycle == 0, 1 - 1 / keras.ops.maximum(ends, 1.0), 1.0)
+
+    steps_of_cycle = recipe.epochs * steps_per_epoch // recipe.cycles
+    return rising if recipe.ema else at_ends
+
+
+def _schedule(recipe: catalog.Recipe, steps_per_epoch: int):
+    if recipe.schedule == "constant":
+        return recipe.learning_rate
+    steps = recipe.epochs * steps_per_epoch
+    if recipe.cycles > 1:
+        schedules = keras.optimizers.schedules
+        return schedules.CosineDecayRestarts(recipe.learning_rate, steps // recipe.cycles, t_mul=1.0, m_mul=1.0)
+    warmup_steps = round(recipe.warmup_epochs * steps_per_epoch)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0 if warmup_steps else recipe.learning_rate,
+        decay_steps=max(1, steps - warmup_steps),
+        warmup_target=recipe.learning_rate if warmup_steps else None,
+        warmup_steps=warmup_steps,
+    )
+
+
+def take_average(model: keras.Model) -> None:
+    """Give the network the average of its weights for good, where its optimiser keeps one."""
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+
+
+@contextlib.contextmanager
+def averaged(model: keras.Model):
+    """Let the network have the average of its weights as long as the block runs, where its optimiser keeps one."""
+    if not model.optimizer.use_ema:
+        yield
+        return
+    own = [np.array(keras.ops.convert_to_numpy(variable)) for variable in model.trainable_variables]
+    take_average(model)
+    yield
+    for variable, value in zip(model.trainable_variables, own, strict=True):
+        variable.assign(value)

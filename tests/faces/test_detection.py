@@ -1,0 +1,226 @@
+"""Face detectors, and the crop that is framed as FER2013's faces are."""
+
+import functools
+import hashlib
+import http.server
+import logging
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from emotion_detection import paths
+from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
+from emotion_detection.faces import detection, preprocessing
+from emotion_detection.inference import pipeline
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "astronaut_crops.npz"
+FACE = (224, 118, 105)
+"""Centre and height of the portrait's face in pixels, read off by eye."""
+
+
+@pytest.fixture(scope="module")
+def portrait():
+    return pipeline.read_picture(paths.sample_dir() / "astronaut.webp")
+
+
+@pytest.fixture(params=["yunet", "haar"])
+def detector(request):
+    if request.param == "yunet" and detection.find_yunet() is None:
+        pytest.skip("YuNet not found: run make setup or set EMOTION_DATA_DIR")
+    return detection.load_detector(request.param)
+
+
+def square(frame, x, y, side):
+    """Cut with a framing that changes nothing."""
+    return detection.crop_face(frame, detection.FaceBox(x, y, side, side), framing=detection.Framing(1.0, 0.0, 0.0))
+
+
+def test_the_portraits_face_is_found_where_it_is(detector, portrait):
+    box = detector.detect(portrait)[0]
+    center_x, center_y, height = FACE
+    assert abs(box.x + box.width / 2 - center_x) < 15
+    assert abs(box.y + box.height / 2 - center_y) < 20
+    assert 0.75 < box.height / height < 1.4
+    assert box.score > (0.6 if detector.name == "YuNet" else 2.0)
+
+
+def test_both_detectors_lead_to_the_same_square(portrait):
+    if detection.find_yunet() is None:
+        pytest.skip("YuNet not found: run make setup or set EMOTION_DATA_DIR")
+    detectors = [detection.load_detector(name) for name in ("yunet", "haar")]
+    squares = [np.array(detector.framing.square(detector.detect(portrait)[0])) for detector in detectors]
+    centers = [square[:2] + square[2] / 2 for square in squares]
+    assert np.abs(centers[0] - centers[1]).max() < 10
+    assert 0.75 < squares[0][2] / squares[1][2] < 1.33
+
+
+def test_the_portraits_crop_is_the_recorded_one(detector, portrait):
+    crop = detection.crop_face(portrait, detector.detect(portrait)[0], framing=detector.framing)
+    with np.load(GOLDEN) as golden:
+        difference = np.abs(crop.astype(int) - golden[detector.name])
+    assert np.quantile(difference, 0.9) <= 2, "another OpenCV may shift a box by a pixel at most"
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0, 4.0])
+def test_boxes_are_in_pixels_of_the_frame_at_any_size(detector, portrait, factor):
+    resized = cv2.resize(portrait, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    expected, received = detector.detect(portrait)[0], detector.detect(resized)[0]
+    assert received.x / factor == pytest.approx(expected.x, abs=14)
+    assert received.y / factor == pytest.approx(expected.y, abs=14)
+    assert received.height / factor == pytest.approx(expected.height, rel=0.2)
+
+
+def test_frames_that_are_not_square_keep_their_proportions(detector, portrait):
+    wide = cv2.copyMakeBorder(portrait, 0, 0, 300, 211, cv2.BORDER_CONSTANT)
+    expected, received = detector.detect(portrait)[0], detector.detect(wide)[0]
+    assert received.x - 300 == pytest.approx(expected.x, abs=12)
+    assert received.y == pytest.approx(expected.y, abs=12)
+
+
+def test_landmarks_lie_in_the_face(portrait):
+    if detection.find_yunet() is None:
+        pytest.skip("YuNet not found: run make setup or set EMOTION_DATA_DIR")
+    box = detection.load_detector("yunet").detect(portrait)[0]
+    points = np.array(box.landmarks)
+    assert points.shape == (5, 2)
+    right_eye, left_eye, nose, right_mouth, left_mouth = points
+    assert right_eye[0] < nose[0] < left_eye[0]
+    assert max(right_eye[1], left_eye[1]) < nose[1] < min(right_mouth[1], left_mouth[1])
+
+
+def test_the_largest_face_comes_first(detector, portrait):
+    small = cv2.resize(portrait, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
+    frame = np.zeros((512, 512 + small.shape[1], 3), np.uint8)
+    frame[: small.shape[0], : small.shape[1]] = small
+    frame[:, small.shape[1] :] = portrait
+    boxes = detector.detect(frame)
+    assert len(boxes) == 2
+    assert boxes[0].x > small.shape[1] > boxes[1].x
+    assert [box.area for box in boxes] == sorted((box.area for box in boxes), reverse=True)
+
+
+@pytest.mark.parametrize("shape", [(240, 320, 3), (1, 1, 3), (3, 900, 3), (900, 3, 3), (31, 31, 3)])
+def test_a_frame_without_a_face_gives_an_empty_list(detector, shape):
+    for _ in range(20):  # what lies in unused memory differs from call to call
+        assert detector.detect(np.full(shape, 128, np.uint8)) == []
+
+
+@pytest.mark.parametrize(
+    "frame", [np.zeros((48, 48), np.uint8), np.zeros((48, 48, 3)), np.zeros((0, 9, 3), np.uint8), None]
+)
+def test_what_is_no_frame_is_refused(detector, frame):
+    with pytest.raises(DataError, match="A frame"):
+        detector.detect(frame)
+
+
+def test_the_framing_scales_and_shifts_in_units_of_the_box():
+    box = detection.FaceBox(x=100, y=50, width=40, height=90)
+    left, top, side = detection.Framing(scale=1.5, offset_x=0.1, offset_y=-0.2).square(box)
+    assert side == pytest.approx(90)
+    assert (left + side / 2, top + side / 2) == pytest.approx((120 + 6, 95 - 12))
+
+
+def test_a_crop_is_the_square_area_averaged_to_grey(portrait):
+    gray = cv2.cvtColor(portrait[60:156, 180:276], cv2.COLOR_BGR2GRAY)
+    expected = gray.astype(float).reshape(48, 2, 48, 2).mean(axis=(1, 3))
+    assert np.abs(square(portrait, 180, 60, 96) - expected).max() <= 0.5001
+
+
+def test_a_crop_equals_what_the_classifier_does_with_rgb(portrait):
+    rgb = cv2.cvtColor(portrait, cv2.COLOR_BGR2RGB)[60:170, 180:290]
+    np.testing.assert_array_equal(square(portrait, 180, 60, 110), preprocessing.to_gray48(rgb))
+
+
+@pytest.mark.parametrize(("x", "y"), [(-20, 10), (10, -20), (480, 30), (30, 490), (-30, -30)])
+def test_the_outermost_pixels_are_repeated_beyond_the_edge(portrait, x, y):
+    padded = cv2.copyMakeBorder(portrait, 60, 60, 60, 60, cv2.BORDER_REPLICATE)
+    np.testing.assert_array_equal(square(portrait, x, y, 48), square(padded, x + 60, y + 60, 48))
+
+
+@pytest.mark.parametrize(("x", "y"), [(-60, 0), (0, -60), (600, 0), (0, 600)])
+def test_a_square_outside_of_the_frame_is_refused(portrait, x, y):
+    with pytest.raises(DataError, match="lies outside of the frame of 512×512 px"):
+        square(portrait, x, y, 48)
+
+
+def test_auto_takes_yunet_where_its_file_is_found(monkeypatch, caplog):
+    if (found := detection.find_yunet()) is None:
+        pytest.skip("YuNet not found: run make setup or set EMOTION_DATA_DIR")
+    monkeypatch.setattr(detection, "find_yunet", lambda: found)
+    with caplog.at_level(logging.INFO, logger=detection.logger.name):
+        assert detection.load_detector().name == "YuNet"
+    assert "YuNet" in caplog.text
+
+
+def test_auto_takes_the_cascade_where_yunet_is_not_found_and_says_so(isolated, caplog):
+    with caplog.at_level(logging.INFO, logger=detection.logger.name):
+        assert detection.load_detector("auto").name == "Haar"
+    assert "Haar" in caplog.text
+
+
+def test_yunet_asked_for_by_name_is_never_replaced(isolated):
+    with pytest.raises(MissingFileError, match="make setup"):
+        detection.load_detector("yunet")
+
+
+def test_an_opencv_without_cascades_is_explained(monkeypatch):
+    monkeypatch.delattr(cv2, "CascadeClassifier")
+    with pytest.raises(MissingFileError, match="below 5"):
+        detection.load_detector("haar")
+
+
+def test_an_unknown_detector_is_refused():
+    with pytest.raises(UnknownNameError, match="auto, yunet, haar"):
+        detection.load_detector("dlib")
+
+
+def test_a_damaged_yunet_file_is_refused(isolated):
+    (isolated / "data" / "raw" / detection.YUNET_FILE).write_bytes(b"not a network")
+    with pytest.raises(DataError, match="13 bytes"):
+        detection.load_detector()
+
+
+@pytest.mark.parametrize("folder", ["data/raw", "user_cache"])
+def test_yunet_is_found_in_its_folders(isolated, folder):
+    path = isolated / folder / detection.YUNET_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"")
+    assert detection.find_yunet().resolve() == path.resolve()
+
+
+def test_a_failed_download_is_one_sentence_and_leaves_nothing(isolated, monkeypatch):
+    monkeypatch.setattr(detection, "YUNET_URL", (isolated / "nowhere.onnx").as_uri().replace("file:", "unknown:"))
+    sentence = detection.fetch_yunet()
+    assert "not downloaded" in sentence and "Haar" in sentence
+    assert "\n" not in sentence
+    assert not list(isolated.rglob("*.onnx"))
+
+
+def test_a_download_with_another_checksum_is_thrown_away(isolated, monkeypatch):
+    (isolated / "served").mkdir()
+    (isolated / "served" / "other.bin").write_bytes(b"not the detector")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=isolated / "served")
+    monkeypatch.setattr(http.server.SimpleHTTPRequestHandler, "log_message", lambda *_: None)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(detection, "YUNET_URL", f"http://127.0.0.1:{server.server_address[1]}/other.bin")
+        sentence = detection.fetch_yunet()
+        server.shutdown()
+    assert "not downloaded" in sentence and "hash" in sentence
+    assert detection.find_yunet() is None
+    assert not list(isolated.rglob("*.onnx"))
+
+
+def test_what_is_there_is_not_downloaded_again(isolated, monkeypatch):
+    (isolated / "data" / "raw" / detection.YUNET_FILE).write_bytes(b"")
+    monkeypatch.setattr("pooch.retrieve", lambda *_, **__: pytest.fail("downloaded"))
+    assert "data/raw" in detection.fetch_yunet()
+
+
+def test_the_yunet_file_is_the_one_that_is_pinned():
+    if (path := detection.find_yunet()) is None:
+        pytest.skip("YuNet not found: run make setup or set EMOTION_DATA_DIR")
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == detection.YUNET_SHA256

@@ -1,0 +1,25 @@
+"""Which texts of a figure a reader sees, and whether they are cut or lie over each other."""
+
+import itertools
+
+
+def visible_texts(figure):
+    """All texts that a figure shows, with their extents in pixels; tick labels outside the limits are not shown."""
+    figure.draw_without_rendering()
+    texts = [*figure.texts, *(text for legend in figure.legends for text in legend.get_texts())]
+    for axes in figure.axes:
+        texts += [axes.title, axes._left_title, axes.xaxis.label, axes.yaxis.label, *axes.texts]
+        texts += axes.get_legend().get_texts() if axes.get_legend() else []
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            places = zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=False)
+            texts += [label for place, label in places if low <= place <= high and label.get_visible()]
+    return [(text.get_text(), text.get_window_extent()) for text in texts if text.get_text().strip()]
+
+
+def cut_and_overlapping(figure, *, may_overlap=()):
+    """Texts of a figure that reach beyond its edge, and pairs of texts that lie over each other."""
+    texts, picture = visible_texts(figure), figure.bbox.padded(1)
+    cut = [text for text, box in texts if not (picture.contains(*box.min) and picture.contains(*box.max))]
+    pairs = itertools.combinations([(text, box.padded(-1)) for text, box in texts if text not in may_overlap], 2)
+    return cut, [(text, other) for (text, box), (other, its) in pairs if box.overlaps(its)]

@@ -1,0 +1,219 @@
+"""Recordings as files: which frames they hold, when each is seen, and what is told about those that are broken."""
+
+import subprocess
+import sys
+import wave
+
+import numpy as np
+import PIL.Image
+import pytest
+
+import making_videos
+from emotion_detection.errors import DataError, MissingFileError
+from emotion_detection.inference import video_io
+from making_videos import FRAMES_PER_S, HEIGHT_PX, WIDTH_PX
+
+
+def seen(path) -> tuple[list[float], list[int], list[str]]:
+    """Times and numbers of the frames of a video, and the notes about it."""
+    with video_io.Recording(path) as recording:
+        found = [(time_s, making_videos.number_of(recording.picture_bgr())) for time_s in recording.times()]
+        return [time_s for time_s, _ in found], [number for _, number in found], recording.notes()
+
+
+# --- reading --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.mp4", "mp4v"), ("a.mov", "mp4v"), ("a.mkv", "mp4v"), ("a.avi", "MJPG"), ("a.webm", "VP80")]
+)
+def test_all_frames_come_with_their_times(tmp_path, name, codec):
+    times, numbers, notes = seen(making_videos.write(tmp_path / name, codec=codec))
+    np.testing.assert_allclose(times, np.arange(30) / FRAMES_PER_S, atol=0.0011)
+    assert numbers == list(range(30))
+    assert notes == []
+
+
+def test_a_variable_frame_rate_gives_the_times_at_which_frames_are_seen(tmp_path):
+    durations_ms = [40, 40, 500, 20, 20, 1000, 100, 40]
+    path = making_videos.with_durations(making_videos.write(tmp_path / "a.mp4", 8), durations_ms)
+    times, numbers, notes = seen(path)
+    np.testing.assert_allclose(times, np.cumsum([0, *durations_ms[:-1]]) / 1000, atol=0.001)
+    assert numbers == list(range(8))
+    assert notes == []
+
+
+def test_a_turned_recording_comes_upright(tmp_path):
+    plain, turned = (making_videos.write(tmp_path / name) for name in ("plain.mp4", "turned.mp4"))
+    making_videos.turned(turned)
+    pictures = []
+    for path in (plain, turned):
+        with video_io.Recording(path) as recording:
+            next(recording.times())
+            pictures.append(recording.picture_bgr())
+    assert pictures[0].shape == (HEIGHT_PX, WIDTH_PX, 3)
+    np.testing.assert_array_equal(pictures[1], np.rot90(pictures[0], -1))
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.avi", "MJPG"), ("a.mkv", "mp4v"), ("a.webm", "VP80")])
+def test_a_recording_cut_short_is_read_up_to_there_and_says_so(tmp_path, name, codec):
+    path = making_videos.cut(making_videos.write(tmp_path / name, 60, codec=codec), 0.6)
+    times, numbers, notes = seen(path)
+    assert 3 <= len(numbers) < 50
+    assert numbers == list(range(len(numbers)))
+    end = video_io.clock(times[-1] + 1 / FRAMES_PER_S)
+    assert notes == [f"It can be read up to {end} of 0:02.4: the rest is damaged or missing."]
+
+
+def test_damage_in_the_middle_is_passed_over_and_told(tmp_path):
+    times, _, (note,) = seen(making_videos.overwrite(making_videos.write(tmp_path / "a.mp4"), 0.3, 0.4))
+    assert times[-1] == pytest.approx(29 / FRAMES_PER_S)
+    gap = int(np.argmax(np.diff(times)))
+    assert np.diff(times)[gap] > 2.5 / FRAMES_PER_S
+    assert note == f"Damaged after {video_io.clock(times[gap])}; it goes on at {video_io.clock(times[gap + 1])}."
+
+
+def test_times_that_do_not_grow_are_replaced_by_the_usual_step(tmp_path):
+    path = making_videos.with_durations(making_videos.write(tmp_path / "a.mp4", 6), [40, 0, 0, 40, 40, 40])
+    times, numbers, notes = seen(path)
+    assert numbers == list(range(6))
+    assert (np.diff(times) > 0).all()
+    assert "no time of their own" in notes[-1]
+
+
+@pytest.mark.parametrize("side", [2, 16, 17])
+def test_tiny_frames_are_read(tmp_path, side):
+    times, _, _ = seen(making_videos.write(tmp_path / "a.avi", 3, codec="FFV1", size=(side, side)))
+    assert len(times) == 3
+
+
+# --- what cannot be read --------------------------------------------------------------------------------------------
+
+
+def broken(folder, kind: str):
+    path = folder / ("a.avi" if kind == "no frame" else "a.mp4")
+    if kind == "empty":
+        path.touch()
+    elif kind == "text":
+        path.write_text("This is not a video.\n" * 30)
+    elif kind == "noise":
+        path.write_bytes(np.random.default_rng(0).bytes(5000))
+    elif kind == "sound in MP4":
+        making_videos.without_pictures(making_videos.write(path))
+    elif kind == "no index":
+        making_videos.cut(making_videos.write(path), 0.6)
+    elif kind == "header only":
+        making_videos.cut(making_videos.write(path), 0.01)
+    elif kind == "index of nothing":
+        making_videos.write(path, 0)
+    elif kind == "no frame":
+        making_videos.write(path, 0, codec="MJPG")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "what", "to_do"),
+    [
+        ("empty", "is empty (0 bytes)", "Copy it again"),
+        ("text", "holds text (630 bytes)", "Pass a video"),
+        ("noise", "no video that FFmpeg knows (5,000 bytes)", "Open it in a player"),
+        ("sound in MP4", "holds sound and no pictures", "Pass a video"),
+        ("no index", "its index, which is written last, is missing", "copy it again"),
+        ("header only", "is missing", "copy it again"),
+        ("index of nothing", "bytes)", "Open it in a player"),
+        ("no frame", "holds no frame that can be read", "copy it again"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_what_is_wrong_and_what_to_do(tmp_path, kind, what, to_do):
+    path = broken(tmp_path, kind)
+    with pytest.raises(DataError) as caught:
+        video_io.Recording(path)
+    assert path.name in str(caught.value)
+    assert what in str(caught.value)
+    assert to_do in str(caught.value)
+
+
+def test_a_sound_file_is_refused_as_one(tmp_path):
+    path = tmp_path / "voice.wav"
+    with wave.open(str(path), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(8000)
+        sound.writeframes(bytes(16_000))
+    assert video_io.is_recording(path)
+    with pytest.raises(DataError, match="holds sound and no pictures"):
+        video_io.Recording(path)
+
+
+def test_a_missing_recording_is_named(tmp_path):
+    with pytest.raises(MissingFileError, match=r"nowhere\.mp4 was not found: no such file"):
+        video_io.Recording(tmp_path / "nowhere.mp4")
+    with pytest.raises(MissingFileError, match="it is a folder"):
+        video_io.Recording(tmp_path)
+
+
+def test_absurdly_large_frames_are_refused_before_they_are_decoded(tmp_path):
+    path = making_videos.write(tmp_path / "a.avi", 1, codec="MJPG", size=(8000, 5200))
+    with pytest.raises(DataError, match=r"8,000×5,200 px, 42 megapixels; at most 40"):
+        video_io.Recording(path)
+
+
+def test_nothing_is_written_to_the_terminal_about_a_broken_file(tmp_path):
+    path = making_videos.overwrite(making_videos.write(tmp_path / "a.mp4"), 0.3, 0.4)
+    code = (
+        "from emotion_detection.inference import video_io;"
+        f"print(sum(1 for _ in video_io.Recording({str(path)!r}).times()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 10
+    assert done.stderr == ""
+
+
+# --- what is a recording --------------------------------------------------------------------------------------------
+
+
+def test_a_recording_is_known_by_its_first_bytes_whatever_its_name(tmp_path):
+    for suffix, codec in ((".mp4", "mp4v"), (".avi", "MJPG"), (".mkv", "mp4v"), (".webm", "VP80")):
+        path = making_videos.write(tmp_path / f"a{suffix}", 2, codec=codec)
+        assert video_io.is_recording(path.rename(tmp_path / f"{codec}{suffix[1:]}.jpg"))
+    for name in ("a.png", "a.jpg", "a.webp"):
+        PIL.Image.new("RGB", (30, 30)).save(tmp_path / name)
+        assert not video_io.is_recording((tmp_path / name).rename(tmp_path / f"{name}.mp4"))
+    (tmp_path / "text.mp4").write_text("hello")
+    assert video_io.is_recording(tmp_path / "text.mp4")
+    assert video_io.is_recording("nowhere.MOV")
+    assert not video_io.is_recording("nowhere.jpg")
+
+
+# --- writing --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", list(video_io.WRITTEN_AS))
+def test_a_written_video_keeps_the_timing_by_repeating_and_leaving_out(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    seen_from_s = {0: 0.0, 1: 0.04, 5: 0.52, 9: 0.53, 12: 1.0}  # the fifth is over before the next turn comes
+    with video_io.Writer(path, frames_per_s=25) as writer:
+        for number, time_s in seen_from_s.items():
+            writer.add(making_videos.frame(number), time_s=time_s)
+    times, numbers, _ = seen(path)
+    np.testing.assert_allclose(times, np.arange(26) / 25, atol=0.0011)
+    assert numbers == [0] + [1] * 12 + [9] * 12 + [12]
+
+
+def test_frames_of_another_size_are_brought_to_the_first_ones(tmp_path):
+    with video_io.Writer(tmp_path / "a.mp4", frames_per_s=25) as writer:
+        writer.add(making_videos.frame(1), time_s=0)
+        writer.add(making_videos.frame(7, size=(50, 40)), time_s=0.04)
+    assert seen(tmp_path / "a.mp4")[1] == [1, 7]
+
+
+def test_an_ending_that_says_no_kind_is_refused():
+    with pytest.raises(DataError, match=r"video\.gif.*\.mp4"):
+        video_io.Writer("video.gif", frames_per_s=25)
+
+
+@pytest.mark.parametrize(
+    ("time_s", "told"), [(0, "0:00.0"), (3.25, "0:03.2"), (59.96, "1:00.0"), (760, "12:40.0"), (3723, "1:02:03.0")]
+)
+def test_times_are_told_as_on_a_clock(time_s, told):
+    assert video_io.clock(time_s) == told

@@ -1,0 +1,86 @@
+"""The numbers that a person wrote into the notebooks are those of the records."""
+
+import functools
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from emotion_detection import paths
+from emotion_detection.evaluation import metrics
+from emotion_detection.runs import store
+
+CLAIMS = tomllib.loads((Path(__file__).parent / "claims.toml").read_text(encoding="utf-8"))
+SAID = [(name, claim) for name, claims in CLAIMS.items() for claim in claims if "says" in claim]
+
+NUMBER = re.compile(r"(?<![\w.,/=-])[+−-]?\d[\d,]*(?:\.\d+)?(?: ?%| points?\b)?")
+"""A number as prose has it, with what follows it where that makes it a claim."""
+
+
+@functools.cache
+def markdown(name: str) -> str:
+    """Return a notebook's Markdown on one line, without code in backticks and addresses of links."""
+    cells = json.loads((paths.project_root() / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+    text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    return " ".join(re.sub(r"`[^`]*`|\]\([^)]*\)|<[^>]*>|https?://\S+|arXiv:\S+", " ", text).replace("**", "").split())
+
+
+def is_claim(number: str) -> bool:
+    """Whether a number must be held by a record: a share, points, a decimal, a count from 1,000 on."""
+    return bool(re.search(r"%|point|\.\d|,\d{3}", number))
+
+
+@functools.cache
+def _file(name: str):
+    root = paths.project_root() if name.startswith("figures/") else paths.project_root() / "data"
+    return json.loads((root / name).read_text(encoding="utf-8"))
+
+
+def _one(source: str) -> float:
+    place, _, where = source.strip().partition(":")
+    if place == "run":
+        run, part, score = where.split("/")
+        predictions = store.load_run(run).predictions[part]
+        if score == "n":
+            return len(predictions)
+        if score.startswith("f1."):
+            return float(metrics.per_class(predictions).loc[score.removeprefix("f1."), "f1"])
+        return {"accuracy": metrics.accuracy, "macro_f1": metrics.macro_f1}[score](predictions)
+    value = _file(place)
+    for key in where.split("."):
+        value = value[int(key)] if isinstance(value, list) else value[key]
+    return value
+
+
+def value_of(source: str) -> float:
+    """Return the recorded value that a claim names."""
+    for sign, join in ((" - ", lambda a, b: a - b), (" / ", lambda a, b: a / b)):
+        if sign in source:
+            first, second = source.split(sign)
+            return join(_one(first), _one(second))
+    return _one(source)
+
+
+def written(value: float, form: str) -> str:
+    """Return a number as the notebooks write it: a space before the per cent sign, a real minus."""
+    return re.sub(r"(?<=\d)%", " %", form.format(value)).replace("-", "−")
+
+
+@pytest.mark.parametrize(("name", "claim"), SAID, ids=[f"{name}: {claim['says']}" for name, claim in SAID])
+def test_a_number_in_the_text_is_that_of_the_records(name, claim):
+    number = written(value_of(claim["value"]), claim["format"])
+    sentence = claim["says"].replace("{}", number)
+    assert sentence in markdown(name), f"{name} should say: {sentence}"
+
+
+@pytest.mark.parametrize("name", sorted(CLAIMS))
+def test_each_number_of_a_notebook_has_its_claim(name):
+    text = markdown(name)
+    for claim in CLAIMS[name]:
+        if "says" in claim:
+            text = text.replace(claim["says"].replace("{}", written(value_of(claim["value"]), claim["format"])), " … ")
+        for ignored in claim.get("ignore", ()):
+            text = text.replace(ignored, " … ")
+    assert [number for number in NUMBER.findall(text) if is_claim(number)] == []

@@ -1,0 +1,437 @@
+"""A head of one's own: the fit on synthetic faces, the file, the lesson, the panel; no camera, no person."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from emotion_detection import paths, plots
+from emotion_detection.data import synthetic
+from emotion_detection.emotions import EMOTIONS
+from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
+from emotion_detection.inference.classifier import EmotionClassifier
+from emotion_detection.personal import fitting
+from emotion_detection.personal import head as personal
+from emotion_detection.plots import saving
+from emotion_detection.runs import registry
+from emotion_detection.studies import personal_simulation, personal_users, personal_words
+
+NETWORK = "a" * 64
+CENTERS = np.random.default_rng(0).normal(size=(7, personal.WIDTH)).astype(np.float32)
+SHIFT = np.random.default_rng(1).normal(size=personal.WIDTH).astype(np.float32)
+
+
+class Network:
+    """Seven clouds of features, and the head that tells them apart; a user's camera shifts all clouds alike."""
+
+    temperature = 1.0
+
+    def __init__(self, sha256: str = NETWORK):
+        self.metadata, self.sha256 = {}, sha256
+
+    head = (4 * CENTERS.T / personal.WIDTH, np.zeros(7, np.float32))
+
+    @staticmethod
+    def logits(features: np.ndarray) -> np.ndarray:
+        return 4 * features @ CENTERS.T / personal.WIDTH
+
+    def outputs(self, names, faces):
+        return {"features": faces, "logits": self.logits(faces)}
+
+
+def faces_of(emotion: int, *, count: int = 20, seed: int = 0, shift: float = 1.5) -> np.ndarray:
+    """Features of a user's faces: float32 (count, 1280). The shift makes them look like the first emotion."""
+    noise = np.random.default_rng([seed, emotion]).normal(size=(count, personal.WIDTH))
+    return (CENTERS[emotion] + 1.5 * noise + shift * (CENTERS[0] + 0.3 * SHIFT)).astype(np.float32)
+
+
+def calibrated(emotions=EMOTIONS, *, shift: float = 1.5) -> personal.Calibration:
+    calibration = personal.Calibration(NETWORK, 1.0)
+    for emotion in emotions:
+        for take in (1, 2):
+            features = faces_of(EMOTIONS.index(emotion), seed=take, shift=shift)
+            calibration = calibration.with_clip(personal.Clip(emotion, features, Network.logits(features)))
+    return calibration
+
+
+def accuracy(head: personal.Head | None, *, shift: float = 1.5) -> np.ndarray:
+    """Accuracy on other faces of the user, by emotion: float (7,)."""
+    right = []
+    for emotion in range(7):
+        features = faces_of(emotion, count=100, seed=9, shift=shift)
+        logits = Network.logits(features)
+        logits = logits if head is None else head.corrected(logits, features)
+        right.append((logits.argmax(axis=1) == emotion).mean())
+    return np.array(right)
+
+
+@pytest.fixture
+def prepared(isolated):
+    """Average features of the synthetic network, as recorded for the shipped one."""
+    personal.prepared_for.cache_clear()
+    averages = fitting.Averages(CENTERS, Network.logits(CENTERS).astype(np.float32))
+    personal.write_prepared(NETWORK, personal.Prepared(averages, fitting.Settings()))
+    yield
+    personal.prepared_for.cache_clear()
+
+
+# The fit
+
+
+def test_a_head_puts_right_what_a_camera_shifts(prepared):
+    assert accuracy(None)[1:].mean() < 0.4  # "always angry"
+    head = personal.fit(calibrated())
+    assert accuracy(head).min() > 0.95
+    assert head.frames == {name: [20, 20] for name in EMOTIONS} and head.note == ""
+
+
+@pytest.mark.parametrize("recorded", [("happy",), ("angry", "sad"), EMOTIONS[:4]])
+def test_emotions_that_were_not_recorded_do_not_get_worse(prepared, recorded):
+    others = [EMOTIONS.index(name) for name in EMOTIONS if name not in recorded]
+    for shift in (0.0, 1.5):
+        head = personal.fit(calibrated(recorded, shift=shift))
+        change = accuracy(head, shift=shift) - accuracy(None, shift=shift)
+        assert change[others].min() > -0.05, (shift, change)
+
+
+@pytest.mark.parametrize(("stand_in", "holds"), [(0.0, False), (1.0, True)])
+def test_stand_ins_hold_what_was_not_recorded_where_steps_are_cheap(prepared, stand_in, holds):
+    settings = fitting.Settings(penalty=1e-4, bias_penalty=1e-5, stand_in=stand_in)
+    head = personal.fit(calibrated(["happy"], shift=0.0), settings=settings)
+    change = accuracy(head, shift=0.0) - accuracy(None, shift=0.0)
+    others = np.delete(change, EMOTIONS.index("happy"))
+    assert (others > -0.05).all() if holds else (others < -0.5).all()
+
+
+def test_another_network_is_told_that_nothing_holds_what_was_not_recorded(isolated):
+    personal.prepared_for.cache_clear()
+    assert "nothing holds Disgust" in personal.fit(calibrated(["angry", "fear"])).note
+    assert personal.fit(calibrated()).note == ""
+
+
+def test_the_dearer_a_step_the_nearer_the_head_stays(prepared):
+    calibration = calibrated()
+    steps = [
+        np.abs(personal.fit(calibration, settings=fitting.Settings(penalty, penalty)).weights).sum()
+        for penalty in (0.01, 1.0, 1e6)
+    ]
+    assert steps[0] > steps[1] > steps[2]
+    still = personal.fit(calibration, settings=fitting.Settings(1e6, 1e6))
+    assert np.abs(still.corrected(np.zeros((1, 7)), CENTERS[:1])).max() < 1e-3
+
+
+def test_the_gradient_is_that_of_the_loss(prepared):
+    from scipy import optimize
+
+    learned = fitting.examples(calibrated(["happy", "sad"]).clips, None, settings=fitting.Settings(), most_frames=3)
+    reduced, directions = fitting._reduced(learned.features)
+    np.testing.assert_allclose(reduced @ directions.T, learned.features, atol=1e-3)
+    problem = fitting._Problem(reduced / 50, learned, 1.3, fitting.Settings())
+    at = np.random.default_rng(0).normal(size=(reduced.shape[1] + 1) * 7)
+    error = optimize.check_grad(lambda flat: problem.loss(flat)[0], lambda flat: problem.loss(flat)[1], at)
+    assert error < 1e-5
+
+
+def test_each_emotion_and_each_clip_weigh_the_same_however_long_they_are():
+    clips = [
+        personal.Clip("happy", np.ones((200, personal.WIDTH), np.float32), np.zeros((200, 7), np.float32)),
+        personal.Clip("happy", np.ones((2, personal.WIDTH), np.float32), np.zeros((2, 7), np.float32)),
+        personal.Clip("sad", np.ones((5, personal.WIDTH), np.float32), np.zeros((5, 7), np.float32)),
+    ]
+    learned = fitting.examples(clips, None, settings=fitting.Settings(), most_frames=16)
+    assert len(learned.weight) == 16 + 2 + 5
+    assert learned.weight[:16].sum() == pytest.approx(0.25) and learned.weight[-5:].sum() == pytest.approx(0.5)
+
+
+def test_an_empty_calibration_is_refused():
+    with pytest.raises(DataError, match="Nothing is recorded"):
+        personal.fit(personal.Calibration(NETWORK, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("emotion", "features", "logits", "words"),
+    [
+        ("bored", (3, 1280), (3, 7), "'bored' is no emotion"),
+        ("happy", (3, 1000), (3, 7), r"features \(3, 1000\)"),
+        ("happy", (3, 1280), (2, 7), r"logits \(2, 7\)"),
+        ("happy", (0, 1280), (0, 7), "n from 1 on"),
+    ],
+)
+def test_a_clip_of_another_shape_is_refused(emotion, features, logits, words):
+    with pytest.raises((DataError, UnknownNameError), match=words):
+        personal.Clip(emotion, np.zeros(features, np.float32), np.zeros(logits, np.float32))
+
+
+def test_a_clip_with_numbers_that_are_not_finite_is_refused():
+    with pytest.raises(DataError, match="not finite"):
+        personal.Clip("sad", np.full((1, personal.WIDTH), np.nan, np.float32), np.zeros((1, 7), np.float32))
+
+
+# Before and after
+
+
+def test_each_clip_is_answered_by_a_head_that_has_not_seen_it(prepared, monkeypatch):
+    fitted = []
+    fit = personal.fit
+    monkeypatch.setattr(
+        personal, "fit", lambda calibration, **more: fitted.append(calibration) or fit(calibration, **more)
+    )
+    calibration = calibrated()
+    table = personal.leave_one_clip_out(calibration)
+    assert [[calibration.clips.index(clip) for clip in each.clips] for each in fitted] == [
+        list(range(1, 14, 2)),
+        list(range(0, 14, 2)),
+    ]
+    assert table["emotion"].tolist() == list(EMOTIONS) and table["clips"].tolist() == [2] * 7
+    assert table["after"].mean() > table["before"].mean() + 0.3
+    assert (table["probability_after"] > table["probability_before"])[1:].all()
+
+
+def test_a_single_clip_is_answered_as_before(prepared):
+    calibration = calibrated(["happy"])
+    one = dataclasses.replace(calibration, clips=calibration.clips[:1])
+    table = personal.leave_one_clip_out(one)
+    assert table["before"].tolist() == table["after"].tolist()
+
+
+# The network with a head
+
+
+def test_a_head_is_switched_on_and_off_and_features_are_kept_for_the_lesson(prepared):
+    features = faces_of(3)
+    network = personal.PersonalClassifier(Network(), personal.fit(calibrated()))
+    assert (network.predict_proba(features).argmax(axis=1) == 3).all()
+    assert set(network.seen) == {"logits", "features"}
+    network.is_on = False
+    general = network.predict_proba(features)
+    np.testing.assert_array_equal(general, personal.PersonalClassifier(Network()).predict_proba(features))
+
+
+def test_weights_and_outputs_are_those_of_the_answers(prepared):
+    features = faces_of(3)
+    network = personal.PersonalClassifier(Network(), personal.fit(calibrated()))
+    for network.is_on in (True, False):
+        weights, biases = network.head
+        logits = network.outputs(("logits",), features)["logits"]
+        np.testing.assert_allclose(logits, features @ weights + biases, atol=1e-3)
+        np.testing.assert_allclose(network.predict_proba(features), network.calibrated(logits))
+        np.testing.assert_array_equal(network.seen["logits"], Network.logits(features))
+
+
+def test_a_head_of_another_network_is_refused(prepared):
+    with pytest.raises(DataError, match="made for another network"):
+        personal.PersonalClassifier(Network("b" * 64), personal.fit(calibrated()))
+
+
+def test_a_network_without_a_card_cannot_be_taught():
+    network = Network()
+    network.sha256 = None
+    with pytest.raises(DataError, match="without a model card cannot be taught"):
+        personal.Calibration.of(network)
+
+
+# The file
+
+
+@pytest.fixture
+def saved(prepared, tmp_path):
+    head = personal.fit(calibrated(["happy", "sad"]))
+    path = tmp_path / "mine.json"
+    return head, path, personal.save(head, path)
+
+
+def test_a_saved_head_answers_the_same_to_the_last_bit(saved):
+    head, path, _ = saved
+    again = personal.load(path, Network())
+    np.testing.assert_array_equal(again.weights, head.weights)
+    np.testing.assert_array_equal(again.bias, head.bias)
+    assert (again.frames, again.network, again.note) == (head.frames, head.network, head.note)
+
+
+def test_the_file_is_small_holds_numbers_alone_and_says_what_they_are(saved):
+    head, path, privacy = saved
+    values = json.loads(path.read_text(encoding="utf-8"))
+    assert values["privacy"] == privacy == head.privacy
+    assert "8,967 numbers computed from 80 moments" in privacy and "no picture" in privacy
+    assert set(values) == {"kind", "privacy", "network", "frames", "note", "bias", "weights"}
+    assert np.shape(values["weights"]) == (1280, 7) and path.stat().st_size < 200_000
+
+
+def test_a_file_made_for_another_network_is_refused(saved):
+    with pytest.raises(DataError, match=r"mine\.json was made for another network .*Teach this network anew"):
+        personal.load(saved[1], Network("b" * 64))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"kind": "something"}, "its kind is not"),
+        ({"weights": [[0.0] * 7] * 3}, r"weights have shape \(3, 7\)"),
+        ({"weights": [["x"] * 7] * 1280}, "no table of numbers"),
+        ({"bias": [1e999] * 7}, "all finite"),
+        ({"bias": None}, "bias"),
+        ({"frames": {"bored": [1]}}, "table of frames"),
+        ({"frames": {"happy": ["many"]}}, "table of frames"),
+    ],
+)
+def test_a_file_with_other_content_is_refused(saved, change, words):
+    _, path, _ = saved
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | change), encoding="utf-8")
+    with pytest.raises(DataError, match=f"mine.json cannot be used: .*{words}"):
+        personal.load(path, Network())
+
+
+def test_a_cut_file_and_a_missing_one_are_told(saved):
+    _, path, _ = saved
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(DataError, match=r"not valid JSON .*Save it again, or teach anew"):
+        personal.load(path, Network())
+    with pytest.raises(MissingFileError, match="There is no personal head"):
+        personal.load(path.with_name("gone.json"), Network())
+
+
+def test_damaged_averages_are_told(prepared):
+    personal.prepared_path().write_bytes(b"PK no archive")
+    personal.prepared_for.cache_clear()
+    with pytest.raises(DataError, match="git checkout -- data/results/personal"):
+        personal.fit(calibrated())
+
+
+# Simulated users
+
+
+def test_a_drawn_person_is_the_same_in_all_expressions_and_another_is_not():
+    draw, other = personal_users.drawing_of_person(1), personal_users.drawing_of_person(2)
+    generator = np.random.default_rng(0)
+    mine = [draw(emotion, generator).astype(float) for emotion in range(7)]
+    theirs = [other(emotion, generator).astype(float) for emotion in range(7)]
+    same = np.mean([np.corrcoef(mine[i].ravel(), mine[j].ravel())[0, 1] for i in range(7) for j in range(i)])
+    differ = np.mean([np.corrcoef(mine[i].ravel(), theirs[j].ravel())[0, 1] for i in range(7) for j in range(i)])
+    assert same > differ + 0.1
+
+
+def test_a_camera_that_changes_nothing_leaves_a_face_nearly_as_it_is():
+    face = synthetic.draw_face("happy", np.random.default_rng(0))
+    still = personal_users.photograph(face, personal_users.Camera(), np.random.default_rng(0))
+    moved = personal_users.photograph(
+        face, personal_users.random_camera(np.random.default_rng(1)), np.random.default_rng(0)
+    )
+    assert np.corrcoef(face.ravel(), still.ravel())[0, 1] > 0.9
+    assert np.abs(moved.astype(int) - face).mean() > np.abs(still.astype(int) - face).mean()
+
+
+def test_no_face_is_both_recorded_and_tested():
+    faces = synthetic.load_sample(700).training
+    pixels = np.broadcast_to(np.arange(len(faces))[:, None, None], (len(faces), 48, 48))
+    generator = np.random.default_rng(0)
+    draw = personal_users.drawing_from(pixels, faces.emotion, generator)
+    handed = [int(draw(2, generator)[0, 0]) for _ in range(14)]
+    assert len(set(handed)) == 14 and set(faces.emotion[handed]) == {2}
+
+
+def test_settings_that_harm_what_was_not_recorded_are_not_chosen():
+    same = {"bias_penalty": 0.1, "stand_in": 1.0, "reach": 1.0}
+    lines = [
+        same | {"penalty": 0.1, "gain": 0.1, "harm": -0.2},
+        same | {"penalty": 1.0, "gain": 0.05, "harm": -0.001},
+        same | {"penalty": 3.0, "gain": 0.02, "harm": 0.0},
+    ]
+    assert personal_simulation.chosen(lines) == fitting.Settings(1.0, 0.1, 1.0, 1.0)
+    with pytest.raises(DataError, match="All 1 settings cost"):
+        personal_simulation.chosen(lines[:1])
+
+
+def test_near_twins_never_lie_in_both_halves(fer2013):
+    halves, twins = personal_simulation.halved(fer2013.public_test)
+    rows = [set(part.row.tolist()) for part in halves.values()]
+    assert not rows[0] & rows[1] and len(rows[0] | rows[1]) == len(fer2013.public_test)
+    pairs = personal_simulation.summaries.load_clusters()["pairs"].tolist()
+    assert not any(len({one, other} & rows[0]) == len({one, other} & rows[1]) == 1 for one, other in pairs)
+    assert twins["clusters"] > 0
+
+
+def test_one_call_records_averages_settings_gain_and_harm(tmp_path, monkeypatch):
+    changes = {"LARGEST_HARM": 1.0, "AVERAGED_FACES": 10, "PENALTIES": (0.1,), "BIAS_PENALTIES": (0.1, 0.3)}
+    for name, value in changes.items():
+        monkeypatch.setattr(personal_simulation, name, value)
+    monkeypatch.setattr(personal_users, "TESTED_PER_EMOTION", 3)
+    monkeypatch.setattr(personal_users, "FRAMES_PER_CLIP", 2)
+    monkeypatch.setattr(personal, "prepared_path", lambda: tmp_path / "averages.npz")
+    personal.prepared_for.cache_clear()
+    path = personal_simulation.record(synthetic.load_sample(1400), users={"choosing": 2, "reporting": 3})
+    record = personal_simulation.load()
+    assert path == tmp_path / "simulation.json" and personal_simulation.is_of_shipped(record)
+    assert set(record["reporting"]) == set(record["foretold"]) == set(personal_simulation.KINDS)
+    assert (
+        len(record["choosing"]) == 8 and len(record["reporting"][personal_simulation.DRAWN]["7"]["all"]["users"]) == 3
+    )
+    prepared = personal.prepared_for(record["network"])
+    assert dataclasses.asdict(prepared.settings) == record["settings"]
+    assert personal_words.in_short(record)
+    personal.prepared_for.cache_clear()
+
+
+def test_users_who_all_change_alike_have_an_interval_of_that_change():
+    summary = personal_simulation._summary(np.full(3, 0.25))
+    assert summary["low"] == summary["mean"] == summary["high"] == 0.25 and summary["worse"] == 0
+
+
+# The record
+
+
+def test_the_record_is_that_of_the_shipped_network():
+    record = personal_simulation.load()
+    assert personal_simulation.is_of_shipped(record), f"the network was replaced: run `{record['command']}`"
+    prepared = personal.prepared_for(record["network"])
+    assert prepared is not None and dataclasses.asdict(prepared.settings) == record["settings"]
+
+
+def test_the_record_holds_what_it_says():
+    record = personal_simulation.load()
+    assert dataclasses.asdict(personal_simulation.chosen(record["choosing"])) == record["settings"]
+    for lines in record["reporting"].values():
+        for count, parts in lines.items():
+            assert ("others" in parts) == (count != "7")
+            for part in ("recorded", "all"):
+                summary = personal_simulation._summary(np.array(parts[part]["users"]))
+                assert summary["mean"] == pytest.approx(parts[part]["mean"], abs=1e-3)
+                assert summary["low"] == pytest.approx(parts[part]["low"], abs=1e-3)
+                assert parts[part]["low"] < parts[part]["mean"] < parts[part]["high"]
+
+
+def test_the_speed_that_is_promised_was_measured():
+    assert "A fit to a full lesson (532 frames) takes" in personal_words.cost()
+    record = json.loads((paths.project_root() / "data/results/benchmarks/personal.json").read_text(encoding="utf-8"))
+    assert 0 < record["fit_s"] <= record["wanted_s"] == 2.0
+
+
+def test_words_tell_gain_harm_and_how_far_the_table_is_to_be_believed():
+    record = personal_simulation.load()
+    text = personal_words.in_short(record)
+    assert all(kind in text for kind in personal_simulation.KINDS) and "correlation over users" in text
+    lines = record["reporting"][personal_simulation.KINDS[2]]
+    lines["4"]["others"] |= {"mean": -0.05, "low": -0.07, "high": -0.03}
+    assert "something is lost in 1 of 20 lines" in personal_words.harm(record)
+    assert "−5.0 (−7.0 to −3.0) points" in personal_words.harm(record)
+
+
+def test_no_single_face_is_in_what_is_prepared():
+    prepared = personal.prepared_for(personal.network_of(EmotionClassifier.load()))
+    assert prepared.averages.features.shape == (7, 1280) and prepared.averages.logits.shape == (7, 7)
+    assert (prepared.averages.logits.argmax(axis=1) == np.arange(7)).all()
+
+
+def test_the_figure_shows_every_kind_of_user():
+    record = personal_simulation.load()
+    values = plots.changes(record, saving.new_figure(4.2))
+    assert set(values) == set(personal_simulation.KINDS)
+    assert (
+        values[personal_simulation.KINDS[0]]["1"]["others"]["mean"]
+        == record["reporting"][personal_simulation.KINDS[0]]["1"]["others"]["mean"]
+    )
+
+
+def test_a_head_from_the_shipped_network_fits_the_card():
+    network = EmotionClassifier.load()
+    assert personal.network_of(network) == registry.read_card()["files"]["emotion_mobilenetv2.tflite"]["sha256"]
