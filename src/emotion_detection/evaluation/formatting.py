@@ -1,0 +1,248 @@
+"""Numbers as readers see them: percent, points, intervals, times, and whole tables. The one place for it.
+
+Functions elsewhere return numbers, and tables as numeric DataFrames with snake_case columns. `format_table` turns such
+a table into text once, where it is shown: it reads from a column's name what kind of number it holds.
+"""
+
+import numbers
+from collections.abc import Callable
+
+import pandas as pd
+
+from emotion_detection.emotions import DISPLAY_NAMES
+
+MISSING = "–"
+LEVEL = "95 % interval"
+
+SHARES = {"accuracy", "agreement", "confidence", "coverage", "ece", "precision", "recall", "share"}
+"""Words in the name of a column of shares, 0–1, shown in percent, such as `accuracy_deduplicated`."""
+
+DIFFERENCES = {"difference", "gain", "gap", "points"}
+"""Words in the name of a column of differences between shares, −1–1, shown in points with a sign."""
+
+UNITS = {
+    "ms": ("{:,.3g} ms", "ms"),
+    "px": ("{:,.0f} px", "px"),
+    "mb": ("{:,.1f} MB", "MB"),
+    "gb": ("{:,.1f} GB", "GB"),
+    "deg": ("{:g}°", "°"),
+    "fps": ("{:.1f} fps", "fps"),
+}
+"""Last word of a column's name → how its numbers are written, with their unit."""
+
+HEADERS = {
+    "n": "n",
+    "p": "p",
+    "p_value": "p",
+    "f1": "F1",
+    "macro_f1": "Macro-F1",
+    "weighted_f1": "Weighted F1",
+    "ece": "Calibration error",
+    "val_accuracy": "Accuracy on PublicTest",
+    "accuracy_ferplus": "FER+ accuracy",
+    "n_ferplus": "FER+ n",
+}
+"""Columns whose header is not their name in words."""
+
+WORDS = {
+    "deduplicated": "de-duplicated",
+    "f1": "F1",
+    "fer2013": "FER2013",
+    "ferplus": "FER+",
+    "id": "ID",
+    "int8": "int8",
+    "keras": "Keras",
+    "litert": "LiteRT",
+    "near": "near",
+    "privatetest": "PrivateTest",
+    "publictest": "PublicTest",
+}
+"""Words of a column's name that are written in their own way."""
+
+
+def percent(share: float | None, *, digits: int = 1) -> str:
+    """Return a share (0–1) as percent, such as "71.9 %"; a dash for None or NaN."""
+    return MISSING if _is_missing(share) else f"{100 * share:.{digits}f} %"
+
+
+def points(
+    difference: float | None,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    digits: int = 1,
+    signed: bool = True,
+) -> str:
+    """Return a difference of shares (−1–1) as points, such as "+0.8" or "−1.2 (−2.0 to −0.4)".
+
+    Args:
+        difference: of two shares.
+        low: lower end of its interval, or None to leave the interval out.
+        high: upper end.
+        digits: decimals.
+    """
+    if _is_missing(difference):
+        return MISSING
+    text = f"{100 * difference:+.{digits}f}".replace("-", "−")
+    if _is_missing(low) or _is_missing(high):
+        return text
+    return f"{text} ({points(low, digits=digits)} to {points(high, digits=digits)})"
+
+
+def number(value: float | None, *, digits: int = 3, signed: bool = False) -> str:
+    """Return a number with thousands separators if it is whole, else with `digits` decimals; a dash for none."""
+    if _is_missing(value):
+        return MISSING
+    plus = "+" if signed else ""
+    text = f"{value:{plus},}" if isinstance(value, numbers.Integral) else f"{value:{plus},.{digits}f}"
+    return text.replace("-", "−")
+
+
+def interval(value: float | None, low: float | None, high: float | None, *, write: Callable[..., str] = percent) -> str:
+    """Return a value with its interval, such as "71.9 % (70.4–73.3)" or "0.712 (0.693–0.729)".
+
+    Args:
+        value: the middle.
+        low: lower end of the interval; without it the value stands alone.
+        high: upper end.
+        write: turns a number into text, such as `percent` or `number`.
+    """
+    text = write(value)
+    if _is_missing(value) or _is_missing(low) or _is_missing(high):
+        return text
+    ends = [write(end).removesuffix(" %") for end in (low, high)]
+    joined = " to ".join(ends) if any(end[:1] in "+−" for end in ends) else "–".join(ends)
+    return f"{text} ({joined})"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a time with three significant digits, in the unit that suits it: µs, ms, s, min or h."""
+    if _is_missing(seconds):
+        return MISSING
+    for below_s, factor, unit in ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (120.0, 1.0, "s"), (7200.0, 1 / 60, "min")):
+        if abs(seconds) < below_s:
+            return f"{_three_digits(seconds * factor)} {unit}"
+    return f"{_three_digits(seconds / 3600)} h"
+
+
+def p_value(value: float | None) -> str:
+    """Return a p-value, such as "0.034" or "< 0.001"."""
+    if _is_missing(value):
+        return MISSING
+    return "< 0.001" if value < 0.001 else f"{value:.2g}" if value < 0.1 else f"{value:.2f}"
+
+
+def format_table(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a numeric table as text, for people to read.
+
+    Columns `x`, `x_low`, `x_high` become one, "71.9 % (70.4–73.3)"; so do `low` and `high` with the column before them.
+    Shares are written in percent, differences in points, whole numbers with thousands separators; the last word of a
+    name may be a unit (`_s`, `_ms`, `_px`, `minutes`). Headers are in words. A named index becomes the first column.
+
+    Args:
+        frame: with snake_case columns.
+
+    Returns:
+        As many rows, fewer or as many columns, all text.
+    """
+    if frame.index.name is not None or isinstance(frame.index, pd.MultiIndex):
+        frame = frame.reset_index()
+    columns = {}
+    for name, ends in _with_ends(list(frame.columns)).items():
+        write = _writer(name)
+        if ends is None:
+            columns[_header(name)] = [write(value) for value in frame[name]]
+        else:
+            rows = zip(frame[name], frame[ends[0]], frame[ends[1]], strict=True)
+            columns[f"{_header(name)} ({LEVEL})"] = [interval(*row, write=write) for row in rows]
+    return pd.DataFrame(columns)
+
+
+def to_markdown(frame: pd.DataFrame) -> str:
+    """Return a table of text as GitHub Markdown, without its index; columns after the first are right-aligned."""
+    rows = [list(frame.columns), *frame.itertuples(index=False)]
+    cells = [[str(value).replace("|", "\\|") for value in row] for row in rows]
+    cells.insert(1, ["---"] + ["---:"] * (len(frame.columns) - 1))
+    return "\n".join("| " + " | ".join(row) + " |" for row in cells) + "\n"
+
+
+def _with_ends(columns: list[str]) -> dict[str, tuple[str, str] | None]:
+    """Return each column that is shown → the columns of its interval, or None."""
+    shown: dict[str, tuple[str, str] | None] = {}
+    for index, name in enumerate(columns):
+        if (f"{name}_low") in columns and f"{name}_high" in columns:
+            shown[name] = (f"{name}_low", f"{name}_high")
+        elif index and columns[index : index + 2] == ["low", "high"]:
+            shown[columns[index - 1]] = ("low", "high")
+        elif name == "high" and index > 1 and columns[index - 1] == "low":
+            continue
+        elif not any(name == f"{each}{end}" for each in columns for end in ("_low", "_high")):
+            shown[name] = None
+    return shown
+
+
+def _writer(name: str) -> Callable[..., str]:
+    """Return the function that writes the values of a column."""
+    words = str(name).split("_")
+    if name in ("p", "p_value"):
+        write = p_value
+    elif DIFFERENCES & set(words):
+        write = _signed_number if "f1" in words else points
+    elif name.startswith("n_") or name == "n":
+        write = number
+    elif SHARES & set(words):
+        write = percent
+    elif words[-1] == "s" or words[-1] == "seconds":
+        write = duration
+    elif words[-1] in ("minutes", "hours"):
+        write = _minutes if words[-1] == "minutes" else _hours
+    elif words[-1] in UNITS:
+        write = UNITS[words[-1]][0].format
+    elif words[-1] in ("ratio", "faster", "times"):
+        write = "{:.2f} ×".format
+    elif words[-1] == "year":
+        write = "{:.0f}".format
+    else:
+        write = number if {"f1", "kappa", "loss"} & set(words) else _short_number
+    return lambda value: _plain(value) if isinstance(value, str | bool) or _is_missing(value) else write(value)
+
+
+def _plain(value) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return DISPLAY_NAMES.get(value, value) if isinstance(value, str) else MISSING
+
+
+def _signed_number(value: float) -> str:
+    return number(value, signed=True)
+
+
+def _short_number(value: float) -> str:
+    small = isinstance(value, float) and 0 < abs(value) < 0.01
+    return f"{value:.3g}".replace("-", "−") if small else number(value)
+
+
+def _minutes(value: float) -> str:
+    return f"{value:,.0f} min" if value >= 10 else f"{value:.2g} min"
+
+
+def _hours(value: float) -> str:
+    return f"{value:,.0f} h" if value >= 10 else f"{value:.2g} h"
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:.{max(0, 2 - len(str(int(abs(value)))) + 1)}f}" if abs(value) >= 1 else f"{value:.3g}"
+
+
+def _header(name: str) -> str:
+    if name in HEADERS:
+        return HEADERS[name]
+    words = str(name).split("_")
+    if words[-1] in ("s", "seconds", "minutes", "hours", *UNITS) and len(words) > 1:
+        words = words[:-1]
+    text = " ".join(WORDS.get(word, word) for word in words)
+    return text[:1].upper() + text[1:] if words[0] not in WORDS else text
+
+
+def _is_missing(value) -> bool:
+    return value is None or (isinstance(value, float) and value != value) or value is pd.NA or value is pd.NaT
