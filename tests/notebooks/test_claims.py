@@ -45,8 +45,11 @@ def _one(source: str) -> float:
         predictions = store.load_run(run).predictions[part]
         if score == "n":
             return len(predictions)
-        if score.startswith("f1."):
-            return float(metrics.per_class(predictions).loc[score.removeprefix("f1."), "f1"])
+        score, _, emotion = score.partition(".")
+        if emotion:
+            return float(metrics.per_class(predictions).loc[emotion, score])
+        if score == "deduplicated":
+            return metrics.accuracy(metrics.without_twins(predictions, metrics.load_twins()))
         return {"accuracy": metrics.accuracy, "macro_f1": metrics.macro_f1}[score](predictions)
     value = _file(place)
     for key in where.split("."):
@@ -65,7 +68,7 @@ def value_of(source: str) -> float:
 
 def written(value: float, form: str) -> str:
     """Return a number as the notebooks write it: a space before the per cent sign, a real minus."""
-    return re.sub(r"(?<=\d)%", " %", form.format(value)).replace("-", "−")
+    return re.sub(r"(?<=\d)%", " %", form.format(value, points=100 * value)).replace("-", "−")
 
 
 @pytest.mark.parametrize(("name", "claim"), SAID, ids=[f"{name}: {claim['says']}" for name, claim in SAID])
