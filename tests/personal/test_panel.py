@@ -12,9 +12,8 @@ from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, UnknownNameError
 from emotion_detection.faces import detection
 from emotion_detection.inference.classifier import EmotionClassifier
-from emotion_detection.inference.stream import Engine
-from emotion_detection.live import LiveView, demo_clip, rehearsal
-from emotion_detection.live.sources import Frame
+from emotion_detection.inference.stream import Engine, Frame
+from emotion_detection.live import FileReplay, LiveView, demo_clip
 from emotion_detection.personal import head as personal
 from emotion_detection.personal import lesson
 from emotion_detection.personal import panel as teaching
@@ -138,7 +137,9 @@ def test_a_lesson_asks_for_emotions_only():
 
 
 def test_a_face_is_taught_in_three_calls_without_a_widget(classifier, detector, tmp_path):
-    calibration = lesson.record(rehearsal.QuickReplay(frames_per_s=4), ["happy"], network=classifier, detector=detector)
+    calibration = lesson.record(
+        FileReplay(frames_per_s=4, waits=False), ["happy"], network=classifier, detector=detector
+    )
     head = personal.fit(calibration)
     network = personal.PersonalClassifier(classifier, head)
     assert [len(each) for each in calibration.frames.values()] == [2]
@@ -152,15 +153,15 @@ def test_a_face_is_taught_in_three_calls_without_a_widget(classifier, detector, 
 
 
 def test_a_source_that_shows_no_face_ends_in_a_message(classifier, detector):
-    source = rehearsal.QuickReplay(frames_per_s=4)
-    source.read = lambda timeout_s: Frame(NOTHING, rehearsal.QuickReplay.read(source, timeout_s).time_s, 0)
+    source = FileReplay(frames_per_s=4, waits=False)
+    source.read = lambda timeout_s: Frame(NOTHING, FileReplay.read(source, timeout_s).time_s, 0)
     with pytest.raises(DataError, match="No face was seen for Happy"):
         lesson.record(source, ["happy"], network=classifier, detector=detector)
 
 
 def test_a_source_without_frames_is_closed_and_told(classifier, detector, monkeypatch):
     monkeypatch.setattr(lesson, "LONGEST_WAIT_S", 0.05)
-    source, closed = rehearsal.QuickReplay(), []
+    source, closed = FileReplay(waits=False), []
     source.read, source.close = lambda timeout_s: None, lambda: closed.append(True)
     with pytest.raises(DataError, match="gave no frame"):
         lesson.record(source, ["happy"], network=classifier, detector=detector)
@@ -308,7 +309,7 @@ def test_controls_have_words_and_the_state_is_read_out(stage):
 
 
 def test_the_live_view_teaches_from_its_own_stream(classifier, detector, monkeypatch):
-    view = LiveView(rehearsal.QuickReplay(frames_per_s=4), classifier=classifier, detector=detector)
+    view = LiveView(FileReplay(frames_per_s=4, waits=False), classifier=classifier, detector=detector)
     monkeypatch.setattr(view.frame, "send", lambda content, buffers=None: acknowledge(view, content))
     view.teaching._begin.click()
     view.frame.running = True

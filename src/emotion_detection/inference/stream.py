@@ -80,6 +80,7 @@ class LiveResult:
         by_network: name of a network → the same faces as that network sees them.
         timings_ms: "detect" (crops included) and "classify", milliseconds of this frame.
         heats: why the first network says so, one for each face; empty unless asked for.
+        crops: what the networks saw of each face: uint8 arrays (h, w), grey, or (h, w, 3), RGB.
     """
 
     sequence: int
@@ -89,6 +90,7 @@ class LiveResult:
     by_network: dict[str, list[TrackedFace]]
     timings_ms: dict[str, float]
     heats: tuple[Heat, ...] = ()
+    crops: tuple[np.ndarray, ...] = ()
 
 
 class Engine:
@@ -152,7 +154,9 @@ class Engine:
         first = next(iter(found.values()))
         heats = self._heats(first, evidence)
         timings = {"detect": 1e3 * (detected - began), "classify": 1e3 * (time.perf_counter() - detected)}
-        return LiveResult(frame.sequence, frame.time_s, frame.bgr.shape[1::-1], first, found, timings, heats)
+        return LiveResult(
+            frame.sequence, frame.time_s, frame.bgr.shape[1::-1], first, found, timings, heats, tuple(crops)
+        )
 
     def _evidence(self, crops: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
         """Return `explain.evidence` of the first network; None where it is not asked for, or the network has none."""

@@ -147,7 +147,6 @@ class PersonalClassifier:
         self.sha256 = getattr(general, "sha256", None)
         self._personal: Head | None = None
         self.personal_head = personal_head
-        self.seen: dict[str, np.ndarray] = {}
 
     @property
     def personal_head(self) -> Head | None:
@@ -176,15 +175,12 @@ class PersonalClassifier:
         return classifier.softmax(logits / self.temperature)
 
     def outputs(self, names: Sequence[str], faces: classifier.Faces) -> dict[str, np.ndarray]:
-        """Return outputs as `EmotionClassifier.outputs`, logits by the personal head while that is on.
-
-        Afterwards `seen` holds the features of these faces and the network's own logits: what a lesson learns from.
-        """
-        found = self.general.outputs(tuple(dict.fromkeys((*names, *LEARNED_OUTPUTS))), faces)
-        self.seen = {name: found[name] for name in LEARNED_OUTPUTS}
+        """Return outputs as `EmotionClassifier.outputs`, logits by the personal head while that is on."""
         added = self._used()
-        if added is not None:
-            found = found | {"logits": added.corrected(found["logits"], found["features"])}
+        if added is None or "logits" not in names:
+            return self.general.outputs(names, faces)
+        found = self.general.outputs(tuple(dict.fromkeys((*names, *LEARNED_OUTPUTS))), faces)
+        found = found | {"logits": added.corrected(found["logits"], found["features"])}
         return {name: found[name] for name in names}
 
     def _used(self) -> Head | None:

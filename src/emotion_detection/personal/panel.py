@@ -96,8 +96,8 @@ class TeachingPanel(ipywidgets.VBox):
             lesson = self._lesson
             if lesson is None or self.network is None:
                 return
-            seen = self.network.seen if result.faces else None
-            self._show(lesson.answered(result.time_s, seen=seen, n_faces=len(result.faces)))
+            seen = self.network.general.outputs(personal.LEARNED_OUTPUTS, result.crops[:1]) if result.crops else None
+            self._show(lesson.answered(result.time_s, seen=seen, n_faces=len(result.crops)))
             if lesson.is_done:
                 self._guarded(self._finish)
 
