@@ -1,5 +1,11 @@
 """The seven classes of FER2013, in its order: names, colours, and how the classes of FER+ map to them."""
 
+from collections.abc import Sequence
+
+import numpy as np
+
+from emotion_detection.errors import DataError, UnknownNameError
+
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """Class names; the index is FER2013's label."""
 
@@ -30,3 +36,22 @@ FERPLUS_TO_FER2013 = {
     "fear": "fear",
 }
 """FER+ name → FER2013 name; contempt has no counterpart."""
+
+Emotion = str | Sequence[int] | np.ndarray | None
+"""Which emotion is asked about: a name, a class for each face, or None for each face's most probable one."""
+
+
+def classes_of(emotion: Emotion, count: int) -> np.ndarray:
+    """Return int array (count,): the class asked for of each face, from a name or from classes."""
+    if isinstance(emotion, str):
+        if emotion not in EMOTIONS:
+            raise UnknownNameError(f"There is no emotion {emotion!r}. Use one of {', '.join(EMOTIONS)}.")
+        return np.full(count, EMOTIONS.index(emotion))
+    classes = np.asarray(emotion)
+    whole = np.issubdtype(classes.dtype, np.integer)
+    if classes.shape != (count,) or not whole or not np.isin(classes, range(len(EMOTIONS))).all():
+        raise DataError(
+            f"Emotions are {classes.dtype} of shape {classes.shape}, expected a name or {count} classes 0–6, one for "
+            "each face. Pass None to take each face's most probable emotion."
+        )
+    return classes

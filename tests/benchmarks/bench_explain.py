@@ -21,11 +21,12 @@ from bench import hardware
 
 from emotion_detection import files, paths
 from emotion_detection.faces import detection
-from emotion_detection.inference import explain, stream
+from emotion_detection.inference import class_activation, stream
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.live import demo_clip
 from emotion_detection.runs import registry
 from emotion_detection.studies import explanations
+from emotion_detection.training import grad_cam
 
 TURNS = 400
 KERAS_TURNS = 20
@@ -60,8 +61,10 @@ def one_face(network: EmotionClassifier, crop: np.ndarray) -> dict:
     """Measure the answer to one crop, and the answer with the heat of its emotion."""
 
     def with_map():
-        logits, maps = explain.evidence(network, [crop])
-        return network.calibrated(logits), explain.heat(maps[0, ..., logits.argmax()], (stream.HEAT_CELLS,) * 2)
+        logits, maps = class_activation.evidence(network, [crop])
+        return network.calibrated(logits), class_activation.heat(
+            maps[0, ..., logits.argmax()], (stream.HEAT_CELLS,) * 2
+        )
 
     return in_turns(lambda: network.predict_proba([crop]), with_map)
 
@@ -88,8 +91,8 @@ def keras_ms(crop: np.ndarray) -> float:
     from emotion_detection.training import mobilenet
 
     model = mobilenet.load_network(paths.models_dir() / f"{registry.SHIPPED}.keras")
-    explain.grad_cam(model, crop[None])
-    return float(np.median([milliseconds(lambda: explain.grad_cam(model, crop[None]))[0] for _ in range(KERAS_TURNS)]))
+    grad_cam.grad_cam(model, crop[None])
+    return float(np.median([milliseconds(lambda: grad_cam.grad_cam(model, crop[None]))[0] for _ in range(KERAS_TURNS)]))
 
 
 def main() -> int:

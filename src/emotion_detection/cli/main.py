@@ -480,9 +480,9 @@ def explain_answers(
         return
     if out is None:
         raise typer.BadParameter("Say where the explained picture goes: --out F.png", param_hint="--out")
-    from emotion_detection.inference import explain
+    from emotion_detection.inference import class_activation
 
-    found = explain.write_explained(picture, out, emotion=emotion)
+    found = class_activation.write_explained(picture, out, emotion=emotion)
     if not found:
         typer.echo(f"No face was found in {picture}. Try a larger or more frontal picture.", err=True)
         raise typer.Exit(1)

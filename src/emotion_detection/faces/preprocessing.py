@@ -17,6 +17,9 @@ FACE_SIZE_PX = 48
 MIN_SIZE_PX = 24
 """Smallest side of a crop that is accepted: half of FER2013's resolution."""
 
+Faces = np.ndarray | Sequence[np.ndarray]
+"""Several faces; `to_gray48_batch` says of which shapes."""
+
 EXPECTED = "uint8 (h, w) grey or (h, w, 3) RGB, 0–255, each side at least 24 px"
 
 
@@ -44,7 +47,7 @@ def to_gray48(face: np.ndarray) -> np.ndarray:
     return cv2.resize(shrunk, (FACE_SIZE_PX, FACE_SIZE_PX), interpolation=cv2.INTER_LINEAR)
 
 
-def to_gray48_batch(faces: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
+def to_gray48_batch(faces: Faces) -> np.ndarray:
     """Bring several face crops to the network's input, each by `to_gray48`.
 
     Args:

@@ -25,8 +25,6 @@ PROGRESS_FROM_FACES = 1000
 LARGEST_HEAD_ERROR = 0.05
 """How far a logit may be from what the last layer's weights give (those of integers are rounded)."""
 
-Faces = np.ndarray | Sequence[np.ndarray]
-
 
 class EmotionClassifier:
     """The shipped MobileNetV2: face crops in, probabilities of seven emotions out.
@@ -94,7 +92,7 @@ class EmotionClassifier:
         card = registry.check_against_card(path)
         return cls(path, temperature=card["temperature"], metadata=card, threads=threads)
 
-    def predict_proba(self, faces: Faces) -> np.ndarray:
+    def predict_proba(self, faces: preprocessing.Faces) -> np.ndarray:
         """Return how probable each emotion is, the temperature applied.
 
         Args:
@@ -113,15 +111,15 @@ class EmotionClassifier:
         """Return float32 (n, 7): probabilities from this network's logits (n, 7), the temperature applied."""
         return softmax(logits / self.temperature)
 
-    def predict(self, faces: Faces) -> list[str]:
+    def predict(self, faces: preprocessing.Faces) -> list[str]:
         """Return the name of the most probable emotion of each face (arguments as for `predict_proba`)."""
         return [EMOTIONS[index] for index in self.logits(faces).argmax(axis=1)]
 
-    def logits(self, faces: Faces) -> np.ndarray:
+    def logits(self, faces: preprocessing.Faces) -> np.ndarray:
         """Return float32 (n, 7): before temperature and softmax (arguments as for `predict_proba`)."""
         return self.output("logits", faces)
 
-    def output(self, name: str, faces: Faces) -> np.ndarray:
+    def output(self, name: str, faces: preprocessing.Faces) -> np.ndarray:
         """Return one output of the network.
 
         Args:
@@ -134,7 +132,7 @@ class EmotionClassifier:
         """
         return self.outputs((name,), faces)[name]
 
-    def outputs(self, names: Sequence[str], faces: Faces) -> dict[str, np.ndarray]:
+    def outputs(self, names: Sequence[str], faces: preprocessing.Faces) -> dict[str, np.ndarray]:
         """Return several outputs of the network from one pass over the faces (arguments as for `output`)."""
         for name in names:
             if name not in OUTPUTS:
@@ -173,7 +171,7 @@ class EmotionClassifier:
         raise DataError(
             f"The last layer of the network {self.metadata.get('name', '')} cannot be read: no constant of shape "
             f"{(logits.shape[1], features.shape[1])} gives its logits from its features. Class activations need a "
-            "network whose last layer is linear; for others use explain.grad_cam with the Keras network."
+            "network whose last layer is linear; for others use grad_cam.grad_cam with the Keras network."
         )
 
     def _constants(self, shape: tuple[int, int]) -> list[np.ndarray]:

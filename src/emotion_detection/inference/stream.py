@@ -8,7 +8,7 @@ import numpy as np
 
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.faces import detection
-from emotion_detection.inference import explain, pipeline, tracking
+from emotion_detection.inference import class_activation, pipeline, tracking
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.inference.tracking import FaceTracker, TrackedFace
 
@@ -61,7 +61,7 @@ class Heat:
 
     Args:
         square: left edge, upper edge and side of what the network saw, in pixels of the frame.
-        values: float32 array (12, 12), 0–1, from `explain.heat`, over the square.
+        values: float32 array (12, 12), 0–1, from `class_activation.heat`, over the square.
     """
 
     square: tuple[float, float, float]
@@ -130,7 +130,7 @@ class Engine:
     @property
     def can_explain(self) -> bool:
         """Whether the first network can say why."""
-        return explain.can_explain(next(iter(self.classifiers.values())))
+        return class_activation.can_explain(next(iter(self.classifiers.values())))
 
     def state(self) -> dict:
         """Return what is remembered of the faces seen, by network, as plain values, fit for JSON."""
@@ -159,9 +159,9 @@ class Engine:
         )
 
     def _evidence(self, crops: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return `explain.evidence` of the first network; None where it is not asked for, or the network has none."""
+        """Return the first network's `class_activation.evidence`; None where it is not asked for or cannot be given."""
         asked = self.explained is not None and crops and self.can_explain
-        return explain.evidence(next(iter(self.classifiers.values())), crops) if asked else None
+        return class_activation.evidence(next(iter(self.classifiers.values())), crops) if asked else None
 
     def _seen(self, name: str, boxes: list, crops: list, evidence: tuple | None) -> list[pipeline.FaceEmotion]:
         """Return what a network sees in the crops; the first is not asked again where its evidence was."""
@@ -179,6 +179,9 @@ class Engine:
         for face, maps in zip(found, evidence[1], strict=True):
             index = face.probabilities.argmax() if self.explained == ANSWER else EMOTIONS.index(self.explained)
             heats.append(
-                Heat(self.detector.framing.square(face.box), explain.heat(maps[..., index], (HEAT_CELLS, HEAT_CELLS)))
+                Heat(
+                    self.detector.framing.square(face.box),
+                    class_activation.heat(maps[..., index], (HEAT_CELLS, HEAT_CELLS)),
+                )
             )
         return tuple(heats)

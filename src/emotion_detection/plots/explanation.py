@@ -6,7 +6,7 @@ import matplotlib.ticker
 import numpy as np
 
 from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
-from emotion_detection.inference import explain
+from emotion_detection.inference import class_activation
 from emotion_detection.plots.common import SERIES_COLORS, _suptitle, styled
 from emotion_detection.studies import explanations
 
@@ -58,8 +58,8 @@ def explained_face(crop: np.ndarray, maps: dict[str, np.ndarray], figure: matplo
     panels[0].set_title("what it sees", loc="center")
     values = {}
     for axes, (title, evidence_map) in zip(panels[1:], maps.items(), strict=True):
-        values[title] = np.round(explain.heat(evidence_map), HEAT_DIGITS)
-        axes.imshow(explain.heat_overlay(large, values[title]))
+        values[title] = np.round(class_activation.heat(evidence_map), HEAT_DIGITS)
+        axes.imshow(class_activation.heat_overlay(large, values[title]))
         axes.set_title(title, loc="center")
     for axes in panels:
         _as_picture(axes)
@@ -81,7 +81,7 @@ def class_heat(
     grid = figure.subplots(len(KINDS), len(EMOTIONS))
     for row, (kind, words) in zip(grid, KINDS.items(), strict=True):
         for index, (axes, emotion) in enumerate(zip(row, EMOTIONS, strict=True)):
-            axes.imshow(explain.heat_overlay(_enlarged(faces[index]), averages[kind][index]))
+            axes.imshow(class_activation.heat_overlay(_enlarged(faces[index]), averages[kind][index]))
             axes.set_xlabel(f"n = {counts[kind.removesuffix('_fine')][emotion]:,}", fontsize=8)
             if kind == "right":
                 axes.set_title(DISPLAY_NAMES[emotion], loc="center")

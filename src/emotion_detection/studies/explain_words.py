@@ -3,9 +3,10 @@
 import numpy as np
 
 from emotion_detection.emotions import DISPLAY_NAMES, EMOTIONS
-from emotion_detection.inference import explain
+from emotion_detection.inference import class_activation
 from emotion_detection.plots.explanation import order_name
 from emotion_detection.studies import explanation_checks, explanations
+from emotion_detection.training import grad_cam
 
 SIGN = "−"
 
@@ -47,8 +48,8 @@ def placement(values: dict, heat: dict[str, np.ndarray]) -> str:
     return (
         "A cell is not drawn on its tile. MobileNetV2 halves its maps with a border on one side only, so that a cell "
         f"reacts to places further to the right and below: by the gradients of the cells in the middle {measured}. "
-        f"Maps are drawn, and tested, {explain.SHIFT_CELLS:g} of a cell off: the middle of the average heat then lies "
-        f"at {aligned} of the width of a face from the left, on tiles it would at {tiled}."
+        f"Maps are drawn, and tested, {class_activation.SHIFT_CELLS:g} of a cell off: the middle of the average heat "
+        f"then lies at {aligned} of the width of a face from the left, on tiles it would at {tiled}."
     )
 
 
@@ -136,7 +137,7 @@ def deletion(values: dict) -> str:
     """Return which maps delete the answer faster than which controls, over the whole face and at the beginning."""
     found = values["deletion"]
     lines = ["Points of probability under the curve, lower is better:", ""]
-    for layer in explain.LAYERS:
+    for layer in grad_cam.LAYERS:
         whole, early = found["whole"], found["early"]
         lines.append(
             f"- {order_name(layer)}: **{interval(whole['areas'][layer], percent=True)}**; {_against(layer, whole)} "
@@ -168,7 +169,7 @@ def _layers(values: dict) -> str:
         ("early", "at the beginning", values["fine_layer"]),
     ):
         areas = values["deletion"][key]["areas"]
-        best = min(explain.LAYERS, key=lambda name: areas[name]["mean"])
+        best = min(grad_cam.LAYERS, key=lambda name: areas[name]["mean"])
         same = "which is why it is used" if best == layer else f"and not `{layer}`, which is used"
         sentences.append(f"Of the layers `{best}` is the best {words}, {same}.")
     return " ".join(sentences)

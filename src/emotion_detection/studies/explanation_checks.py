@@ -10,7 +10,7 @@ import numpy as np
 import tqdm
 
 from emotion_detection.emotions import EMOTIONS
-from emotion_detection.inference import explain
+from emotion_detection.inference import class_activation
 
 SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 """Shares of a face's area that are deleted."""
@@ -54,8 +54,8 @@ def deletion_curves(
 
 
 def over_faces(maps: np.ndarray, size_px: int = 48) -> np.ndarray:
-    """Return maps (n, h, w) stretched to faces by `explain.stretched`, float32 (n, size_px, size_px)."""
-    return np.stack([explain.stretched(each, (size_px, size_px)) for each in maps])
+    """Return maps (n, h, w) stretched to faces by `class_activation.stretched`, float32 (n, size_px, size_px)."""
+    return np.stack([class_activation.stretched(each, (size_px, size_px)) for each in maps])
 
 
 def tiled_over_faces(maps: np.ndarray, size_px: int = 48) -> np.ndarray:
@@ -206,7 +206,9 @@ def structural_similarities(first: np.ndarray, second: np.ndarray, *, size_px: i
     """
     size = (size_px, size_px)
     pairs = zip(first, second, strict=True)
-    return np.array([_similarity(explain.heat(one, size), explain.heat(other, size)) for one, other in pairs])
+    return np.array(
+        [_similarity(class_activation.heat(one, size), class_activation.heat(other, size)) for one, other in pairs]
+    )
 
 
 def _similarity(one: np.ndarray, other: np.ndarray) -> float:
@@ -237,7 +239,7 @@ def average_heat(
     Returns:
         float32 array (7, h, w), 0–1, zero for an emotion without faces; and seven counts.
     """
-    heats = np.stack([explain.heat(each) for each in maps])
+    heats = np.stack([class_activation.heat(each) for each in maps])
     keep = np.ones(len(maps), bool) if chosen is None else chosen
     groups = [heats[keep & (answer == index)] for index in range(len(EMOTIONS))]
     means = [group.mean(axis=0) if len(group) else np.zeros(maps.shape[1:]) for group in groups]

@@ -13,10 +13,11 @@ import tqdm
 
 from emotion_detection import files, paths, records
 from emotion_detection.emotions import EMOTIONS
-from emotion_detection.inference import explain
+from emotion_detection.inference import class_activation
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.runs import registry
 from emotion_detection.studies import explanation_checks
+from emotion_detection.training import grad_cam
 
 FOLDER = "explanations"
 DELETION_FACES = 300
@@ -47,9 +48,9 @@ SHIFT_FACES = 48
 RANDOM = {3: "random_3", 6: "random_6"}
 """Cells a side → name of the order by chance with patches of that size."""
 
-CELLS = dict(zip(explain.LAYERS, (3, 6, 6), strict=True))
+CELLS = dict(zip(grad_cam.LAYERS, (3, 6, 6), strict=True))
 CONTROLS = (*RANDOM.values(), CENTRE, AVERAGE, AVERAGE_FINE, TILED)
-FINE, COARSE = explain.FINE_LAYER, explain.LAST_MAP
+FINE, COARSE = grad_cam.FINE_LAYER, grad_cam.LAST_MAP
 KINDS = {"right": COARSE, "all": COARSE, "right_fine": FINE, "all_fine": FINE}
 """Averages that are recorded, over the faces rightly called so or over all called so → the layer. Those of the last map
 are class activations on LiteRT, as the live cell shows them."""
@@ -85,11 +86,11 @@ def record(dataset=None) -> Path:
     model = mobilenet.load_network(paths.models_dir() / f"{registry.SHIPPED}.keras")
     classifier = EmotionClassifier.load(threads=1)
     faces = dataset.public_test
-    logits, maps = explain.evidence(classifier, faces.pixels)
+    logits, maps = class_activation.evidence(classifier, faces.pixels)
     answer = logits.argmax(axis=1)
     layers = {
         "": maps[np.arange(len(maps)), :, :, answer],
-        "_fine": explain.grad_cam(model, faces.pixels, answer, layer=explain.FINE_LAYER),
+        "_fine": grad_cam.grad_cam(model, faces.pixels, answer, layer=grad_cam.FINE_LAYER),
     }
     averages, counts = _averages(layers, answer, right=answer == faces.emotion)
     drawn = np.random.default_rng(SEED).permutation(len(faces))[EXPLORED:]
@@ -99,11 +100,11 @@ def record(dataset=None) -> Path:
         "network": _network(),
         "recorded": datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat(),
         "data": {"name": dataset.name, "split": "PublicTest", "fingerprint": dataset.fingerprint},
-        "layer": explain.LAYER,
-        "fine_layer": explain.FINE_LAYER,
+        "layer": grad_cam.LAYER,
+        "fine_layer": grad_cam.FINE_LAYER,
         "shift_cells": {
             layer: explanation_checks.measured_shift(model, faces.pixels[drawn[:SHIFT_FACES]], layer)
-            for layer in (explain.LAYER, explain.FINE_LAYER)
+            for layer in (grad_cam.LAYER, grad_cam.FINE_LAYER)
         },
         "averages": counts,
         "sanity": _sanity(model, faces.pixels[few], answer[few]),
@@ -134,13 +135,13 @@ def _averages(layers: dict[str, np.ndarray], answer: np.ndarray, *, right: np.nd
 
 def _deletion(model, classifier: EmotionClassifier, faces: np.ndarray, known: dict[str, np.ndarray]) -> dict:
     """Return the deletion curves of all orders and the paired differences of the areas under them."""
-    maps = {layer: explain.grad_cam(model, faces, layer=layer) for layer in explain.LAYERS}
+    maps = {layer: grad_cam.grad_cam(model, faces, layer=layer) for layer in grad_cam.LAYERS}
     chance = {
         name: explanation_checks.random_importance(len(faces), cells, seed=SEED) for cells, name in RANDOM.items()
     }
     orders = {name: explanation_checks.over_faces(each) for name, each in (maps | chance | known).items()}
     orders[CENTRE] = explanation_checks.centre_importance(len(faces))
-    orders[TILED] = explanation_checks.tiled_over_faces(maps[explain.LAYER])
+    orders[TILED] = explanation_checks.tiled_over_faces(maps[grad_cam.LAYER])
     curves = explanation_checks.deletion_curves(classifier.predict_proba, faces, orders)
     return {
         "n": len(faces),
@@ -162,10 +163,12 @@ def _compared(curves: dict[str, np.ndarray], up_to: float) -> dict:
         "areas": {name: interval(area) for name, area in areas.items()},
         "differences": {
             layer: {control: interval(areas[layer] - areas[control]) for control in CONTROLS}
-            for layer in explain.LAYERS
+            for layer in grad_cam.LAYERS
         },
         "to_default": {
-            layer: interval(areas[layer] - areas[explain.LAYER]) for layer in explain.LAYERS if layer != explain.LAYER
+            layer: interval(areas[layer] - areas[grad_cam.LAYER])
+            for layer in grad_cam.LAYERS
+            if layer != grad_cam.LAYER
         },
     }
 
@@ -177,13 +180,13 @@ def _curve(curve: np.ndarray) -> dict[str, list[float]]:
 
 def _sanity(model, faces: np.ndarray, answer: np.ndarray) -> dict:
     """Return how like the network's maps those of ever more shuffled networks are, for the same emotions."""
-    layers = (explain.LAYER, explain.FINE_LAYER)
-    own = {layer: explain.grad_cam(model, faces, answer, layer=layer) for layer in layers}
+    layers = (grad_cam.LAYER, grad_cam.FINE_LAYER)
+    own = {layer: grad_cam.grad_cam(model, faces, answer, layer=layer) for layer in layers}
     found = {layer: {"steps": [], "another_face": _of_another_face(model, faces, answer, layer)} for layer in layers}
     cascade = explanation_checks.shuffled_cascade(model, seed=SEED)
     for step, shuffled in tqdm.tqdm(cascade, desc="Shuffling", unit="step", total=len(explanation_checks.CASCADE)):
         for layer in layers:
-            maps = explain.grad_cam(shuffled, faces, answer, layer=layer)
+            maps = grad_cam.grad_cam(shuffled, faces, answer, layer=layer)
             values = {"down_to": step, "constant_maps": _constant(maps), **_likeness(own[layer], maps)}
             found[layer]["steps"].append(values)
     return {"n": len(faces), "seed": SEED, "layers": found}
@@ -191,7 +194,7 @@ def _sanity(model, faces: np.ndarray, answer: np.ndarray) -> dict:
 
 def _of_another_face(model, faces: np.ndarray, answer: np.ndarray, layer: str) -> dict:
     """Return how like maps for the same emotion are that the network gives of a face and of another one."""
-    own, others = (explain.grad_cam(model, each, answer, layer=layer) for each in (faces, np.roll(faces, 1, axis=0)))
+    own, others = (grad_cam.grad_cam(model, each, answer, layer=layer) for each in (faces, np.roll(faces, 1, axis=0)))
     return _likeness(own, others)
 
 

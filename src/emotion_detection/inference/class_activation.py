@@ -1,46 +1,29 @@
-"""Why an answer: maps of the places in a face that speak for an emotion, from the Keras network or from LiteRT.
+"""Why an answer: maps of the places in a face that speak for an emotion, from the shipped network on LiteRT.
 
 A map is signed evidence on the cells of a feature map: above 0 a place speaks for the emotion, below against it. To be
-shown it becomes heat: what speaks against is cut off, the strongest cell is 1.
+shown it becomes heat: what speaks against is cut off, the strongest cell is 1. `training/grad_cam` has the maps of a
+Keras network.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
-import tqdm
 
 from emotion_detection import files
-from emotion_detection.emotions import EMOTIONS
-from emotion_detection.errors import DataError, UnknownNameError
+from emotion_detection.emotions import Emotion, classes_of
+from emotion_detection.errors import DataError
 from emotion_detection.faces import detection, preprocessing
 from emotion_detection.inference import pipeline
-from emotion_detection.inference.classifier import EmotionClassifier, Faces
-
-LAST_MAP = "out_relu"
-"""The layer before pooling: 3×3 cells. Grad-CAM of it is the class activation that LiteRT gives, up to a constant."""
-
-LAYERS = (LAST_MAP, "block_13_expand_relu", "block_12_add")
-"""Layers that were compared by their deletion curves (see `explain_records`): 3×3, 6×6 and 6×6 cells."""
-
-LAYER = LAST_MAP
-"""Default of `grad_cam`: of these the lowest area under the whole deletion curve on PublicTest."""
-
-FINE_LAYER = "block_13_expand_relu"
-"""Smaller cells, which find small places sooner: the lowest deletion curve while little of the face is gone."""
-
-BATCH = 64
-COMPILED_FROM_FACES = 1000
-"""From so many faces on, compiling the step (seconds) pays, and a progress bar is shown."""
+from emotion_detection.inference.classifier import EmotionClassifier
 
 SHIFT_CELLS = 0.25
 """How far to the right of its tile, and below it, a cell is drawn, in cells.
 
 Each layer of MobileNetV2 that halves the map pads to the right and below only, so that the middle of a cell's receptive
 field is almost half a tile off its tile. What it reacts to lies less far off, by the gradients of the middle cells
-(`explain_checks.measured_shift`, recorded). A quarter lies between both, and brings average heat nearer to the middle
-of a face from left to right than tiles do."""
+(`explanation_checks.measured_shift`, recorded). A quarter lies between both, and brings average heat nearer to the
+middle of a face from left to right than tiles do."""
 
 STRENGTH = 0.65
 """How much of the picture the strongest heat covers, 0–1."""
@@ -48,93 +31,16 @@ STRENGTH = 0.65
 COLD_RGB, HOT_RGB = np.array([255, 225, 60], np.float32), np.array([225, 20, 20], np.float32)
 """Colours of little and of most heat."""
 
-Emotion = str | Sequence[int] | np.ndarray | None
 
-
-def grad_cam(model, faces_given: Faces, emotion: Emotion = None, *, layer: str = LAYER) -> np.ndarray:
-    """Return Grad-CAM maps of a Keras network, before the cut at 0 that `heat` makes.
-
-    The channels of a layer's output are added up, each weighed by the mean of its gradient: how much the emotion's
-    logit would rise if the channel rose everywhere.
-
-    Args:
-        model: from `mobilenet.load_network` or `mobilenet.build_model`, from uint8 faces to logits (n, 7).
-        faces_given: as for `EmotionClassifier.predict_proba`.
-        emotion: whose evidence: a name, an int array (n,) of classes, or None for each face's most probable one.
-        layer: at which the network falls into two parts, such as those of `LAYERS`.
-
-    Returns:
-        float32 array (n, h, w), as many cells as the layer has.
-
-    Raises:
-        UnknownNameError: there is no such emotion or layer.
-        DataError: the layer does not cut the network in two, or Keras does not run on TensorFlow.
-
-    Reference:
-        Selvaraju et al.: Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization. ICCV 2017.
-    """
-    batch = preprocessing.to_gray48_batch(faces_given)
-    before, after = _cut(model, layer)
-    many = len(batch) >= COMPILED_FROM_FACES
-    step = _grad_cam_step(before, after, compiled=many)
-    classes = None if emotion is None else classes_of(emotion, len(batch))
-    parts = []
-    for start in tqdm.trange(0, len(batch), BATCH, desc="Explaining", unit="batch", disable=not many):
-        part = batch[start : start + BATCH, :, :, None]
-        asked = np.full(len(part), -1) if classes is None else classes[start : start + BATCH]
-        parts.append(np.asarray(step(part, asked.astype(np.int32))))
-    cells = tuple(before.output.shape[1:3])
-    return np.concatenate(parts) if parts else np.empty((0, *(side or 0 for side in cells)), np.float32)
-
-
-def _grad_cam_step(before, after, *, compiled: bool):
-    """Return a function from uint8 faces (n, 48, 48, 1) and classes (-1: the most probable) to maps (n, h, w)."""
-    import tensorflow as tf
-
-    def step(part, asked):
-        activations = before(part, training=False)
-        with tf.GradientTape() as tape:
-            tape.watch(activations)
-            logits = after(activations, training=False)
-            classes = tf.where(asked < 0, tf.argmax(logits, axis=1, output_type=tf.int32), asked)
-            chosen = tf.gather(logits, classes, batch_dims=1)
-        weights = tf.reduce_mean(tape.gradient(chosen, activations), axis=(1, 2), keepdims=True)
-        return tf.reduce_sum(weights * activations, axis=-1)
-
-    return tf.function(step, reduce_retracing=True) if compiled else step
-
-
-def _cut(model, layer: str):
-    """Return the parts of a Keras network before and after a layer's output."""
-    import keras
-
-    from emotion_detection.training import mobilenet
-
-    if keras.backend.backend() != "tensorflow":
-        raise DataError(
-            f"Grad-CAM takes its gradients from TensorFlow, and Keras runs on {keras.backend.backend()}. Set "
-            "KERAS_BACKEND=tensorflow before Keras is imported."
-        )
-    if layer not in (each.name for each in model.layers):
-        raise UnknownNameError(f"The network {model.name!r} has no layer {layer!r}. Use one of {', '.join(LAYERS)}.")
-    try:
-        return mobilenet.split_at(model, layer)
-    except ValueError as error:
-        raise DataError(
-            f"The layer {layer!r} does not cut the network in two: something passes it by. Use a layer that all goes "
-            f"through, such as {', '.join(LAYERS)} or another block's last."
-        ) from error
-
-
-def class_activation(classifier: EmotionClassifier, faces_given: Faces, emotion: Emotion = None) -> np.ndarray:
+def activation_maps(classifier: EmotionClassifier, faces: preprocessing.Faces, emotion: Emotion = None) -> np.ndarray:
     """Return class activation maps of a network on LiteRT: the last layer, applied to each place before pooling.
 
     The last layer is linear and pooling is a mean, so that a map's mean over its places is the emotion's logit.
 
     Args:
         classifier: the network.
-        faces_given: as for `EmotionClassifier.predict_proba`.
-        emotion: as for `grad_cam`.
+        faces: as for `EmotionClassifier.predict_proba`.
+        emotion: whose evidence: a name, an int array (n,) of classes, or None for each face's most probable one.
 
     Returns:
         float32 array (n, 3, 3).
@@ -146,37 +52,21 @@ def class_activation(classifier: EmotionClassifier, faces_given: Faces, emotion:
     Reference:
         Zhou et al.: Learning Deep Features for Discriminative Localization. CVPR 2016.
     """
-    logits, maps = evidence(classifier, faces_given)
+    logits, maps = evidence(classifier, faces)
     classes = logits.argmax(axis=1) if emotion is None else classes_of(emotion, len(logits))
     return maps[np.arange(len(maps)), :, :, classes]
 
 
-def evidence(classifier: EmotionClassifier, faces_given: Faces) -> tuple[np.ndarray, np.ndarray]:
+def evidence(classifier: EmotionClassifier, faces: preprocessing.Faces) -> tuple[np.ndarray, np.ndarray]:
     """Return logits (n, 7) and the class activations of all emotions (n, 3, 3, 7), from one pass of the network."""
     weights, biases = classifier.head
-    found = classifier.outputs(("logits", "feature_map"), faces_given)
+    found = classifier.outputs(("logits", "feature_map"), faces)
     return found["logits"], found["feature_map"] @ weights + biases
 
 
 def can_explain(classifier) -> bool:
     """Return whether a network of the live cell gives what `evidence` needs; your own may have no feature map."""
     return hasattr(classifier, "outputs") and hasattr(classifier, "head")
-
-
-def classes_of(emotion: Emotion, count: int) -> np.ndarray:
-    """Return int array (count,): the class asked for of each face, from a name or from classes."""
-    if isinstance(emotion, str):
-        if emotion not in EMOTIONS:
-            raise UnknownNameError(f"There is no emotion {emotion!r}. Use one of {', '.join(EMOTIONS)}.")
-        return np.full(count, EMOTIONS.index(emotion))
-    classes = np.asarray(emotion)
-    whole = np.issubdtype(classes.dtype, np.integer)
-    if classes.shape != (count,) or not whole or not np.isin(classes, range(len(EMOTIONS))).all():
-        raise DataError(
-            f"Emotions are {classes.dtype} of shape {classes.shape}, expected a name or {count} classes 0–6, one for "
-            "each face. Pass None to take each face's most probable emotion."
-        )
-    return classes
 
 
 def heat(evidence_map: np.ndarray, size_px: tuple[int, int] | None = None) -> np.ndarray:
@@ -218,7 +108,7 @@ def heat_overlay(crop: np.ndarray, evidence_map: np.ndarray, *, strength: float 
 
     Args:
         crop: uint8 array (h, w) grey or (h, w, 3) RGB, 0–255.
-        evidence_map: float array (rows, columns), from `grad_cam` or `class_activation`.
+        evidence_map: float array (rows, columns), from `activation_maps` or Grad-CAM.
         strength: how much of the picture the strongest heat covers, 0–1.
 
     Returns:
@@ -252,7 +142,7 @@ def explain_frame(
     boxes, crops = pipeline.find_faces(frame_bgr, detector)
     found = pipeline.classify(boxes, crops, classifier)
     explained_bgr = frame_bgr.copy()
-    for box, evidence_map in zip(boxes, class_activation(classifier, crops, emotion) if crops else (), strict=True):
+    for box, evidence_map in zip(boxes, activation_maps(classifier, crops, emotion) if crops else (), strict=True):
         _lay_over(explained_bgr, detector.framing.square(box), evidence_map)
     return pipeline.annotate(explained_bgr, found, bars=False), found
 

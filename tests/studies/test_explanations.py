@@ -1,0 +1,286 @@
+"""Checks of explanations: that they can tell good maps from bad, and their record."""
+
+import json
+
+import numpy as np
+import pytest
+
+from emotion_detection import paths, plots
+from emotion_detection.data import summaries
+from emotion_detection.errors import DataError, MissingFileError
+from emotion_detection.inference import class_activation
+from emotion_detection.inference.classifier import EmotionClassifier
+from emotion_detection.plots import saving
+from emotion_detection.runs import registry
+from emotion_detection.studies import explain_words, explanation_checks, explanations
+from emotion_detection.training import grad_cam
+from figure_texts import cut_and_overlapping
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return EmotionClassifier.load()
+
+
+@pytest.fixture(scope="module")
+def model():
+    pytest.importorskip("tensorflow")
+    from emotion_detection.training import mobilenet
+
+    return mobilenet.load_network(paths.models_dir() / f"{registry.SHIPPED}.keras")
+
+
+@pytest.fixture(scope="module")
+def drawn_faces():
+    """Five blurred noise pictures, uint8 (5, 48, 48)."""
+    coarse = np.random.default_rng(0).integers(0, 256, (5, 8, 8), np.uint8)
+    return coarse.repeat(6, axis=1).repeat(6, axis=2)
+
+
+# Checks
+
+
+def looks_left(batch: np.ndarray) -> np.ndarray:
+    """A network that is the surer of the first emotion the brighter the left third is."""
+    bright = batch[:, :, :16].mean(axis=(1, 2)) / 255
+    others = (1 - bright)[:, None] / 6
+    return np.concatenate([bright[:, None], np.repeat(others, 6, axis=1)], axis=1)
+
+
+def left_bright_faces(count: int = 6) -> np.ndarray:
+    bright = np.random.default_rng(0).integers(0, 40, (count, 48, 48), np.uint8)
+    bright[:, :, :16] += 200
+    return bright
+
+
+def test_deleting_what_matters_takes_the_answer_away_first():
+    batch = left_bright_faces()
+    left = np.tile(np.array([[1.0, 0.0, 0.0]] * 3), (len(batch), 1, 1))
+    orders = {"map": left, "against": -left, "chance": explanation_checks.random_importance(len(batch), 3)}
+    orders = {name: explanation_checks.tiled_over_faces(maps) for name, maps in orders.items()}
+    curves = explanation_checks.deletion_curves(looks_left, batch, orders)
+    area = {name: explanation_checks.areas(curve).mean() for name, curve in curves.items()}
+    assert area["map"] < area["chance"] < area["against"]
+    ends = np.stack([curve[:, [0, -1]] for curve in curves.values()])
+    np.testing.assert_array_equal(ends, ends[:1].repeat(3, axis=0))
+    assert curves["map"].shape == (len(batch), len(explanation_checks.SHARES))
+
+
+def test_a_share_of_the_pixels_is_deleted_the_most_important_first():
+    batch = left_bright_faces(2)
+    ranks = explanation_checks.deletion_ranks(explanation_checks.tiled_over_faces(np.tile(np.eye(3)[None], (2, 1, 1))))
+    assert sorted(ranks[0].ravel()) == list(range(48 * 48))
+    assert ranks[0, 0, 0] < ranks[0, 0, 47]
+    changed = (explanation_checks.deleted(batch, ranks, 0.25) != batch).mean()
+    assert 0.2 < changed <= 0.25
+    np.testing.assert_array_equal(explanation_checks.deleted(batch, ranks, 0.0), batch)
+    np.testing.assert_array_equal(explanation_checks.deleted(batch, ranks, 1.0), explanation_checks.blurred(batch))
+
+
+def test_the_order_from_the_middle_begins_in_the_middle():
+    importance = explanation_checks.centre_importance(2)
+    assert importance.shape == (2, 48, 48)
+    assert importance[0, 24, 24] > importance[0, 24, 40] > importance[0, 0, 0]
+
+
+def test_areas_are_those_under_the_curve():
+    assert explanation_checks.areas(np.ones((2, len(explanation_checks.SHARES)))).tolist() == pytest.approx([1, 1])
+    falling = 1 - np.array(explanation_checks.SHARES)
+    assert explanation_checks.areas(falling[None])[0] == pytest.approx(0.5)
+    assert explanation_checks.areas(falling[None], up_to=0.2)[0] == pytest.approx(0.9)
+
+
+def test_shuffling_changes_the_maps_and_leaves_the_network_as_it_is(model, drawn_faces):
+    classes = np.full(len(drawn_faces), 3)
+    own = grad_cam.grad_cam(model, drawn_faces, classes)
+    before = [values.copy() for values in model.get_weights()]
+    found = {}
+    for step, shuffled in explanation_checks.shuffled_cascade(model):
+        found[step] = grad_cam.grad_cam(shuffled, drawn_faces, classes)
+        if step == "logits":
+            for layer in ("Conv1", "block_16_project"):
+                theirs = shuffled.get_layer(layer).get_weights()[0]
+                np.testing.assert_array_equal(theirs, model.get_layer(layer).get_weights()[0])
+            values = [each.get_layer("logits").get_weights()[0].ravel() for each in (shuffled, model)]
+            assert not np.array_equal(*values)
+            np.testing.assert_array_equal(*map(np.sort, values))
+    assert tuple(found) == explanation_checks.CASCADE
+    for one, other in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not np.array_equal(shuffled.get_layer("Conv1").get_weights()[0], model.get_layer("Conv1").get_weights()[0])
+    assert all(explanation_checks.rank_correlations(own, maps).mean() < 0.9 for maps in found.values())
+
+
+def test_rank_correlation_is_one_for_the_same_order_and_zero_for_a_constant_map():
+    maps = np.random.default_rng(0).normal(size=(4, 3, 3))
+    np.testing.assert_allclose(explanation_checks.rank_correlations(maps, np.exp(maps)), 1)
+    np.testing.assert_allclose(explanation_checks.rank_correlations(maps, -maps), -1)
+    assert explanation_checks.rank_correlations(maps, np.zeros_like(maps)).tolist() == [0] * 4
+
+
+def test_structural_similarity_is_one_for_equal_maps_and_lower_for_others():
+    maps = np.random.default_rng(0).random((3, 6, 6))
+    np.testing.assert_allclose(explanation_checks.structural_similarities(maps, 2 * maps), 1, atol=1e-3)
+    assert explanation_checks.structural_similarities(maps, maps[:, ::-1]).max() < 0.8
+
+
+def test_an_average_counts_each_face_the_same_and_only_those_chosen():
+    maps = np.zeros((3, 3, 3))
+    maps[0, 0, 0], maps[1, 2, 2], maps[2, 1, 1] = 100.0, 1.0, 5.0
+    means, counts = explanation_checks.average_heat(maps, np.array([3, 3, 0]), chosen=np.array([True, True, False]))
+    assert counts == [0, 0, 0, 2, 0, 0, 0]
+    assert means[3, 0, 0] == means[3, 2, 2] == 0.5 and means[0].max() == 0
+
+
+def test_an_interval_is_about_the_mean():
+    found = explanation_checks.mean_with_interval(np.array([0.0, 1.0, 2.0, 3.0]))
+    assert found["low"] < found["mean"] == 1.5 < found["high"]
+
+
+# The record
+
+
+def test_the_recorded_checks_are_of_the_shipped_network():
+    record = explanations.load()
+    assert explanations.is_current(record), (
+        f"Another network is shipped than the one whose maps were checked: run `{explanations.COMMAND}`, then "
+        f"`{explanations.SAVE_NOTEBOOK}`"
+    )
+    assert (record["layer"], record["fine_layer"]) == (grad_cam.LAYER, grad_cam.FINE_LAYER)
+
+
+def test_the_record_is_of_public_test_and_states_its_faces():
+    record = explanations.load()
+    assert record["data"]["split"] == "PublicTest"
+    assert sum(record["averages"]["all"].values()) == 3589
+    assert record["deletion"]["n"] >= 300 and record["sanity"]["n"] >= 100
+    for kind, average in explanations.load_averages().items():
+        cells = explanations.CELLS[explanations.KINDS[kind]]
+        assert average.shape == (7, cells, cells) and 0 <= average.min() < average.max() <= 1
+    assert min(record["averages"]["right"].values()) >= 20  # no average comes near a single face
+
+
+def test_the_words_tell_a_record_of_another_network():
+    record = explanations.load()
+    assert "the network that is shipped" in explain_words.belongs_to(record)
+    stale = record | {"network": record["network"] | {"run": "tl_top-s0"}}
+    assert not explanations.is_current(stale)
+    assert "Another network is shipped by now" in explain_words.belongs_to(stale)
+
+
+def interval(mean: float) -> dict:
+    return {"mean": mean, "low": mean - 0.01, "high": mean + 0.01}
+
+
+def test_the_words_follow_the_record():
+    record = json.loads(json.dumps(explanations.load()))
+    differences = dict.fromkeys(explanations.CONTROLS, interval(-0.05))
+    differences |= {explanations.CENTRE: interval(0.03), explanations.AVERAGE: interval(0.005)}
+    record["deletion"]["whole"]["differences"][grad_cam.LAYER] = differences
+    words = explain_words.findings(record)
+    assert "**worse than** the middle first (3.0)" in words
+    assert "not to be told from the answer's average, 3×3 (0.5)" in words
+    assert "worth no more than knowing that a face is in the middle" in words
+    differences[explanations.CENTRE] = interval(-0.03)
+    assert "says more than that faces are in the middle" in explain_words.findings(record)
+
+
+def test_the_words_tell_a_layer_that_is_no_longer_the_best():
+    record = json.loads(json.dumps(explanations.load()))
+    record["deletion"]["whole"]["areas"]["block_12_add"] = interval(0.01)
+    assert f"`block_12_add` is the best over the whole face, and not `{grad_cam.LAYER}`" in explain_words.deletion(
+        record
+    )
+
+
+def test_maps_that_do_not_depend_on_the_weights_are_told():
+    found = json.loads(json.dumps(explanations.load()["sanity"]["layers"][grad_cam.LAYER]))
+    for step in found["steps"]:
+        step["rank_correlation"] = interval(-0.05)
+    assert "depends on what was learned" in explain_words.sanity_verdict(found)
+    found["steps"][2]["rank_correlation"] = interval(0.95)
+    assert "Not all is well" in explain_words.sanity_verdict(found)
+    assert f"down to `{found['steps'][2]['down_to']}` the maps" in explain_words.sanity_verdict(found)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"network": 1}', b"[]"])
+def test_a_damaged_record_is_named(isolated, content):
+    with pytest.raises(MissingFileError, match=r"explanations/checks\.json is missing"):
+        explanations.load()
+    explanations.folder().mkdir(parents=True)
+    for name, load in (("checks.json", explanations.load), ("averages.npz", explanations.load_averages)):
+        (explanations.folder() / name).write_bytes(content)
+        with pytest.raises(DataError, match=f"{name} is damaged"):
+            load()
+
+
+def test_a_map_costs_at_most_what_was_wanted():
+    speed = explanations.load_speed()
+    assert speed["face"]["more_ms"] <= speed["wanted_ms"] == explanations.WANTED_MS
+    assert "which holds" in explain_words.speed(speed)
+
+
+@pytest.mark.fer2013
+def test_recording_a_few_faces_again_gives_the_recorded_averages(fer2013, model, classifier):
+    """The share of PublicTest that is cheap to do: maps of one emotion's faces, averaged."""
+    answer = classifier.logits(fer2013.public_test.pixels[:300]).argmax(axis=1)
+    maps = grad_cam.grad_cam(model, fer2013.public_test.pixels[:300])
+    happy, [*_, n] = explanation_checks.average_heat(maps[answer == 3], np.zeros(int((answer == 3).sum()), int))
+    assert n == 0
+    recorded = explanations.load_averages()["all"][3]
+    assert np.corrcoef(happy[0].ravel(), recorded.ravel())[0, 1] > 0.9
+
+
+# Figures
+
+
+HEIGHTS_IN = {"class_heat": 4.4, "sanity": 4.4, "deletion": 5.0, "explained_face": 2.4}
+
+
+def drawn(name):
+    record = explanations.load()
+    figure = saving.new_figure(HEIGHTS_IN[name])
+    if name == "class_heat":
+        arrays = explanations.load_averages(), summaries.load_averages()
+        return figure, plots.class_heat(*arrays, figure, counts=record["averages"])
+    if name == "sanity":
+        return figure, plots.sanity(record["sanity"], figure.add_subplot())
+    if name == "deletion":
+        return figure, plots.deletion(record["deletion"], figure)
+    crop = np.full((48, 48), 120, np.uint8)
+    return figure, plots.explained_face(crop, {"one": np.eye(3), "two": -np.eye(6)}, figure)
+
+
+@pytest.mark.parametrize("name", HEIGHTS_IN)
+def test_drawn_twice_a_plot_has_the_same_bytes_and_values_to_save(name):
+    first, second = drawn(name), drawn(name)
+    assert saving.plain(first[1]) == saving.plain(second[1])
+    assert saving.png_bytes(first[0], dpi=50) == saving.png_bytes(second[0], dpi=50)
+
+
+@pytest.mark.parametrize("name", HEIGHTS_IN)
+def test_no_text_of_a_plot_is_cut_or_overlaps_another(name):
+    figure, _ = drawn(name)
+    assert cut_and_overlapping(figure) == ([], [])
+
+
+def test_the_deletion_plot_has_a_line_per_order_and_a_mark_per_layer_and_control():
+    figure, values = drawn("deletion")
+    curves, whole, early = figure.axes
+    labelled = [line for line in curves.lines if not line.get_label().startswith("_")]
+    for line, curve in zip(labelled, values["curves"].values(), strict=True):
+        np.testing.assert_array_equal(line.get_ydata(), curve["mean"])
+    assert len(whole.containers) == len(early.containers) == len(grad_cam.LAYERS)
+
+
+def test_cells_react_to_places_right_of_their_tiles_and_below(model, drawn_faces):
+    for layer in (grad_cam.LAYER, grad_cam.FINE_LAYER):
+        assert explanation_checks.measured_shift(model, drawn_faces, layer) == pytest.approx(
+            class_activation.SHIFT_CELLS, abs=0.15
+        )
+
+
+def test_average_heat_is_nearer_to_the_middle_of_a_face_than_on_tiles():
+    heat = explanations.load_averages()["all"]
+    aligned, tiled = (stretch(heat) for stretch in (explanation_checks.over_faces, explanation_checks.tiled_over_faces))
+    assert abs(explain_words.across(aligned) - 0.5) < abs(explain_words.across(tiled) - 0.5) < 0.2
