@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from emotion_detection import paths
+from emotion_detection.cli import data
 from emotion_detection.errors import DataError, MissingFileError, ProjectError, UnknownNameError
 from emotion_detection.runs import store
 from emotion_detection.training import catalog
@@ -22,63 +23,7 @@ PICTURES = typer.Option(
 USAGE_HELP = "public or private (in the audit also training or unseen)"
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-data_app = typer.Typer(no_args_is_help=True, help="Check FER2013, fetch it, or record its summaries.")
-app.add_typer(data_app, name="data")
-
-
-@data_app.command("check")
-def data_check(path: Annotated[Path | None, typer.Argument(help="A file or folder; else it is looked for.")] = None):
-    """Say which copy of FER2013 this is: exact, a JPEG copy, or altered. Exit code 1 if it is not to be used."""
-    from emotion_detection.data import fer2013
-
-    verification = fer2013.check(path)
-    typer.echo("\n".join(verification.sentences))
-    if verification.verdict == "altered":
-        raise typer.Exit(1)
-
-
-@data_app.command("fetch")
-def data_fetch(
-    source: Annotated[str, typer.Option(help="challenge (lossless) or msambare (a JPEG copy)")] = "challenge",
-    force: Annotated[bool, typer.Option("--force", help="Download again what is already there.")] = False,
-):
-    """Download FER2013 from Kaggle into data/raw/ (needs a Kaggle account)."""
-    from emotion_detection.data import download
-
-    typer.echo(
-        f"FER2013 is in {download.fetch(source, force=force)} (an earlier download is kept; --force replaces it)"
-    )
-
-
-@data_app.command("pictures")
-def data_pictures(
-    folder: Annotated[Path, typer.Argument(help="<name>/<emotion>/*.jpg (PNG, WebP)")],
-    csv: Annotated[Path | None, typer.Option(help="Write the table of what was wrong here.")] = None,
-):
-    """Say what a folder of your own labelled pictures holds, and what is wrong with which file; 1 if it is refused."""
-    from emotion_detection import files
-    from emotion_detection.data import folders
-
-    try:
-        dataset, refused = folders.load_pictures(folder), None
-    except folders.PicturesError as error:
-        dataset, refused = None, error
-    report = dataset.report if refused is None else refused.report
-    if len(report):
-        typer.echo(report.to_string(index=False))
-    if csv is not None:
-        files.write_text(csv, report.to_csv(index=False, lineterminator="\n"))
-    if refused is not None:
-        raise refused
-    typer.echo("\n".join([dataset.counts().to_string(), *dataset.notes]))
-
-
-@data_app.command("summarise")
-def data_summarise():
-    """Record counts, class averages, twins and FER+ agreement in data/results/fer2013/ (needs FER2013)."""
-    from emotion_detection.data import summaries
-
-    typer.echo(f"Recorded in {summaries.record()}")
+app.add_typer(data.app, name="data")
 
 
 @app.command("runs")
