@@ -70,7 +70,9 @@ def test_a_table_is_formatted_by_the_names_of_its_columns():
             "minutes": [82.4, 2.81],
             "frozen": [True, False],
             "learning_rate": [0.0003, 0.01],
-            "ratio": [1.523, 2.0],
+            "ratio": [1.523, 3154.2],
+            "ratio_least": [1.41, 3000.0],
+            "ratio_most": [1.6, 3300.0],
         }
     )
     shown = formatting.format_table(frame)
@@ -88,9 +90,10 @@ def test_a_table_is_formatted_by_the_names_of_its_columns():
         "Minutes": "82 min",
         "Frozen": "yes",
         "Learning rate": "0.0003",
-        "Ratio": "1.52 ×",
+        "Ratio (least–most)": "1.52× (1.41–1.60)",
     }
     assert shown["Macro-F1"][1] == "–"
+    assert shown["Ratio (least–most)"][1] == "3,154× (3,000–3,300)"
     assert shown["n"].tolist() == ["3,589", "3,301"]
 
 

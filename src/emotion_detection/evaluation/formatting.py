@@ -12,7 +12,8 @@ import pandas as pd
 from emotion_detection.emotions import DISPLAY_NAMES
 
 MISSING = "–"
-LEVEL = "95 % interval"
+SPANS = {("low", "high"): "95 % interval", ("least", "most"): "least–most"}
+"""Endings of two columns that go into the cell of the column before them → what they are, for its header."""
 
 SHARES = {"accuracy", "agreement", "confidence", "coverage", "ece", "precision", "recall", "share"}
 """Words in the name of a column of shares, 0–1, shown in percent, such as `accuracy_deduplicated`."""
@@ -110,7 +111,7 @@ def interval(value: float | None, low: float | None, high: float | None, *, writ
     text = write(value)
     if _is_missing(value) or _is_missing(low) or _is_missing(high):
         return text
-    ends = [write(end).removesuffix(" %") for end in (low, high)]
+    ends = [write(end).removesuffix(" %").removesuffix("×") for end in (low, high)]
     joined = " to ".join(ends) if any(end[:1] in "+−" for end in ends) else "–".join(ends)
     return f"{text} ({joined})"
 
@@ -125,6 +126,11 @@ def duration(seconds: float | None) -> str:
     return f"{_three_digits(seconds / 3600)} h"
 
 
+def ratio(value: float | None) -> str:
+    """Return a ratio with about two significant digits, such as "0.97×", "4.9×" or "3,154×"."""
+    return MISSING if _is_missing(value) else f"{value:,.{0 if value >= 20 else 1 if value >= 2 else 2}f}×"
+
+
 def p_value(value: float | None) -> str:
     """Return a p-value, such as "0.034" or "< 0.001"."""
     if _is_missing(value):
@@ -135,7 +141,8 @@ def p_value(value: float | None) -> str:
 def format_table(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a numeric table as text, for people to read.
 
-    Columns `x`, `x_low`, `x_high` become one, "71.9 % (70.4–73.3)"; so do `low` and `high` with the column before them.
+    Columns `x`, `x_low`, `x_high` become one, "71.9 % (70.4–73.3)"; so do `low` and `high` with the column before them,
+    and `x_least` and `x_most`, which are no interval but the least and the most that was found.
     Shares are written in percent, differences in points, whole numbers with thousands separators; the last word of a
     name may be a unit (`_s`, `_ms`, `_px`, `minutes`). Headers are in words. A named index becomes the first column.
 
@@ -154,7 +161,8 @@ def format_table(frame: pd.DataFrame) -> pd.DataFrame:
             columns[_header(name)] = [write(value) for value in frame[name]]
         else:
             rows = zip(frame[name], frame[ends[0]], frame[ends[1]], strict=True)
-            columns[f"{_header(name)} ({LEVEL})"] = [interval(*row, write=write) for row in rows]
+            span = next(text for (_, end), text in SPANS.items() if ends[1].endswith(end))
+            columns[f"{_header(name)} ({span})"] = [interval(*row, write=write) for row in rows]
     return pd.DataFrame(columns)
 
 
@@ -170,13 +178,14 @@ def _with_ends(columns: list[str]) -> dict[str, tuple[str, str] | None]:
     """Return each column that is shown → the columns of its interval, or None."""
     shown: dict[str, tuple[str, str] | None] = {}
     for index, name in enumerate(columns):
-        if (f"{name}_low") in columns and f"{name}_high" in columns:
-            shown[name] = (f"{name}_low", f"{name}_high")
+        pairs = [(f"{name}_{low}", f"{name}_{high}") for low, high in SPANS]
+        if pair := next((pair for pair in pairs if set(pair) <= set(columns)), None):
+            shown[name] = pair
         elif index and columns[index : index + 2] == ["low", "high"]:
             shown[columns[index - 1]] = ("low", "high")
         elif name == "high" and index > 1 and columns[index - 1] == "low":
             continue
-        elif not any(name == f"{each}{end}" for each in columns for end in ("_low", "_high")):
+        elif not any(name == f"{each}_{end}" for each in columns for pair in SPANS for end in pair):
             shown[name] = None
     return shown
 
@@ -199,7 +208,7 @@ def _writer(name: str) -> Callable[..., str]:
     elif words[-1] in UNITS:
         write = UNITS[words[-1]][0].format
     elif words[-1] in ("ratio", "faster", "times"):
-        write = "{:.2f} ×".format
+        write = ratio
     elif words[-1] == "year":
         write = "{:.0f}".format
     else:
