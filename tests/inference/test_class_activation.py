@@ -209,21 +209,6 @@ def test_what_cannot_be_written_is_refused_before_work(tmp_path, out, emotion, e
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "said"),
-    [
-        (["explain"], 2, "Name a picture"),
-        (["explain", "a.png", "--record"], 2, "one of both"),
-        (["explain", "a.png"], 2, "--out"),
-        (["explain", "nowhere.png", "--out", "b.png"], 1, "nowhere.png"),
-    ],
-)
-def test_mistakes_on_the_command_line_are_answered_with_a_sentence(arguments, code, said):
-    command = [sys.executable, "-m", "emotion_detection", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env=None)
-    assert done.returncode == code and said in done.stderr
-
-
 def test_explaining_on_litert_needs_no_tensorflow(tmp_path):
     code = (
         "import sys; from emotion_detection.inference import class_activation; "

@@ -1,0 +1,131 @@
+"""The commands `analyse` and `explain`: what they print and write, and their exit codes."""
+
+import types
+
+import numpy as np
+import pandas as pd
+import PIL.Image
+import pytest
+
+import making_videos
+
+
+def test_a_picture_without_a_face_is_named_and_exits_1(isolated, call, monkeypatch):
+    PIL.Image.new("RGB", (64, 64), "white").save(isolated / "blank.png")
+    monkeypatch.setattr("emotion_detection.faces.detection.find_yunet", lambda: None)
+    nobody = types.SimpleNamespace(predict_proba=lambda crops: np.empty((0, 7), np.float32))
+    monkeypatch.setattr("emotion_detection.inference.classifier.EmotionClassifier.load", lambda *arguments: nobody)
+    code, out, err = call("analyse", "blank.png")
+    assert (code, out) == (1, "")
+    assert "No face was found in blank.png" in err
+
+
+def test_a_place_that_cannot_be_written_is_named(isolated, call, monkeypatch):
+    def refused(*arguments, **keywords):
+        raise PermissionError(13, "Permission denied", "table.csv")
+
+    monkeypatch.setattr("emotion_detection.inference.pipeline.analyse_pictures", refused)
+    code, _, err = call("analyse", "face.jpg")
+    assert code == 1
+    assert "table.csv" in err
+    assert "Permission denied" in err
+
+
+@pytest.fixture
+def short_clip(tmp_path, monkeypatch):
+    """Half a second of the sample clip, and the Haar cascade as the detector."""
+    from emotion_detection.live import demo_clip
+
+    monkeypatch.setattr("emotion_detection.faces.detection.find_yunet", lambda: None)
+    return str(demo_clip.write(tmp_path / "clip.mp4", seconds=0.5))
+
+
+def test_a_video_becomes_table_plot_and_annotated_video(short_clip, tmp_path, call):
+    outputs = {"--csv": "a.csv", "--plot": "a.png", "--annotated": "a.mp4"}
+    options = [part for option, name in outputs.items() for part in (option, str(tmp_path / name))]
+    code, out, _ = call("analyse", short_clip, "--every-ms", "100", *options)
+    assert code == 0
+    assert out == "5 frames up to 0:00.4 were looked at; 5 show a face (1 told apart). Answers: happy 100%.\n"
+    assert pd.read_csv(tmp_path / "a.csv")["label"].tolist() == ["happy"] * 5
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.mp4", "a.png", "clip.mp4"]
+
+
+def test_a_video_without_outputs_is_told_about(short_clip, call):
+    code, out, _ = call("analyse", short_clip, "--every-ms", "250")
+    assert code == 0
+    assert "2 frames" in out
+
+
+def test_an_interrupted_analysis_says_what_is_kept(short_clip, tmp_path, call, monkeypatch):
+    from emotion_detection.inference import recording_files
+
+    def interrupted(*arguments, **keywords):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recording_files, "_annotated", interrupted)
+        code, _, err = call(
+            "analyse", short_clip, "--csv", str(tmp_path / "a.csv"), "--annotated", str(tmp_path / "a.mp4")
+        )
+    assert code == 130
+    assert "the analysis itself is complete. The same command goes on from there." in err
+    monkeypatch.setattr("emotion_detection.inference.recording.look_through", interrupted)
+    code, _, err = call("analyse", short_clip)
+    assert code == 130
+    assert "Nothing is kept" in err
+
+
+def test_damage_is_noted_and_a_video_without_a_face_exits_1(isolated, call):
+    making_videos.cut(making_videos.write(isolated / "a.avi", 60, codec="MJPG"), 0.6)
+    nobody = types.SimpleNamespace(name="nobody", detect=lambda frame: [], framing=None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("emotion_detection.inference.recording.default_detector", lambda: nobody)
+        patch.setattr("emotion_detection.inference.classifier.EmotionClassifier.load", lambda *arguments: nobody)
+        code, out, err = call("analyse", "a.avi")
+    assert code == 1
+    assert "no face was found" in out
+    assert "Note: It can be read up to" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("a.mp4", "b.jpg"), "a.mp4 is a video, and 1 more were given"),
+        (("a.mp4", "b.mp4"), "one at a time"),
+        (("b.jpg", "--every-ms", "100"), "--every-ms"),
+        (("b.jpg", "--plot", "a.png"), "This is for videos"),
+        (("b.jpg", "--parquet", "a.parquet"), "This is for videos"),
+        (("a.mp4", "--every-ms", "0"), "--every-ms"),
+    ],
+)
+def test_options_that_do_not_go_with_the_files_are_refused(isolated, call, arguments, said):
+    code, _, err = call("analyse", *arguments)
+    assert code == 2
+    assert said in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), [(("a.mp4",), "a.mp4 was not found"), (("t.mp4",), "holds text (5 bytes). Pass a video")]
+)
+def test_a_video_that_cannot_be_read_is_named(isolated, call, arguments, said):
+    (isolated / "t.mp4").write_text("hello")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("emotion_detection.inference.classifier.EmotionClassifier.load", lambda *arguments: object())
+        code, _, err = call("analyse", *arguments, "--csv", "rows.csv")
+    assert code == 1
+    assert said in err
+    assert not list(isolated.glob("rows*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ((), 2, "Name a picture"),
+        (("a.png", "--record"), 2, "one of both"),
+        (("a.png",), 2, "--out"),
+        (("nowhere.png", "--out", "b.png"), 1, "nowhere.png"),
+    ],
+)
+def test_explaining_without_a_picture_or_a_place_for_it_is_answered_with_a_sentence(call, arguments, code, said):
+    received, _, err = call("explain", *arguments)
+    assert received == code and said in err
