@@ -239,3 +239,78 @@ def _missed(goal: Goal, found: list[store.Run]) -> str | None:
     if mean is None:
         return f"{goal.name} (not recorded)"
     return None if goal.holds(mean) else f"{goal.name} ({percent(mean, 2)}, wanted {percent(goal.wanted)})"
+
+
+SCORES = ("accuracy", "accuracy_ten_views", "accuracy_deduplicated", "macro_f1", "ece", "accuracy_ferplus")
+"""Columns of `by_seed` that are averaged over seeds."""
+
+
+def by_seed(runs: list[store.Run]) -> pd.DataFrame:
+    """Return what final runs score on PrivateTest, a row each.
+
+    Returns:
+        `recipe` (its display name), `seed`, `training_minutes` (with the runs that it goes on from),
+        `teachers_minutes`, and `SCORES`, 0–1: `accuracy`, `accuracy_ten_views` (probabilities of ten views of each face
+        averaged), `accuracy_deduplicated`, `macro_f1`, `ece` (at the recorded temperature), `accuracy_ferplus` (strict
+        majority). What is not recorded is NaN.
+
+    Raises:
+        DataError: no run was given.
+    """
+    if not runs:
+        raise DataError("No final run was given. Train one, then make it final: evaluate RUN --final")
+    return pd.DataFrame(map(_scores_of, runs))
+
+
+def _scores_of(run: store.Run) -> dict:
+    answers, temperature = run.predictions[SPLIT], run.info.get("temperature")
+    views = run.predictions.get(f"{SPLIT}{store.VIEWS}")
+    calibrated = None if temperature is None else metrics.reliability(answers, temperature=temperature)
+    ferplus = (run.info.get("ferplus") or {}).get(SPLIT)
+    recipe = run.info["recipe"]
+    return {
+        "recipe": recipe.get("display_name", recipe["name"]),
+        "seed": run.info["seed"],
+        "accuracy": metrics.accuracy(answers),
+        "accuracy_ten_views": np.nan if views is None else metrics.accuracy(views),
+        "accuracy_deduplicated": metrics.accuracy(metrics.without_twins(answers, metrics.load_twins())),
+        "macro_f1": metrics.macro_f1(answers),
+        "ece": np.nan if calibrated is None else metrics.expected_calibration_error(calibrated),
+        "accuracy_ferplus": ferplus["accuracy"] if ferplus else np.nan,
+        "training_minutes": sum(each.minutes for each in store.with_earlier(run)),
+        "teachers_minutes": sum(each.minutes for each in store.teachers_of(run)),
+    }
+
+
+def by_recipe(runs: list[store.Run]) -> pd.DataFrame:
+    """Return `by_seed` averaged over the seeds of each recipe, in the order given.
+
+    Returns:
+        `recipe`, `seeds` (how many), the mean of each of `SCORES`, and of accuracy also `accuracy_sd` (of the sample;
+        NaN for one seed), `accuracy_least` and `accuracy_most`. A mean of which a seed is not recorded is NaN.
+    """
+    grouped = by_seed(runs).groupby("recipe", sort=False)
+    found = grouped[list(SCORES)].agg(lambda values: values.mean(skipna=False))
+    accuracy = grouped["accuracy"].agg(["size", "std", "min", "max"])
+    found.insert(0, "seeds", accuracy["size"])
+    for place, (name, column) in enumerate({"sd": "std", "least": "min", "most": "max"}.items(), start=2):
+        found.insert(place, f"accuracy_{name}", accuracy[column])
+    return found.reset_index()
+
+
+def ensembles(runs: dict[str, list[store.Run]]) -> pd.DataFrame:
+    """Return what networks reach on PublicTest alone and together.
+
+    Args:
+        runs: name of the group, such as "teachers of TL best" → its runs.
+
+    Returns:
+        A row per group: `group`, `networks` (how many), `mean_accuracy` of one alone, `together_accuracy` of their
+        averaged probabilities, 0–1.
+    """
+    rows = []
+    for name, group in runs.items():
+        answers = [run.predictions["PublicTest"] for run in group]
+        alone = float(np.mean([metrics.accuracy(each) for each in answers]))
+        rows.append((name, len(answers), alone, metrics.accuracy(averaged(answers))))
+    return pd.DataFrame(rows, columns=("group", "networks", "mean_accuracy", "together_accuracy"))

@@ -277,3 +277,64 @@ def paragraph(replay: store.Run, honest: store.Run) -> str:
         "says how well a network remembers, not that the rest of that work is wrong: "
         "[notebook 06](notebooks/06_audit_the_published_result.ipynb) replays it step by step."
     )
+
+
+def scores(replay: store.Run, honest: store.Run) -> pd.DataFrame:
+    """Return the replayed network on what it learned from and on what it never saw, and the honest run on PrivateTest.
+
+    Args:
+        replay: "published_whole", trained under the published protocol.
+        honest: "honest_whole", final: the same settings on the official split.
+
+    Returns:
+        A row each: `faces`, `protocol`, `accuracy`, `accuracy_low`, `accuracy_high` (95 % bootstrap), `n`,
+        `accuracy_deduplicated` (NaN on the rows learned from), 0–1.
+    """
+    lines = {
+        "learned from": (replay, "Training"),
+        "never seen": (replay, "Unseen"),
+        "official": (honest, "PrivateTest"),
+    }
+    rows = []
+    for faces, (run, part) in lines.items():
+        values = metrics.scores(run, split=part)
+        low, high = values["accuracy_ci"]
+        rows.append(
+            {
+                "faces": f"{faces}: {part}",
+                "protocol": splits.describe(run.info["recipe"]),
+                "accuracy": values["accuracy"],
+                "accuracy_low": low,
+                "accuracy_high": high,
+                "n": values["n"],
+                "accuracy_deduplicated": np.nan
+                if values["accuracy_deduplicated"] is None
+                else values["accuracy_deduplicated"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def summary(replay: store.Run, honest: store.Run) -> dict:
+    """Return the numbers of the README's paragraph on the published figure.
+
+    Returns:
+        `published_n`, `published_accuracy`, `learned_share`, `epochs`, `protocol` (of the replay), `learned_accuracy`,
+        `unseen_accuracy`, `unseen_n`, `official_accuracy`, `official_low`, `official_high`, `official_deduplicated`.
+    """
+    claim, table = published(), scores(replay, honest).set_index("faces")
+    learned, unseen, official = (table.loc[name] for name in table.index)
+    return {
+        "published_n": claim["n"],
+        "published_accuracy": claim["accuracy"],
+        "learned_share": splits.LEARNED_SHARE,
+        "epochs": len(replay.history),
+        "protocol": learned["protocol"],
+        "learned_accuracy": float(learned["accuracy"]),
+        "unseen_accuracy": float(unseen["accuracy"]),
+        "unseen_n": int(unseen["n"]),
+        "official_accuracy": float(official["accuracy"]),
+        "official_low": float(official["accuracy_low"]),
+        "official_high": float(official["accuracy_high"]),
+        "official_deduplicated": float(official["accuracy_deduplicated"]),
+    }

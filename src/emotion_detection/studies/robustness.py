@@ -174,6 +174,28 @@ def commonest(records: dict[str, dict]) -> float:
     return record["commonest"] / record["n"]
 
 
+def losses(found: pd.DataFrame, *, step: int = 3) -> pd.DataFrame:
+    """Return what each way to spoil faces costs each network at one strength.
+
+    Args:
+        found: as `table` returns it.
+        step: 1–5; 3 is the middle one.
+
+    Returns:
+        Lost accuracy (0–1), a row per way, the one that costs the first network most on top, a column per network.
+    """
+    accuracy = found[found["step"] == step].pivot(index="perturbation", columns="network", values="accuracy")
+    unchanged = found[found["step"] == 0].groupby("network", sort=False)["accuracy"].first()
+    lost = (unchanged - accuracy)[list(unchanged.index)]
+    return lost.sort_values(unchanged.index[0], ascending=False)
+
+
+def kept(found: pd.DataFrame, *, step: int = 3) -> pd.Series:
+    """Return which share of its accuracy on unchanged faces each network keeps at one strength, mean over the ways."""
+    unchanged = found[found["step"] == 0].groupby("network", sort=False)["accuracy"].first()
+    return 1 - losses(found, step=step).mean() / unchanged
+
+
 def told(found: pd.DataFrame) -> str:
     """Return in words what costs the first network most and least at the middle strength, and who keeps most."""
     first = found["network"].iloc[0]
