@@ -2,7 +2,7 @@
 
 import pytest
 
-from emotion_detection import paths
+from emotion_detection import notebook, paths
 from emotion_detection.data import load_fer2013
 from emotion_detection.errors import MissingFileError
 
@@ -15,6 +15,9 @@ def isolated(tmp_path, monkeypatch):
     monkeypatch.delenv("EMOTION_DATA_DIR", raising=False)
     monkeypatch.delenv("EMOTION_OUTPUT_DIR", raising=False)
     monkeypatch.delenv("EMOTION_PICTURES", raising=False)
+    monkeypatch.delenv("EMOTION_FIGURES_DIR", raising=False)
+    monkeypatch.setattr(paths, "_chosen", {})
+    monkeypatch.setattr(notebook, "_mode", notebook._Mode())
     (tmp_path / "data" / "raw").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path

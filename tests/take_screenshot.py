@@ -47,9 +47,10 @@ def main() -> None:
         browser.close()
     packed = io.BytesIO()
     PIL.Image.open(io.BytesIO(picture)).convert("RGB").quantize(COLORS).save(packed, "PNG", optimize=True)
-    with files.written_beside(paths.figures_dir() / NAME) as beside:
+    picture = paths.project_root() / "figures" / NAME
+    with files.written_beside(picture) as beside:
         beside.write_bytes(packed.getvalue())
-    sys.stdout.write(f"{paths.displayed(paths.figures_dir() / NAME)}: {len(packed.getvalue()) // 1000} kB\n")
+    sys.stdout.write(f"{paths.displayed(picture)}: {len(packed.getvalue()) // 1000} kB\n")
 
 
 if __name__ == "__main__":

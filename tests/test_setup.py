@@ -120,3 +120,38 @@ def test_no_file_names_a_place_on_the_machine_it_was_written_on():
     pattern = re.compile(r"(?<![\w.-])/(work|tmp|root|home|farm)/(?!.*example)")
     guilty = [path.name for path in texts if path.is_file() and pattern.search(path.read_text(encoding="utf-8"))]
     assert guilty == []
+
+
+PUBLIC = [
+    "load_fer2013",
+    "load_sample",
+    "load_pictures",
+    "EmotionClassifier",
+    "LiveView",
+    "get_run",
+    "try_recipe",
+    "setup",
+    "show",
+    "save_figure",
+    "metrics",
+    "recipes",
+    "plots",
+    "studies",
+]
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    heavy = "{'tensorflow', 'keras', 'matplotlib', 'pandas', 'numpy', 'cv2'}"
+    code = f"import sys, emotion_detection; sys.exit(', '.join({heavy} & set(sys.modules)) or None)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_public_names_are_offered_and_are_there():
+    import emotion_detection
+
+    offered = [name for name in dir(emotion_detection) if not name.startswith("_")]
+    assert set(offered) == {*PUBLIC, "analyse"}
+    assert all(getattr(emotion_detection, name) is not None for name in PUBLIC)
+    with pytest.raises(AttributeError, match="get_run"):
+        emotion_detection.get_ran  # noqa: B018

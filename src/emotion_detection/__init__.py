@@ -1,7 +1,53 @@
 """Facial emotion recognition on FER2013: data, networks, honest scores, and a live cell for notebooks.
 
-Importing this package costs milliseconds: no TensorFlow, no Keras, no plotting library is loaded until a module
-that needs it is imported.
+What most readers need is here by name: faces (`load_fer2013`, `load_sample`, `load_pictures`), the shipped network
+(`analyse`, `EmotionClassifier`, `LiveView`), recorded and own experiments (`get_run`, `try_recipe`), what a notebook
+calls (`setup`, `show`, `save_figure`), and the modules `metrics`, `recipes`, `plots` and `studies`.
+
+Each name is imported when it is first used, so importing this package costs milliseconds: neither TensorFlow nor a
+plotting library is loaded until something needs it.
 """
 
+import importlib
+
 __version__ = "0.1.0"
+
+_PLACES = {
+    "load_fer2013": "emotion_detection.data",
+    "load_sample": "emotion_detection.data",
+    "load_pictures": "emotion_detection.data",
+    "EmotionClassifier": "emotion_detection.inference.classifier",
+    "analyse": "emotion_detection.inference.pipeline",
+    "LiveView": "emotion_detection.live",
+    "get_run": "emotion_detection.notebook",
+    "try_recipe": "emotion_detection.notebook",
+    "setup": "emotion_detection.notebook",
+    "show": "emotion_detection.notebook",
+    "save_figure": "emotion_detection.notebook",
+}
+"""Public name → the module that has it."""
+
+_MODULES = {
+    "metrics": "emotion_detection.evaluation.metrics",
+    "recipes": "emotion_detection.training.catalog",
+    "plots": "emotion_detection.plots",
+    "studies": "emotion_detection.studies",
+}
+"""Public name → the module that it is."""
+
+__all__ = [*_PLACES, *_MODULES]
+
+
+def __getattr__(name: str):
+    if name in _PLACES:
+        value = getattr(importlib.import_module(_PLACES[name]), name)
+    elif name in _MODULES:
+        value = importlib.import_module(_MODULES[name])
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}. It offers {', '.join(__all__)}.")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__", "__doc__", "__file__", "__name__", "__path__"]

@@ -1,16 +1,21 @@
-"""Ask for a run by name: recorded runs are read, missing ones are trained. What the notebooks call."""
+"""What a notebook calls: recorded runs by name, experiments of one's own, tables and figures."""
 
 import contextlib
+import dataclasses
+import difflib
 import functools
 import logging
-import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
 from emotion_detection import paths
 from emotion_detection.data import FaceDataset, ferplus, folders, load_fer2013, load_pictures, load_sample
-from emotion_detection.errors import DataError, MissingFileError, ProjectError
-from emotion_detection.runs import store
+from emotion_detection.errors import DataError, MissingFileError, ProjectError, UnknownNameError
+from emotion_detection.runs import registry, store
 from emotion_detection.training import catalog
 
 log = logging.getLogger(__name__)
@@ -20,47 +25,284 @@ FAST_BANNER = (
     "**FAST mode: the drawn sample, one epoch, random first weights.** "
     "This shows that the code runs; no number below is a result."
 )
+SHIPPED = "shipped"
+"""The name by which `get_run` knows the run whose network the repository ships."""
+
+
+@dataclasses.dataclass
+class _Mode:
+    fast: bool = False
+    retrain: bool = False
+
+
+_mode = _Mode()
+"""What the notebook's parameters ask for; `setup` writes it."""
+
+
+def setup(*, fast: bool = False, retrain: bool = False) -> None:
+    """Prepare a notebook, and display where its numbers come from.
+
+    Args:
+        fast: train on the drawn sample for seconds; all output goes to a folder of its own, `output/fast`.
+        retrain: have `get_run` train again what is recorded (hours; needs FER2013).
+    """
+    _mode.fast, _mode.retrain = fast, retrain
+    if fast and paths.output_dir() is None:
+        paths.use_output_dir(paths.project_root() / "output" / "fast")
+    _tell(_provenance())
+
+
+def _provenance() -> str:
+    """Return in a sentence or two what the notebook's numbers come from, in Markdown."""
+    if paths.pictures_dir() is not None:
+        fast = " FAST mode: one epoch, random first weights, so no number below is a result." if _mode.fast else ""
+        return (
+            f"**Your own pictures, `{paths.pictures_dir().name}`, in FER2013's place.** Runs on them are read from "
+            f"`{paths.displayed(paths.results_dir())}`, or trained; what the text says of FER2013 is not about them."
+            + fast
+        )
+    if _mode.fast:
+        return FAST_BANNER
+    where = f"Figures go to `{paths.displayed(paths.figures_dir())}`."
+    if _mode.retrain:
+        return (
+            "**RETRAIN: what this notebook makes is made again from FER2013**, runs where it trains them (hours), "
+            f"summaries where it counts; what another notebook makes is read. {where}"
+        )
+    return f"Numbers come from the recorded runs in `data/results/`. {where}"
+
+
+def get_run(name: str, *, train: bool = False, retrain: bool | None = None) -> store.Run:
+    """Return a recorded run. It is looked for in `EMOTION_OUTPUT_DIR` first, then in the project.
+
+    Nothing is trained unless it is asked for; then what is trained, and for how long, is said first. In FAST mode
+    (`setup(fast=True)`) a run of the drawn sample is trained in seconds.
+
+    Args:
+        name: a recipe, such as "tl_whole", which means its first seed; a run, such as "tl_whole-s1"; or "shipped".
+        train: train the run if it is not recorded.
+        retrain: train it even if it is; None: as `setup` was asked.
+
+    Raises:
+        UnknownNameError: there is neither a run nor a recipe of this name.
+        MissingFileError: the run is not recorded and `train` is not set, or training needs faces that are not there.
+    """
+    if name == SHIPPED:
+        name = registry.read_card()["run"]
+    again = _mode.retrain if retrain is None else retrain
+    recorded = _recorded(name)
+    if recorded is not None and not again:
+        return recorded
+    recipe_name, seed = store.split_name(name)
+    recipe = catalog.get_recipe(recipe_name)
+    if not (train or again or _mode.fast or paths.pictures_dir() is not None):
+        folders_searched = " or ".join(paths.displayed(each) for each in _results_dirs())
+        raise MissingFileError(
+            f"The run {store.full_name(name)!r} is not recorded in {folders_searched}. Train it: "
+            f"get_run({name!r}, train=True), or python -m emotion_detection train {recipe_name} --seed {seed}."
+        )
+    return _train(recipe, seed, final=_mode.fast or (recorded is not None and recorded.is_final))
+
+
+def _results_dirs() -> list[Path]:
+    """Return the folders in which runs are looked for, in order."""
+    if _mode.fast or paths.pictures_dir() is not None:
+        return [paths.results_dir()]  # the drawn sample's, or those of other pictures, are not mixed with FER2013's
+    project = paths.project_root() / "data" / "results"
+    return list(dict.fromkeys([paths.results_dir(), project, paths.scratch_dir() / "results"]))
+
+
+def _recorded(name: str) -> store.Run | None:
+    """Return a run as it is recorded, or None."""
+    if len(_results_dirs()) == 1:
+        if not store.is_recorded(name):
+            return None
+        check_same_pictures(name)
+        return store.load_run(name)
+    for folder in _results_dirs():
+        with paths.writing_to(folder.parent):
+            if store.is_recorded(name):
+                return store.load_run(name)
+    return None
+
+
+def _train(recipe: catalog.Recipe, seed: int, *, final: bool) -> store.Run:
+    """Say what is trained and for how long, train it, and make it final where that is wanted."""
+    from emotion_detection.training import cross_validation
+
+    name = f"{recipe.name}-s{seed}"
+    dataset = _faces_for(name, fast=_mode.fast)
+    if _mode.fast:
+        recipe = catalog.fast_version(dataclasses.replace(recipe, continues=None))
+        _tell(f"Training {recipe.display_name} on {len(dataset.training):,} drawn faces: seconds.")
+    else:
+        expected = _expected_minutes(recipe.name, recipe, len(dataset.training))
+        _tell(f"Training {recipe.display_name} (`{name}`) on {len(dataset.training):,} faces: {expected}.")
+    cross_validation.train(recipe, dataset, seed=seed)
+    final = final and not recipe.folds and not recipe.pool_all_splits_as_published
+    return finalise(name, fast=_mode.fast) if final else store.load_run(name)
+
+
+def try_recipe(base: str, *, name: str | None = None, faces: int | None = None, seed: int = 0, **changes) -> store.Run:
+    """Train a recipe with changes of your own on some faces, and record it under a name of its own.
+
+    All of PublicTest is kept, so the result can be held against the recorded run. The record goes to the output folder
+    (`output/`, or `EMOTION_OUTPUT_DIR`). The same call again reads it; other changes get another name. What is trained,
+    and for how long, is said first. Without FER2013 drawn faces are learned from, and that is said too.
+
+    Args:
+        base: recipe to start from, such as "tl_100".
+        name: of the new recipe; by default `<base>_try`, numbered where that is taken by other settings.
+        faces: how many Training faces to learn from, drawn by `seed` with the shares of the emotions kept; None: all.
+        seed: of the faces drawn and of the network.
+        changes: settings of the recipe, such as `learning_rate=3e-4` or `epochs=2`.
+
+    Raises:
+        UnknownNameError: there is no such recipe, or no such setting.
+        DataError: `name` is taken by a record with other settings, or there are not so many faces.
+    """
+    original = catalog.get_recipe(base)
+    dataset = chosen_dataset(fast=True) if _mode.fast else _faces_or_sample()
+    if faces is not None:
+        dataset = _fewer_training_faces(dataset, faces, seed)
+    is_drawn = "sample" in dataset.name
+    with paths.writing_to(paths.scratch_dir()) if paths.output_dir() is None else contextlib.nullcontext():
+        mine = _changed(original, changes)
+        mine, earlier = _free_name(mine, name, dataset, seed)
+        if earlier is not None:
+            _tell(f"Read as it was trained before: `{earlier.name}` in `{paths.displayed(paths.results_dir())}`.")
+            return earlier
+        expected = "seconds" if _mode.fast else _expected_minutes(base, mine, len(dataset.training))
+        drawn = " **drawn faces (FER2013 is not here), so the scores are no result**" if is_drawn else " faces"
+        _tell(f"Training `{mine.name}-s{seed}` on {len(dataset.training):,}{drawn}: {expected}.")
+        from emotion_detection.training import cross_validation
+
+        return cross_validation.train(mine, dataset, seed=seed)
+
+
+def _faces_or_sample() -> FaceDataset:
+    return chosen_dataset() if paths.pictures_dir() is not None else fer2013_or_sample()
+
+
+def _changed(original: catalog.Recipe, changes: dict) -> catalog.Recipe:
+    """Return a recipe with other settings; in FAST mode one that runs in seconds."""
+    base = catalog.fast_version(dataclasses.replace(original, continues=None)) if _mode.fast else original
+    known = [field.name for field in dataclasses.fields(original)]
+    for setting in changes:
+        if setting not in known or setting in ("name", "display_name"):
+            near = difflib.get_close_matches(setting, known, n=1)
+            remedy = f"Did you mean {near[0]!r}?" if near else f"It has: {', '.join(known)}."
+            raise UnknownNameError(f"A recipe has no setting {setting!r}. {remedy}")
+    return dataclasses.replace(base, **changes)
+
+
+def _free_name(
+    mine: catalog.Recipe, name: str | None, dataset: FaceDataset, seed: int
+) -> tuple[catalog.Recipe, store.Run | None]:
+    """Name a changed recipe so that it overwrites no record of another; return it, and its record if there is one."""
+    original = mine.name
+    for number in range(1, 1000):
+        chosen = name or f"{original}_try{number if number > 1 else ''}"
+        label = f"{mine.display_name}, tried{f' ({number})' if number > 1 else ''}" if name is None else name
+        named = dataclasses.replace(mine, name=chosen, display_name=label)
+        if name in catalog.RECIPES:
+            raise DataError(f"{name!r} is a recipe of the project. Give your experiment another name.")
+        if not store.is_recorded(f"{chosen}-s{seed}"):
+            return named, None
+        run = store.load_run(f"{chosen}-s{seed}")
+        same = named.settings() | {"display_name": label} == run.info["recipe"]
+        if same and run.info["data"]["fingerprint"] == dataset.fingerprint:
+            return named, run
+        if name is not None:
+            raise DataError(
+                f"{run.name} is recorded in {paths.displayed(paths.results_dir())} with other settings or faces, and "
+                "an experiment overwrites no other. Give another name, or delete its folder."
+            )
+    raise DataError(f"There are 999 experiments named {original}_try. Give this one a name of its own: name=….")
+
+
+def _fewer_training_faces(dataset: FaceDataset, count: int, seed: int) -> FaceDataset:
+    """Keep some Training faces, with the shares of the emotions, and all of the other splits."""
+    from sklearn.model_selection import train_test_split
+
+    training = np.flatnonzero(dataset.usage == "Training")
+    if not 0 < count <= len(training):
+        raise DataError(f"There are {len(training):,} Training faces in {dataset.name}, not {count:,}. Ask for fewer.")
+    if count == len(training):
+        return dataset
+    labels = dataset.emotion[training]
+    chosen, _ = train_test_split(training, train_size=count, stratify=labels, random_state=seed)
+    kept = dataset[np.sort(np.concatenate([chosen, np.flatnonzero(dataset.usage != "Training")]))]
+    note = f"{count:,} of {len(training):,} Training faces, drawn by seed {seed}"
+    return dataclasses.replace(kept, notes=(*dataset.notes, note))
+
+
+def _expected_minutes(base: str, recipe: catalog.Recipe, faces: int) -> str:
+    """Return how long a training takes, going by the record of the recipe that it is made from."""
+    if not store.has_project_run(base):
+        return "how long is not known, since this recipe was not recorded yet"
+    run = store.project_run(base)
+    share = faces / run.info["data"]["counts"]["Training"]
+    epochs = recipe.epochs / len(run.history)
+    pixels = (recipe.input_px / run.info["recipe"]["input_px"]) ** 2
+    minutes = run.minutes * share * max(epochs, 0.25) * pixels  # what comes before the first epoch is not saved by few
+    hardware = run.info["hardware"]
+    devices = " and ".join(hardware["devices"]) if isinstance(hardware["devices"], list) else hardware["devices"]
+    return f"about {max(minutes, 0.1):.2g} minutes, as on the {hardware['cores']} cores of the record ({devices})"
+
+
+def show(frame: pd.DataFrame, *, fold: str | None = None) -> None:
+    """Display a numeric table as readers want it: percent, intervals, units, headers in words.
+
+    Args:
+        frame: numeric, snake_case columns.
+        fold: a title, under which the table is folded away until a reader opens it.
+    """
+    from emotion_detection.evaluation import formatting
+
+    table = formatting.to_markdown(formatting.format_table(frame))
+    _tell(table if fold is None else f"<details><summary>{fold}</summary>\n\n{table}\n</details>")
+
+
+def save_figure(name: str, figure, *, source: str | None = None):
+    """Write a figure and the numbers plotted in it, `<name>.png` and `<name>.json`; return it, so that a cell shows it.
+
+    They go to `output/figures/`; run by `make figures` or `make notebooks` to the project's `figures/`.
+
+    Args:
+        name: such as "05_f1_by_emotion".
+        figure: from a function of `plots`.
+        source: what it is made from, one of `plots.saving.SOURCES`; by default a recorded run, or the drawn sample.
+    """
+    from emotion_detection.plots import saving
+
+    usual = saving.FAST if _mode.fast else saving.RECORDED_RUN
+    saving.save_figure(figure, name, figure.values, source=source or figure.source or usual)
+    return figure
+
+
+def _tell(text: str) -> None:
+    """Show Markdown in a notebook; on a terminal, write it as it is."""
+    if "IPython" in sys.modules and (shell := sys.modules["IPython"].get_ipython()) is not None and shell.kernel:
+        from IPython.display import Markdown, display
+
+        display(Markdown(text))
+    else:
+        sys.stdout.write(f"{text.rstrip()}\n")
 
 
 def begin(*, fast: bool = False, retrain: bool = False):
-    """Prepare a notebook: in FAST mode send all output to a folder of its own and return a banner to show.
-
-    Returns:
-        IPython Markdown that says what the numbers below come from.
-    """
+    """Prepare a notebook as `setup` does, and return what it displays. Notebooks that call it are being rewritten."""
     from IPython.display import Markdown
 
-    if fast:
-        os.environ.setdefault("EMOTION_OUTPUT_DIR", str(paths.project_root() / "output" / "fast"))
-    if paths.pictures_dir() is not None:
-        return Markdown(
-            f"**Your own pictures, `{paths.pictures_dir().name}`, in FER2013's place.** Runs on them are read from "
-            f"`{paths.displayed(paths.results_dir())}`, or trained; what the text says of FER2013 is not about them."
-            + (" FAST mode: one epoch, random first weights, so no number below is a result." if fast else "")
-        )
-    if fast:
-        return Markdown(FAST_BANNER)
-    if retrain:
-        return Markdown(
-            "**RETRAIN: what this notebook makes is made again from FER2013**, runs where it trains them (hours), "
-            "summaries where it counts; what another notebook makes is read."
-        )
-    return Markdown("Numbers come from the recorded runs in `data/results/`.")
+    _mode.fast, _mode.retrain = fast, retrain
+    if fast and paths.output_dir() is None:
+        paths.use_output_dir(paths.project_root() / "output" / "fast")
+    return Markdown(_provenance())
 
 
 def obtain(name: str, *, fast: bool = False, retrain: bool = False, final: bool = False) -> store.Run:
-    """Return a run: as recorded, or trained when it is not recorded (or when asked for).
-
-    Args:
-        name: a run's name, such as "tl_whole" or "tl_whole-s1".
-        fast: train on the drawn sample for one epoch with random first weights.
-        retrain: train even if the run is recorded.
-        final: also predict PrivateTest where that is not done yet; a final run that is trained again is made final.
-
-    Raises:
-        UnknownNameError: no recipe of this name.
-        MissingFileError: the run must be trained and FER2013 is not there.
-    """
+    """Return a run as recorded, or train it when it is not. Notebooks that call it are being rewritten: `get_run`."""
     recipe_name, seed = store.split_name(name)
     recipe = catalog.get_recipe(recipe_name)
     final = final or (store.is_recorded(name) and store.load_run(name).is_final)
@@ -126,12 +368,12 @@ def check_same_pictures(name: str) -> None:
 @contextlib.contextmanager
 def own_pictures(folder: Path | str) -> Iterator[None]:
     """Have a folder of pictures take FER2013's place: runs are trained on it and recorded apart (see `paths`)."""
-    before = os.environ.get("EMOTION_PICTURES", "")
-    os.environ["EMOTION_PICTURES"] = str(Path(folder).expanduser().resolve())
+    before = paths.pictures_dir()
+    paths.use_pictures_dir(Path(folder))
     try:
         yield
     finally:
-        os.environ["EMOTION_PICTURES"] = before
+        paths.use_pictures_dir(before)
 
 
 def drawn_pictures() -> Path:
@@ -140,7 +382,7 @@ def drawn_pictures() -> Path:
     Returns:
         The folder `drawn_faces` in `EMOTION_OUTPUT_DIR`, or in `output/`.
     """
-    folder = (paths.output_dir() or paths.project_root() / "output") / "drawn_faces"
+    folder = paths.scratch_dir() / "drawn_faces"
     folders.write_pictures(fast_sample(), folder)
     (folder / "happy" / "empty.jpg").touch()
     (folder / "sad" / "letter.txt").write_text("This is no picture.", encoding="utf-8")

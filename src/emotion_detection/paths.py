@@ -1,6 +1,8 @@
 """Where things are: the project's folders, and the places where data and weights are looked for."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import platformdirs
@@ -11,6 +13,45 @@ IMAGENET_FILES = (
     "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
 )
 """Names under which the ImageNet weights of MobileNetV2 are looked for; the second is Keras' own."""
+
+_chosen: dict[str, Path] = {}
+"""Folders chosen in this process (`use_output_dir`, `use_pictures_dir`), which go before the environment's."""
+
+
+def use_output_dir(folder: Path | None) -> None:
+    """Have this process write results, caches and figures into a folder, as `EMOTION_OUTPUT_DIR` does for all.
+
+    Args:
+        folder: None goes back to the environment's.
+    """
+    _choose("output", folder)
+
+
+def use_pictures_dir(folder: Path | None) -> None:
+    """Have a reader's own pictures take FER2013's place in this process, as `EMOTION_PICTURES` does for all.
+
+    Args:
+        folder: None goes back to the environment's.
+    """
+    _choose("pictures", folder)
+
+
+@contextlib.contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Within the block, write results and caches into a folder."""
+    before = _chosen.get("output")
+    use_output_dir(folder)
+    try:
+        yield
+    finally:
+        use_output_dir(before)
+
+
+def _choose(kind: str, folder: Path | None) -> None:
+    if folder is None:
+        _chosen.pop(kind, None)
+    else:
+        _chosen[kind] = Path(folder).expanduser().resolve()
 
 
 def project_root() -> Path:
@@ -49,14 +90,23 @@ def sample_dir() -> Path:
 
 
 def output_dir() -> Path | None:
-    """Return `EMOTION_OUTPUT_DIR`, where results of the sample and of FAST mode go, or None if it is not set.
+    """Return `EMOTION_OUTPUT_DIR` (or `use_output_dir`'s), where results of the sample go, or None if it is not set.
 
     A relative path counts from the project's folder, so that notebooks and the command line agree. What is made of a
     reader's own pictures goes into a folder of its own in it (in `output/`, if it is not set), named as theirs is.
     """
-    value, own = os.environ.get("EMOTION_OUTPUT_DIR"), pictures_dir()
-    chosen = (project_root() / Path(value).expanduser()).resolve() if value else None
+    chosen, own = _chosen.get("output") or _from_project("EMOTION_OUTPUT_DIR"), pictures_dir()
     return chosen if own is None else (chosen or project_root() / "output") / "pictures" / own.name
+
+
+def scratch_dir() -> Path:
+    """Return where what is tried goes, outside `data/`: `EMOTION_OUTPUT_DIR`, else `output/`."""
+    return output_dir() or project_root() / "output"
+
+
+def _from_project(variable: str) -> Path | None:
+    value = os.environ.get(variable)
+    return (project_root() / Path(value).expanduser()).resolve() if value else None
 
 
 def pictures_dir() -> Path | None:
@@ -64,6 +114,8 @@ def pictures_dir() -> Path | None:
 
     A relative path counts from the working directory or, where it leads nowhere, from the project's folder.
     """
+    if "pictures" in _chosen:
+        return _chosen["pictures"]
     value = os.environ.get("EMOTION_PICTURES")
     if not value:
         return None
@@ -77,8 +129,13 @@ def results_dir() -> Path:
 
 
 def figures_dir() -> Path:
-    """Return the folder of figures; under `EMOTION_OUTPUT_DIR` if that is set."""
-    return (output_dir() or project_root()) / "figures"
+    """Return the folder that figures are written to: `figures/` in `scratch_dir()`.
+
+    `make figures` and `make notebooks` set `EMOTION_FIGURES_DIR` to the project's own, which counts only as long as all
+    output is the project's: a notebook that is run by hand changes no figure of the repository.
+    """
+    ours = _from_project("EMOTION_FIGURES_DIR")
+    return ours if ours is not None and output_dir() is None else scratch_dir() / "figures"
 
 
 def search_folders() -> list[Path]:

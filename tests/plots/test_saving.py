@@ -13,12 +13,12 @@ import pytest
 
 from emotion_detection import plots
 from emotion_detection.errors import DataError, UnknownNameError
-from emotion_detection.plots import saving
+from emotion_detection.plots import saving, style
 from emotion_detection.runs import store
 
 DRAW = """
-from emotion_detection import figures
-figure, axes = figures.new_axes(2.0)
+from emotion_detection.plots import saving
+figure, axes = saving.new_axes(2.0)
 axes.plot([1, 2, 3], [0.1, 0.5, 0.2], label="a")
 axes.set(title="A title", xlabel="epoch")
 axes.legend()
@@ -31,6 +31,13 @@ def opened(png):
 
 
 @pytest.fixture
+def ours(isolated, monkeypatch):
+    """The isolated project, as `make figures` writes to it."""
+    monkeypatch.setenv("EMOTION_FIGURES_DIR", "figures")
+    return isolated
+
+
+@pytest.fixture
 def drawn():
     """A figure and the values in it."""
     names = {}
@@ -38,10 +45,10 @@ def drawn():
     return names["figure"], {"accuracy": [0.1, 0.5, 0.2]}
 
 
-def test_figure_and_its_numbers_are_written_to_the_figures_folder(isolated, drawn):
+def test_figure_and_its_numbers_are_written_to_the_figures_folder(ours, drawn):
     figure, values = drawn
     path = saving.save_figure(figure, "03_curves", values)
-    assert path == isolated / "figures" / "03_curves.png"
+    assert path == ours / "figures" / "03_curves.png"
     assert json.loads(path.with_suffix(".json").read_text()) == {"source": "recorded run", "accuracy": [0.1, 0.5, 0.2]}
     assert sorted(each.name for each in path.parent.iterdir()) == ["03_curves.json", "03_curves.png"]
     assert opened(path).size == (1600, 400)
@@ -55,7 +62,7 @@ def test_saving_twice_or_after_showing_gives_the_same_bytes(isolated, drawn):
 
 
 def test_another_process_draws_the_same_bytes(drawn, tmp_path):
-    code = f"import pathlib\n{DRAW}\npathlib.Path('other.png').write_bytes(figures.png_bytes(figure, dpi=200))"
+    code = f"import pathlib\n{DRAW}\npathlib.Path('other.png').write_bytes(saving.png_bytes(figure, dpi=200))"
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
     assert (tmp_path / "other.png").read_bytes() == saving.png_bytes(drawn[0], dpi=200)
 
@@ -89,11 +96,11 @@ def test_readers_own_settings_do_not_change_a_plot(drawn):
 
 
 @pytest.mark.parametrize("source", [saving.SAMPLE, saving.FAST])
-def test_drawn_sample_is_refused_in_the_projects_figures(isolated, drawn, source):
+def test_drawn_sample_is_refused_in_the_projects_figures(ours, drawn, source):
     figure, values = drawn
     with pytest.raises(DataError, match="EMOTION_OUTPUT_DIR"):
         saving.save_figure(figure, "a", values, source=source)
-    assert not (isolated / "figures").exists()
+    assert not (ours / "figures").exists()
 
 
 def test_drawn_sample_goes_to_the_output_folder_under_a_banner(isolated, drawn, monkeypatch):
@@ -106,7 +113,7 @@ def test_drawn_sample_goes_to_the_output_folder_under_a_banner(isolated, drawn, 
     assert json.loads(path.with_suffix(".json").read_text())["source"] == "drawn sample, one epoch"
     bannered = np.asarray(opened(path).convert("RGB"))
     height = bannered.shape[0] - plain.height
-    assert height == round(saving.BANNER_HEIGHT_IN * saving.FILE_DPI)
+    assert height == round(style.BANNER_HEIGHT_IN * saving.FILE_DPI)
     np.testing.assert_array_equal(bannered[height:], np.asarray(plain))
     strip = bannered[:height].reshape(-1, 3)
     assert (strip == (0xFF, 0xD1, 0x66)).all(axis=1).mean() > 0.8
@@ -131,10 +138,10 @@ def test_source_of_a_run_tells_the_drawn_sample():
         ("a", {"x": object()}, None, DataError, "type object"),
     ],
 )
-def test_bad_arguments_write_nothing(isolated, drawn, name, values, source, error, message):
+def test_bad_arguments_write_nothing(ours, drawn, name, values, source, error, message):
     with pytest.raises(error, match=message):
         saving.save_figure(drawn[0], name, values, source=source)
-    assert not (isolated / "figures").exists()
+    assert not (ours / "figures").exists()
 
 
 def test_values_become_plain_and_keep_six_digits():

@@ -1,14 +1,11 @@
-"""Figures, one look: functions that take data and return or fill matplotlib Axes, a file for each subject.
+"""Figures, one look: each function takes data and returns a figure, a file for each subject.
 
-Here belongs drawing. Nothing is measured or scored here, and no plot reads a record: it is given what it draws.
+Here belongs drawing. A figure carries in `.values` what is plotted in it. Nothing is measured here, and no plot reads a
+record: it is given what it draws. `style` has the look and the figure itself, `saving` writes the two files.
 """
 
 from emotion_detection.plots.audit import difference_plot, dumbbells, epoch_curves, grouped_bars, share_matrix
 from emotion_detection.plots.common import (
-    NAMES,
-    SERIES_COLORS,
-    SPLIT_COLORS,
-    STYLE,
     average_faces,
     confusion_matrices,
     cost_plot,
@@ -18,7 +15,6 @@ from emotion_detection.plots.common import (
     first_answer,
     learning_curves,
     reliability_diagram,
-    styled,
 )
 from emotion_detection.plots.explanation import (
     HEAT_DIGITS,
@@ -52,6 +48,7 @@ from emotion_detection.plots.speed import (
     ratios,
     time_to_accuracy,
 )
+from emotion_detection.plots.style import NAMES, SERIES_COLORS, SPLIT_COLORS, STYLE, Figure, styled
 from emotion_detection.plots.timeline import (
     LONG_S,
     MOST_FACES,
@@ -64,76 +61,3 @@ from emotion_detection.plots.timeline import (
     shown_faces,
     timeline,
 )
-
-__all__ = [
-    "ABOVE",
-    "CURVE_COLORS",
-    "EDGE",
-    "FAR",
-    "HEAT_DIGITS",
-    "HOLDS_COLORS",
-    "HOLDS_WORDS",
-    "INK",
-    "KINDS",
-    "LABELS",
-    "LIMIT_COLORS",
-    "LINES",
-    "LONG_S",
-    "MARKERS",
-    "MARKS",
-    "MOST_FACES",
-    "MOST_LINES",
-    "MOST_RATIO_TICKS",
-    "NAMED_FROM_SHARE",
-    "NAMES",
-    "NOT_SURE_COLOR",
-    "ORDER_NAMES",
-    "PARTS",
-    "PERCENT",
-    "RATIO_TICKS",
-    "SERIES_COLORS",
-    "SHORTEST_S",
-    "SHOWN",
-    "SHOWN_PX",
-    "SPLIT_COLORS",
-    "STRIP",
-    "STYLE",
-    "UNSURE_COLOR",
-    "VERDICT_COLORS",
-    "accuracy_latency",
-    "against_parameters",
-    "against_time",
-    "average_faces",
-    "by_agreement",
-    "changes",
-    "class_heat",
-    "confusion_matrices",
-    "cost_plot",
-    "count_plot",
-    "coverage",
-    "coverage_curves",
-    "deletion",
-    "difference_plot",
-    "dumbbells",
-    "epoch_curves",
-    "explained_face",
-    "f1_bars",
-    "face_grid",
-    "first_answer",
-    "grouped_bars",
-    "growths",
-    "learning_curves",
-    "limits",
-    "order_name",
-    "ratios",
-    "reliability_diagram",
-    "robustness",
-    "rounds",
-    "sanity",
-    "share_matrix",
-    "shown_faces",
-    "styled",
-    "time_to_accuracy",
-    "timeline",
-    "trainings",
-]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from emotion_detection.emotions import DISPLAY_NAMES
-from emotion_detection.plots.common import SERIES_COLORS, SPLIT_COLORS, styled
+from emotion_detection.plots.style import SERIES_COLORS, SPLIT_COLORS, styled
 
 
 @styled

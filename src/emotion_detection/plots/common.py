@@ -3,8 +3,6 @@
 Each returns what it plotted as a dict, ready for `figures.save_figure`. No function touches pyplot's state.
 """
 
-import functools
-
 import matplotlib
 import matplotlib.axes
 import matplotlib.colors
@@ -17,60 +15,9 @@ import pandas as pd
 from emotion_detection.data import FaceDataset
 from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
 from emotion_detection.evaluation import metrics
-
-STYLE = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 9.0,
-    "axes.titlesize": 10.0,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.labelsize": 9.0,
-    "axes.edgecolor": "#8A8A8A",
-    "axes.facecolor": "white",
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#E3E3E3",
-    "grid.linewidth": 0.8,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
-    "xtick.color": "#333333",
-    "ytick.color": "#333333",
-    "text.color": "#222222",
-    "axes.labelcolor": "#222222",
-    "legend.fontsize": 8.5,
-    "legend.frameon": False,
-    "lines.linewidth": 1.8,
-    "figure.facecolor": "white",
-    "figure.titlesize": 11.0,
-    "figure.titleweight": "bold",
-    "savefig.facecolor": "auto",
-    "savefig.bbox": None,
-    "text.usetex": False,
-    "path.simplify": True,
-}
-"""The look of every figure, as matplotlib settings."""
-
-SERIES_COLORS = ("#004488", "#BB5566", "#DDAA33", "#66CCEE", "#777777")
-"""Colours of regimes, runs and splits, in their order: Paul Tol's high-contrast triple, which also differs in grey,
-and two more for what goes beyond three."""
-
-SPLIT_COLORS = dict(zip(("Training", "PublicTest", "PrivateTest"), SERIES_COLORS, strict=False))
-NAMES = [DISPLAY_NAMES[emotion] for emotion in EMOTIONS]
-
-
-def styled(function):
-    """Run a plot function in the project's look, whatever the reader's own settings are."""
-
-    @functools.wraps(function)
-    def wrapper(*args, **kwargs):
-        with matplotlib.rc_context(STYLE):
-            return function(*args, **kwargs)
-
-    return wrapper
+from emotion_detection.plots.style import NAMES, SERIES_COLORS, SPLIT_COLORS, styled
+from emotion_detection.plots.style import series_color as _series_color
+from emotion_detection.plots.style import set_title as _suptitle
 
 
 @styled
@@ -208,10 +155,6 @@ def _bars_with_intervals(axes, centres: np.ndarray, table: pd.DataFrame, *, widt
     for centre, value, high in zip(centres, f1, table["f1_high"], strict=True):
         text = f"{value:.2f}".removeprefix("0")
         axes.text(centre, max(high, value) + 0.012, text, ha="center", va="bottom", fontsize=7.5)
-
-
-def _series_color(index: int) -> str:
-    return SERIES_COLORS[index % len(SERIES_COLORS)]
 
 
 @styled
@@ -381,7 +324,3 @@ def first_answer(
     right.xaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0, decimals=0, symbol=" %"))
     right.grid(visible=False, axis="y")
     return {"probabilities": dict(zip(EMOTIONS, probabilities, strict=True))}
-
-
-def _suptitle(figure: matplotlib.figure.Figure, text: str) -> None:
-    figure.suptitle(text, x=0.01, ha="left")

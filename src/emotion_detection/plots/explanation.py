@@ -7,7 +7,8 @@ import numpy as np
 
 from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
 from emotion_detection.inference import class_activation
-from emotion_detection.plots.common import SERIES_COLORS, _suptitle, styled
+from emotion_detection.plots.style import SERIES_COLORS, styled
+from emotion_detection.plots.style import set_title as _suptitle
 from emotion_detection.studies import explanations
 
 SHOWN_PX = 240

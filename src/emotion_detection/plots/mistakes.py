@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from emotion_detection.data.perturbations import PERTURBATIONS
-from emotion_detection.plots.common import SERIES_COLORS, _suptitle, styled
+from emotion_detection.plots.style import SERIES_COLORS, styled
+from emotion_detection.plots.style import set_title as _suptitle
 
 PERCENT = matplotlib.ticker.PercentFormatter(1.0, decimals=0, symbol=" %")
 NOT_SURE_COLOR = "#E6E6E6"

@@ -5,7 +5,7 @@ import matplotlib.ticker
 import numpy as np
 import pandas as pd
 
-from emotion_detection.plots.common import SERIES_COLORS, styled
+from emotion_detection.plots.style import SERIES_COLORS, styled
 
 MARKS = {
     "ours": {"color": SERIES_COLORS[0], "marker": "o", "markersize": 9},

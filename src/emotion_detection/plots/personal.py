@@ -4,7 +4,7 @@ import matplotlib.figure
 import matplotlib.ticker
 import numpy as np
 
-from emotion_detection.plots.common import SERIES_COLORS, styled
+from emotion_detection.plots.style import SERIES_COLORS, styled
 
 PARTS = {"recorded": "Emotions that were recorded", "others": "Emotions that were not recorded"}
 STEP, GAP = 1.0, 0.7

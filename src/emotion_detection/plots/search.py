@@ -6,7 +6,7 @@ import matplotlib.ticker
 import numpy as np
 import pandas as pd
 
-from emotion_detection.plots.common import SERIES_COLORS, styled
+from emotion_detection.plots.style import SERIES_COLORS, styled
 
 VERDICT_COLORS = {"better": SERIES_COLORS[0], "worse": SERIES_COLORS[1], "no difference shown": "#777777"}
 FAR = {"accuracy": -0.1, "nll": 0.2}

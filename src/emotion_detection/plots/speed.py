@@ -8,7 +8,7 @@ import matplotlib.ticker
 import numpy as np
 import pandas as pd
 
-from emotion_detection.plots.common import SERIES_COLORS, styled
+from emotion_detection.plots.style import SERIES_COLORS, styled
 from emotion_detection.studies import speed
 from emotion_detection.studies.speed_words import in_units, times
 

@@ -10,7 +10,7 @@ import pandas as pd
 from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
 from emotion_detection.inference import events
 from emotion_detection.inference.tracking import NOT_SURE
-from emotion_detection.plots.common import SERIES_COLORS, styled
+from emotion_detection.plots.style import SERIES_COLORS, styled
 
 MOST_FACES = 5
 SHORTEST_S = 0.5

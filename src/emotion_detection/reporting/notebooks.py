@@ -162,6 +162,8 @@ def main() -> None:
         os.environ["EMOTION_PICTURES"] = str(arguments.pictures.expanduser().resolve())
     if paths.pictures_dir() is not None and (arguments.save or arguments.fast):
         parser.error("--save keeps the numbers of FER2013, --fast shows drawn faces: call it without EMOTION_PICTURES")
+    # The notebooks' kernels inherit it. Without it, a notebook that is run by hand writes no figure of ours.
+    os.environ.setdefault("EMOTION_FIGURES_DIR", str(paths.project_root() / "figures"))
     if arguments.fast:
         os.environ.setdefault("EMOTION_OUTPUT_DIR", str(paths.project_root() / "output" / "fast"))
     import papermill

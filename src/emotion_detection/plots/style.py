@@ -1,0 +1,190 @@
+"""The look of every figure, and the figure that a plot function returns: shown in a notebook without pyplot's state.
+
+A plot function makes its figure with `new_figure` or `new_axes`, draws, and returns `finish(figure, values)`.
+"""
+
+import functools
+import io
+from collections.abc import Iterable
+
+import matplotlib
+import matplotlib.axes
+import matplotlib.backends.backend_agg
+import matplotlib.figure
+import matplotlib.image
+import matplotlib.ticker
+import numpy as np
+import PIL.Image
+
+from emotion_detection.emotions import DISPLAY_NAMES, EMOTIONS
+from emotion_detection.evaluation import metrics
+from emotion_detection.runs.store import Run
+
+STYLE = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9.0,
+    "axes.edgecolor": "#8A8A8A",
+    "axes.facecolor": "white",
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#E3E3E3",
+    "grid.linewidth": 0.8,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "xtick.color": "#333333",
+    "ytick.color": "#333333",
+    "text.color": "#222222",
+    "axes.labelcolor": "#222222",
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "figure.facecolor": "white",
+    "figure.titlesize": 11.0,
+    "figure.titleweight": "bold",
+    "savefig.facecolor": "auto",
+    "savefig.bbox": None,
+    "text.usetex": False,
+    "path.simplify": True,
+}
+"""The look of every figure, as matplotlib settings."""
+
+SERIES_COLORS = ("#004488", "#BB5566", "#DDAA33", "#66CCEE", "#777777")
+"""Colours of regimes, runs and splits, in their order: Paul Tol's high-contrast triple, which also differs in grey,
+and two more for what goes beyond three."""
+
+SPLIT_COLORS = dict(zip(("Training", "PublicTest", "PrivateTest"), SERIES_COLORS, strict=False))
+INK = "#222222"
+NAMES = [DISPLAY_NAMES[emotion] for emotion in EMOTIONS]
+PERCENT = matplotlib.ticker.PercentFormatter(1.0, decimals=0, symbol=" %")
+
+WIDTH_IN = 8.0
+FILE_DPI = 200
+"""Resolution of the files: 1,600 px wide, which a README shows at half that, sharp on dense screens too."""
+
+NOTEBOOK_DPI = 100
+NOTEBOOK_COLORS = 256
+"""A saved notebook holds its pictures with a palette: they take half the space, and look the same."""
+
+BANNER_HEIGHT_IN = 0.34
+SAMPLE = "drawn sample"
+FAST = "drawn sample, one epoch"
+
+
+def styled(function):
+    """Run a plot function in the project's look, whatever the reader's own settings are."""
+
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        with matplotlib.rc_context(STYLE):
+            return function(*args, **kwargs)
+
+    return wrapper
+
+
+class Figure(matplotlib.figure.Figure):
+    """A matplotlib figure that a notebook shows as a cell's value, without pyplot and its state.
+
+    Attributes:
+        values: what is plotted, as a dict; `save_figure` writes it beside the picture.
+        source: what it is made from, where the plot function knows it (see `saving.SOURCES`), else None.
+        banner: text in a strip above the picture, else None.
+    """
+
+    values: dict
+    source: str | None = None
+    banner: str | None = None
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        return {"image/png": png_bytes(self, dpi=NOTEBOOK_DPI, colors=NOTEBOOK_COLORS), "text/plain": repr(self)}
+
+
+def new_figure(height_in: float = 4.5, *, width_in: float = WIDTH_IN) -> Figure:
+    """Return an empty figure in the project's look, 800 px wide in a notebook."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width_in, height_in), dpi=FILE_DPI, layout="constrained")
+        matplotlib.backends.backend_agg.FigureCanvasAgg(figure)
+    figure.values = {}
+    return figure
+
+
+def new_axes(height_in: float = 4.5, *, width_in: float = WIDTH_IN) -> tuple[Figure, matplotlib.axes.Axes]:
+    """Return a new figure and the one Axes in it, in the project's look."""
+    figure = new_figure(height_in, width_in=width_in)
+    with matplotlib.rc_context(STYLE):
+        return figure, figure.add_subplot()
+
+
+def finish(figure: Figure, values: dict, *, runs: Iterable[Run] = ()) -> Figure:
+    """Return a drawn figure with what is plotted in it: the last line of every plot function.
+
+    Args:
+        figure: as drawn.
+        values: what is plotted.
+        runs: those that it shows, where it shows runs: one of the drawn sample makes the figure carry a banner.
+    """
+    figure.values = values
+    drawn = [metrics.is_sample(run) for run in runs]
+    if any(drawn):
+        figure.source = FAST if all(drawn) else SAMPLE
+        add_banner(figure, figure.source)
+    return figure
+
+
+def set_title(figure: Figure, text: str) -> None:
+    """Give a figure of several panels a title, on the left as those of panels are."""
+    figure.suptitle(text, x=0.01, ha="left")
+
+
+def series_color(index: int) -> str:
+    """Return the colour of the series with this number; after the last they begin anew."""
+    return SERIES_COLORS[index % len(SERIES_COLORS)]
+
+
+def add_banner(figure: Figure, source: str) -> None:
+    """Have the figure carry "<source>: not a result" wherever it is shown or saved."""
+    figure.banner = f"{source}: not a result"
+
+
+def png_bytes(figure: matplotlib.figure.Figure, *, dpi: int, colors: int | None = None) -> bytes:
+    """Return the figure as PNG, without date or version, so that equal figures give equal bytes.
+
+    A figure with a banner has it in a strip of its own above the picture.
+
+    Args:
+        figure: to be drawn.
+        dpi: pixels per inch.
+        colors: so many colours at most (2–256), as a palette without transparency; None: all, and transparency.
+    """
+    pixels = _pixels(figure, dpi)
+    if banner := getattr(figure, "banner", None):
+        pixels = np.concatenate([_banner_pixels(banner, pixels.shape[1], dpi), pixels])
+    stream = io.BytesIO()
+    if colors is None:
+        matplotlib.image.imsave(stream, pixels, format="png", dpi=dpi, metadata={"Software": None})
+    else:
+        PIL.Image.fromarray(pixels).convert("RGB").quantize(colors).save(stream, "PNG", optimize=True)
+    return stream.getvalue()
+
+
+def _pixels(figure: matplotlib.figure.Figure, dpi: int) -> np.ndarray:
+    """Draw a figure: uint8 array (height, width, 4), RGBA."""
+    stream = io.BytesIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(stream, format="png", dpi=dpi)
+    return np.asarray(PIL.Image.open(stream).convert("RGBA"))
+
+
+def _banner_pixels(text: str, width_px: int, dpi: int) -> np.ndarray:
+    """Draw the banner as wide as the picture that it goes on: uint8 array (height, width_px, 4), RGBA."""
+    with matplotlib.rc_context(STYLE):
+        strip = matplotlib.figure.Figure(figsize=((width_px + 0.5) / dpi, BANNER_HEIGHT_IN), facecolor="#FFD166")
+        strip.text(0.5, 0.46, text, ha="center", va="center", weight="bold", fontsize=11)
+    return _pixels(strip, dpi)
