@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from emotion_detection.cli.options import refuse
+
 app = typer.Typer()
 
 
@@ -32,7 +34,7 @@ def analyse(
 
     is_video = [video_io.is_recording(path) for path in files]
     if not any(is_video):
-        _refuse(
+        refuse(
             {"--parquet": parquet, "--plot": plot, "--every-ms": every_ms}, "This is for videos; pictures were given."
         )
         side_by_side = {"workers": workers, "address": address, "folder": parts}
@@ -45,7 +47,7 @@ def analyse(
         )
     else:
         only_pictures = {"--workers": workers, "--address": address, "--parts": parts}
-        _refuse(only_pictures, "This is for pictures; a video was given.")
+        refuse(only_pictures, "This is for pictures; a video was given.")
         _analyse_video(files[0], every_ms, csv=csv, parquet=parquet, annotated=annotated, plot=plot)
 
 
@@ -118,9 +120,3 @@ def explain_answers(
         raise typer.Exit(1)
     labels = ", ".join(f"{face.label} ({face.confidence:.0%})" for face in found)
     typer.echo(f"{out}: {labels}; heat shows what speaks for {emotion or 'each answer'}.")
-
-
-def _refuse(options: dict, reason: str) -> None:
-    for option, value in options.items():
-        if value is not None:
-            raise typer.BadParameter(f"{reason} Leave it out.", param_hint=option)

@@ -1,0 +1,138 @@
+"""`runs`, `evaluate`, and what else is measured and recorded: `ferplus`, `robustness`, `baselines`."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emotion_detection.cli.options import PICTURES, use_pictures
+from emotion_detection.errors import MissingFileError, UnknownNameError
+from emotion_detection.runs import store
+
+app = typer.Typer()
+USAGE_HELP = "public or private (in the audit also training or unseen)"
+
+
+@app.command("runs")
+def list_runs(pictures: Annotated[Path | None, PICTURES] = None):
+    """List the recorded runs."""
+    use_pictures(pictures)
+    from emotion_detection.reporting import reports
+
+    typer.echo(reports.runs_table().to_string(index=False))
+
+
+@app.command()
+def evaluate(
+    run: Annotated[str, typer.Argument(help="A recorded run, such as tl_whole or tl_whole-s0.")],
+    split: Annotated[str | None, typer.Option(help=f"{USAGE_HELP}; else private where it is recorded.")] = None,
+    final: Annotated[bool, typer.Option("--final", help="Predict PrivateTest and record it, once.")] = False,
+    recompute: Annotated[bool, typer.Option("--recompute", help="Run the network over the faces again.")] = False,
+    averaged: Annotated[bool, typer.Option("--averaged", help="Score answers averaged over ten views.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    pictures: Annotated[Path | None, PICTURES] = None,
+):
+    """Score a run from its recorded predictions, or from its network with --recompute."""
+    use_pictures(pictures)
+    from emotion_detection import notebook
+    from emotion_detection.evaluation import metrics
+    from emotion_detection.reporting import reports
+    from emotion_detection.training import views
+
+    if averaged and recompute:
+        raise typer.BadParameter("is recorded only: leave out --recompute.", param_hint="--averaged")
+    usage = _split_name(split)
+    loaded = store.load_run(run)
+    if final:
+        loaded = notebook.finalise(run)
+    if recompute:
+        usage = usage or ("PrivateTest" if loaded.is_final else "PublicTest")
+        loaded = _recomputed(loaded, usage)
+    scores = metrics.scores(views.of_run(loaded) if averaged else loaded, split=usage)
+    typer.echo(json.dumps(scores, indent=1) if as_json else reports.describe(scores))
+
+
+def _split_name(split: str | None) -> str | None:
+    names = {None: None, "public": "PublicTest", "private": "PrivateTest", "training": "Training", "unseen": "Unseen"}
+    if split not in names:
+        raise typer.BadParameter(f"{split!r} is not a split: use {USAGE_HELP}.", param_hint="--split")
+    return names[split]
+
+
+def _recomputed(run: store.Run, usage: str) -> store.Run:
+    """Return the run with one split's predictions (and its FER+ score, if votes are there) made again."""
+    import dataclasses
+
+    from emotion_detection import notebook
+    from emotion_detection.evaluation import metrics
+    from emotion_detection.training import finalize
+
+    if usage == "PrivateTest" and not run.is_final:
+        raise UnknownNameError(
+            f"{run.name} is not final: PrivateTest is first predicted by `evaluate {run.name} --final`."
+        )
+    store.trained_network(run.name)  # before the faces are read: raises where it is not on this machine
+    dataset = notebook.chosen_dataset()
+    if dataset.fingerprint != run.info["data"]["fingerprint"]:
+        typer.echo(f"Warning: {dataset.name} as it is here is not what the run was trained on.", err=True)
+    predictions = finalize.recompute(run, dataset, split=usage)
+    data = {field: getattr(dataset, field) for field in ("name", "fingerprint", "has_official_rows")}
+    data["notes"] = list(dataset.notes)
+    info = run.info | {"data": data, "ferplus": {}}
+    labels = notebook.ferplus_labels(dataset)
+    if labels is not None:
+        strict = metrics.ferplus_strict(predictions, labels[predictions.row])
+        info["ferplus"] = {usage: strict | {"source": "recomputed"}}
+    return dataclasses.replace(run, info=info, predictions={**run.predictions, usage: predictions})
+
+
+@app.command("ferplus")
+def record_ferplus(names: Annotated[list[str], typer.Argument(metavar="RUN...", help="Recorded runs.")]):
+    """Record how runs' answers go with FER+'s votes (needs them); `evaluate RUN --final` does it for a new run."""
+    from emotion_detection.evaluation import ferplus_scores
+
+    for name in names:
+        ferplus_scores.record(name)
+        typer.echo(f"{store.run_dir(name)}/run.json")
+
+
+@app.command()
+def robustness(
+    networks: Annotated[
+        list[str] | None, typer.Argument(metavar="[NETWORK]...", help="Else those without a record of their own.")
+    ] = None,
+):
+    """Measure how accuracy on PublicTest falls as faces are spoiled; minutes for each network (needs FER2013)."""
+    from emotion_detection.studies import robustness as measuring
+
+    recorded = measuring.load()
+    _measure_each(networks, [name for name in measuring.networks() if name not in recorded], measuring.measure)
+
+
+@app.command("baselines")
+def record_baselines(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Else those without a record.")] = None,
+):
+    """Let networks of other repositories answer PublicTest and PrivateTest; record what they say (needs FER2013)."""
+    from emotion_detection.studies import baselines
+
+    recorded = baselines.recorded()
+    _measure_each(names, [name for name in baselines.FILES if name not in recorded], baselines.measure)
+
+
+def _measure_each(asked: list[str] | None, waiting: list[str], measure) -> None:
+    """Measure networks on FER2013: those asked for, else those waiting, of which some may not be on this machine."""
+    if not (asked or waiting):
+        typer.echo("All are recorded. To measure one again, name it.")
+        return
+    from emotion_detection.data import load_fer2013
+
+    dataset = load_fer2013()
+    for name in asked or waiting:
+        try:
+            typer.echo(measure(name, dataset))
+        except MissingFileError as error:
+            if asked:
+                raise
+            typer.echo(f"Left out: {error}", err=True)

@@ -1,0 +1,104 @@
+"""`train` and `sweep`: train recipes and record the runs."""
+
+import os
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emotion_detection import paths
+from emotion_detection.cli.options import PICTURES, use_pictures
+from emotion_detection.runs import store
+from emotion_detection.training import catalog
+
+app = typer.Typer()
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help=f"One of: {', '.join(catalog.RECIPES)}")],
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**31 - 1, help="Decides first weights, order, augmentation.")
+    ] = store.FIRST_SEED,
+    retrain: Annotated[bool, typer.Option("--retrain", help="Train even if the run is recorded.")] = False,
+    pictures: Annotated[Path | None, PICTURES] = None,
+):
+    """Train a recipe on FER2013, or your own pictures, and record the run; goes on where it was interrupted."""
+    chosen = catalog.get_recipe(recipe)
+    name = f"{recipe}-s{seed}"
+    use_pictures(pictures)
+    where = f" --pictures {shlex.quote(str(paths.pictures_dir()))}" if paths.pictures_dir() else ""
+    from emotion_detection import notebook
+
+    if store.is_recorded(name) and not retrain:
+        notebook.check_same_pictures(name)
+        typer.echo(
+            f"{name} is recorded already (see `runs`). To train it again: train {recipe} --seed {seed} --retrain{where}"
+        )
+        return
+    from emotion_detection.training import cross_validation
+
+    try:
+        run = cross_validation.train(chosen, notebook.chosen_dataset(), seed=seed)
+    except KeyboardInterrupt:  # typer would end without a word
+        typer.echo(
+            f"\nInterrupted. Finished epochs are kept: `train {recipe} --seed {seed}{where}` goes on from there.",
+            err=True,
+        )
+        raise typer.Exit(130) from None
+    scores = ", ".join(f"{part} {values['accuracy']:.1%}" for part, values in run.info["metrics"].items())
+    final = f" Report PrivateTest once: evaluate {run.name} --final{where}" if "PublicTest" in run.predictions else ""
+    typer.echo(f"{run.name}: accuracy on {scores}.{final}")
+
+
+@app.command()
+def sweep(
+    names: Annotated[list[str], typer.Argument(metavar="RECIPE...", help="One or several; see `train --help`.")],
+    seeds: Annotated[str, typer.Option(help="Such as 0,1,2.")] = str(store.FIRST_SEED),
+    needed: Annotated[bool, typer.Option("--needed", help="First those that these go on from or learn from.")] = False,
+    engine: Annotated[str, typer.Option(help="ray, or plain: one job after another, without Ray.")] = "ray",
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; else processes on this machine.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Jobs at a time; else one per core.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Cores and threads of each job on Ray.")] = 1,
+):
+    """Train recipes with several seeds on FER2013, side by side; goes on where it was interrupted."""
+    os.environ.setdefault("TQDM_DISABLE", "1")  # the table takes the place of the bars
+    from emotion_detection.training import progress_table
+    from emotion_detection.training import sweep as sweeps
+
+    wanted = sweeps.jobs(names, seeds=_numbers(seeds))
+    wanted = sweeps.with_needed(wanted) if needed else wanted
+    where = {"engine": engine, "address": address, "workers": workers, "threads": threads}
+    try:
+        with progress_table.shown() as on_change:
+            states = sweeps.train(wanted, _faces_for(wanted), on_change=on_change, **where)
+    except KeyboardInterrupt:
+        ready = [job.name for job in wanted if store.is_recorded(job.name)]
+        typer.echo(
+            f"\nInterrupted. Recorded: {len(ready)} of {len(wanted)} ({', '.join(ready) or 'none'}). Finished epochs "
+            "of the others are kept: the same command goes on from there.",
+            err=True,
+        )
+        raise typer.Exit(130) from None
+    failed = [state for state in states if state.state == "failed"]
+    for state in failed:
+        typer.echo(f"Failed: {state.job.name}: {state.reason}", err=True)
+    typer.echo(f"{len(states) - len(failed)} of {len(states)} runs are recorded (see `runs`).")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _numbers(text: str) -> list[int]:
+    """Return the seeds of a list such as "0,1,2"."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise typer.BadParameter(f"{text!r} is not a list of seeds: write them as 0,1,2.", param_hint="--seeds")
+    return [int(part) for part in parts]
+
+
+def _faces_for(wanted: list):
+    """Return the faces for jobs of which one is not recorded yet, else None."""
+    from emotion_detection import notebook
+
+    return None if all(store.is_recorded(job.name) for job in wanted) else notebook.chosen_dataset()
