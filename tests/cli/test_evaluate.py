@@ -1,0 +1,108 @@
+"""`runs`, `evaluate`, `ferplus`: scores of recorded runs, and records that are damaged."""
+
+import json
+
+import pytest
+
+from emotion_detection.runs import registry, store
+
+
+def test_evaluate_json_is_one_object_with_the_promised_keys(recorded, call):
+    code, out, _ = call("evaluate", "tl_top", "--json")
+    scores = json.loads(out)
+    assert code == 0
+    promised = {"run", "split", "labels", "n", "accuracy", "accuracy_ci", "macro_f1", "f1", "n_deduplicated"}
+    assert promised | {"accuracy_deduplicated", "ferplus_strict", "ece"} <= set(scores)
+    assert (scores["run"], scores["split"], scores["n"]) == ("tl_top-s0", "PrivateTest", 140)
+    answer = store.load_run("tl_top").predictions["PrivateTest"]
+    assert scores["accuracy"] == pytest.approx((answer.predicted == answer.label).mean())
+
+
+def test_evaluate_reads_the_split_that_is_asked_for(recorded, call):
+    assert json.loads(call("evaluate", "tl_top", "--split", "public", "--json")[1])["split"] == "PublicTest"
+
+
+def test_runs_lists_what_is_recorded(recorded, call):
+    code, out, _ = call("runs")
+    assert code == 0
+    assert "tl_top-s0" in out
+
+
+@pytest.mark.fer2013
+def test_recomputing_the_shipped_run_agrees_with_its_record(fer2013, call):
+    name = registry.read_card()["run"]
+    recorded, again = (json.loads(call("evaluate", name, "--json", *extra)[1]) for extra in ((), ("--recompute",)))
+    assert again["n"] == recorded["n"] == 3589
+    for score in ("accuracy", "accuracy_deduplicated", "macro_f1"):  # another processor may turn a face or two
+        assert again[score] == pytest.approx(recorded[score], abs=0.001)
+
+
+@pytest.mark.parametrize("file", ["run.json", "history.csv", "predictions.npz"])
+@pytest.mark.parametrize("content", [b"", b"{", b"PK\x03\x04damaged", b'{"run": 1}'])
+def test_a_record_damaged_by_hand_is_named(recorded, call, file, content):
+    (store.run_dir("tl_top") / file).write_bytes(content)
+    code, _, err = call("evaluate", "tl_top")
+    assert code == 1
+    assert file in err
+    assert "damaged" in err
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("temperature", "abc"), ("temperature", 0), ("data", {}), ("final", {}), ("ferplus", {"PublicTest": {}})],
+)
+def test_a_record_with_a_value_of_another_kind_is_named(recorded, call, key, value):
+    path = store.run_dir("tl_top") / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    code, _, err = call("evaluate", "tl_top")
+    assert code == 1
+    assert f"{key} is" in err
+
+
+def test_a_record_without_the_time_of_its_final_prediction_is_named(recorded, call):
+    path = store.run_dir("tl_top") / "run.json"
+    info = json.loads(path.read_text())
+    del info["final"]
+    path.write_text(json.dumps(info))
+    code, _, err = call("evaluate", "tl_top", "--final")
+    assert code == 1
+    assert "lacks final" in err
+
+
+def test_a_record_with_a_label_outside_the_classes_is_named(recorded, call):
+    run = store.load_run("tl_top")
+    run.predictions["PrivateTest"].label[0] = 9
+    store.write_predictions(store.run_dir("tl_top") / "predictions.npz", run.predictions)
+    code, _, err = call("evaluate", "tl_top")
+    assert code == 1
+    assert "labels outside 0–6" in err
+
+
+def test_a_record_with_a_missing_file_is_named(recorded, call):
+    (store.run_dir("tl_top") / "predictions.npz").unlink()
+    code, _, err = call("evaluate", "tl_top")
+    assert code == 1
+    assert "predictions.npz" in err
+
+
+def test_an_interruption_while_recording_leaves_no_record(isolated, recorded, monkeypatch):
+    run = store.load_run("tl_top")
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store.files, "write_text", killed)
+    with pytest.raises(KeyboardInterrupt):
+        store.write_run("tl_100", run.info, run.history, run.predictions)
+    assert not store.is_recorded("tl_100")
+    with pytest.raises(KeyboardInterrupt):
+        store.write_run("tl_top", run.info, run.history, {})
+    assert store.load_run("tl_top").is_final
+    assert store.recorded() == ["tl_top-s0"]
+    assert [path.name for path in store.run_dir("tl_top").parent.iterdir()] == ["tl_top-s0"]
+
+
+def test_ferplus_refuses_a_run_of_the_drawn_sample(recorded, call):
+    code, _, error = call("ferplus", "tl_top")
+    assert code == 1
+    assert "FER2013's row numbers" in error
