@@ -102,8 +102,8 @@ def test_reads_a_zstandard_file_of_several_frames(tmp_path, drawn):
     assert_same_faces(load(path), drawn)
 
 
-def test_batches_join_lines_across_their_borders(tmp_path, drawn, monkeypatch):
-    monkeypatch.setattr(readers, "BATCH_BYTES", 5_000)
+def test_chunks_join_to_the_whole(tmp_path, drawn, monkeypatch):
+    monkeypatch.setattr(readers, "CHUNK_ROWS", 7)
     assert_same_faces(load(write_csv(tmp_path / "fer2013.csv", csv_lines(drawn))), drawn)
 
 

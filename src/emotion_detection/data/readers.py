@@ -6,9 +6,8 @@ the challenge's test.csv, splits of a tree without split names) is said in its `
 
 import collections
 import concurrent.futures
-import contextlib
-import dataclasses
 import gzip
+import io
 import lzma
 import re
 import zlib
@@ -18,6 +17,7 @@ from typing import BinaryIO
 
 import cv2
 import numpy as np
+import pandas as pd
 import zstandard
 from tqdm.auto import tqdm
 
@@ -29,15 +29,14 @@ from emotion_detection.errors import DataError, MissingFileError
 SIDE_PX = 48
 PIXELS_PER_FACE = SIDE_PX * SIDE_PX
 LARGEST_SIDE_PX = 1024
-BATCH_BYTES = 1 << 20  # a batch's intermediate arrays stay in the processor's cache
+CHUNK_ROWS = 1000
+ROW_END = " -1 "  # between the rows of a chunk, so that a pixel moved to the next row is noticed
 COMPRESSIONS = ("", ".xz", ".gz", ".zst")
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 ASSUMED = "Assumed: "
 """Notes that begin so are guesses; they are dropped where the pictures themselves tell."""
 DOWNLOAD_AGAIN = "The file is damaged: download it again (see data/README.md)."
 
-LABELS = {str(label).encode(): label for label in range(len(EMOTIONS))}
-USAGES = {split.encode(): index for index, split in enumerate(SPLITS)}
 FOLDER_NAMES = {
     "angry": ("angry", "anger", "0"),
     "disgust": ("disgust", "disgusted", "1"),
@@ -69,195 +68,135 @@ def read_csv(path: Path, *, usage: str | None = None) -> FaceDataset:
     Raises:
         DataError: the columns are others, or a row is not a face; the message names the first such row.
     """
-    with _lines(path) as batches:
-        columns = _columns(next(batches, [b""])[0], path.name, usage)
-        parts = list(_in_order(batches, lambda first, lines: _parse(lines, first, columns, path.name)))
+
+    def parse(table):
+        where = [f"{path.name} row {row}" for row in table.index]
+        return _pixels(table, where), _labels(table, where), _splits(table, where, usage)
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:  # pandas and numpy parse outside Python's lock
+        parts = list(pool.map(parse, _tables(path, ["pixels"] if usage else ["emotion", "pixels", "Usage"])))
     if not parts:
         raise DataError(f"{path.name} holds no row after its header, expected 35,887. {DOWNLOAD_AGAIN}")
     pixels, emotion, split = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return FaceDataset(
         pixels=pixels.reshape(-1, SIDE_PX, SIDE_PX),
         emotion=emotion,
-        usage=np.array(SPLITS)[split] if "usage" in columns.positions else np.full(len(pixels), usage, "<U11"),
+        usage=split,
         row=np.arange(len(pixels), dtype=np.int32),
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class Columns:
-    """Where a CSV file has what: the number of its columns and the position of "pixels", "emotion", "usage"."""
+def _tables(path: Path, needed: list[str]) -> Iterator[pd.DataFrame]:
+    """Yield `CHUNK_ROWS` rows of a CSV file at a time, the names of the columns in lower case."""
+    options = {"chunksize": CHUNK_ROWS, "skipinitialspace": True, "encoding_errors": "replace"}
+    with path.open("rb") as raw, tqdm(desc=f"read {path.name}", unit="face", unit_scale=True, delay=1) as bar:
+        try:
+            with pd.read_csv(_decompressed(path, raw), **options) as tables:
+                for table in filter(len, tables):
+                    _check_columns(table, path.name, needed)
+                    table.columns = table.columns.str.strip().str.lower()
+                    bar.update(len(table))
+                    yield table
+        except pd.errors.EmptyDataError:
+            raise DataError(
+                f"{path.name} is empty, expected the columns emotion, pixels, Usage. {DOWNLOAD_AGAIN}"
+            ) from None
+        except pd.errors.ParserError as error:
+            raise DataError(f"{path.name} {_said_of_fields(str(error))}. {DOWNLOAD_AGAIN}") from error
+        except (EOFError, OSError, lzma.LZMAError, zlib.error, zstandard.ZstdError) as error:
+            raise DataError(
+                f"{path.name} cannot be decompressed to its end: it has {path.stat().st_size:,} bytes and reading "
+                f"stopped at byte {raw.tell():,} ({error}). {DOWNLOAD_AGAIN}"
+            ) from error
 
-    count: int
-    positions: dict[str, int]
+
+def _decompressed(path: Path, raw: BinaryIO) -> BinaryIO:
+    """Return a file's content, decompressed by its suffix."""
+    if path.suffix != ".zst":
+        return {".xz": lzma.open, ".gz": gzip.open}.get(path.suffix, lambda same: same)(raw)
+    compressed, frames = raw.read(), []
+    while compressed:  # zstandard's own reader ends at the first frame, and where a frame is cut off
+        frame = zstandard.ZstdDecompressor().decompressobj()
+        frames.append(frame.decompress(compressed))
+        if not frame.eof:
+            raise EOFError("the last frame is cut off")
+        compressed = frame.unused_data
+    return io.BytesIO(b"".join(frames))
 
 
-def _columns(header: bytes, name: str, usage: str | None) -> Columns:
-    if not header.strip():
-        raise DataError(f"{name} is empty, expected the columns emotion, pixels, Usage. {DOWNLOAD_AGAIN}")
-    names = [field.strip(b'\xef\xbb\xbf "\r').decode("utf-8", "replace") for field in header.split(b",")]
-    positions = {column.lower(): index for index, column in enumerate(names)}
-    needed = ["pixels"] if usage else ["emotion", "pixels", "Usage"]
-    missing = [column for column in needed if column.lower() not in positions]
+def _said_of_fields(error: str) -> str:
+    """Return what is wrong with a table in which pandas found a row of too many fields."""
+    found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", error)
+    if found is None:
+        return f"is no table ({error.strip()})"
+    expected, line, received = map(int, found.groups())
+    return f"row {line - 2} has {received} fields, expected {expected} as in its header"
+
+
+def _check_columns(table: pd.DataFrame, name: str, needed: list[str]) -> None:
+    names = list(table.columns)
+    missing = [column for column in needed if column.lower() not in [each.strip().lower() for each in names]]
     if missing:
         received = ", ".join(column[:20] for column in names[:5]) + (", …" if len(names) > 5 else "")
         raise DataError(
             f"{name} has no column {' and no column '.join(missing)}; its first line reads: {received}. Give a file "
             "whose first line is emotion,pixels,Usage, as fer2013.csv and icml_face_data.csv have (see data/README.md)."
         )
-    return Columns(len(names), {key: positions[key] for key in ("pixels", "emotion", "usage") if key in positions})
 
 
-@contextlib.contextmanager
-def _lines(path: Path) -> Iterator[Iterator[list[bytes]]]:
-    """Yield an iterator over a file's lines: the header alone first, then batches of whole lines."""
-    with path.open("rb") as raw, tqdm(**_progress(path)) as bar:
-        yield _batches(path, raw, bar)
+def _labels(table: pd.DataFrame, where: list[str]) -> np.ndarray:
+    """Return the column `emotion` as int8 (n,), -1 where there is no such column."""
+    if "emotion" not in table:
+        return np.full(len(table), UNLABELLED, np.int8)
+    labels = pd.to_numeric(table["emotion"], errors="coerce")
+    _check_all(labels.isin(range(len(EMOTIONS))), table["emotion"], where, "has emotion", "0–6")
+    return labels.to_numpy(np.int8)
 
 
-def _progress(path: Path) -> dict:
-    return {"total": path.stat().st_size, "unit": "B", "unit_scale": True, "desc": f"read {path.name}", "delay": 1}
+def _splits(table: pd.DataFrame, where: list[str], usage: str | None) -> np.ndarray:
+    """Return the column `Usage` as str (n,), or `usage` for all rows where there is no such column."""
+    if "usage" not in table:
+        return np.full(len(table), usage, "<U11")
+    splits = table["usage"].astype(str).str.strip()
+    _check_all(splits.isin(SPLITS), table["usage"], where, "has Usage", ", ".join(SPLITS))
+    return splits.to_numpy("<U11")
 
 
-def _batches(path: Path, raw: BinaryIO, bar: tqdm) -> Iterator[list[bytes]]:
-    pending, header_is_due = b"", True
-    for block in _blocks(path, raw):
-        bar.update(raw.tell() - bar.n)
-        head, newline, rest = block.rpartition(b"\n")
-        if not newline:
-            pending += rest
-            continue
-        lines, pending = (pending + head).split(b"\n"), rest
-        if header_is_due:
-            yield lines[:1]
-            lines, header_is_due = lines[1:], False
-        yield lines
-    if pending.strip():
-        yield [pending]
-
-
-def _blocks(path: Path, raw: BinaryIO) -> Iterator[bytes]:
-    """Yield a file's content, decompressed by its suffix, in blocks of about `BATCH_BYTES`."""
-    openers = {".xz": lzma.open, ".gz": gzip.open, ".zst": _CheckedZstandard}
-    stream = openers.get(path.suffix, lambda same: same)(raw)
-    try:
-        while block := stream.read(BATCH_BYTES):
-            yield block
-    except (EOFError, OSError, lzma.LZMAError, zlib.error, zstandard.ZstdError) as error:
+def _check_all(right: pd.Series, column: pd.Series, where: list[str], has: str, expected: str) -> None:
+    if not right.all():
+        index = int(np.argmin(right.to_numpy()))
+        received = "" if pd.isna(column.iloc[index]) else str(column.iloc[index])[:30]
         raise DataError(
-            f"{path.name} cannot be decompressed to its end: it has {path.stat().st_size:,} bytes and reading stopped "
-            f"at byte {raw.tell():,} ({error}). {DOWNLOAD_AGAIN}"
-        ) from error
-
-
-class _CheckedZstandard:
-    """A .zst stream that, unlike zstandard's reader, raises where the last frame is cut off."""
-
-    def __init__(self, raw: BinaryIO):
-        self.raw, self.decompressor, self.rest = raw, None, b""
-
-    def read(self, size: int) -> bytes:
-        while True:
-            compressed = self.rest or self.raw.read(size // 4)
-            if not compressed:
-                if self.decompressor is not None:
-                    raise EOFError("the last frame is cut off")
-                return b""
-            self.decompressor = self.decompressor or zstandard.ZstdDecompressor().decompressobj()
-            block = self.decompressor.decompress(compressed)
-            self.rest = self.decompressor.unused_data
-            if self.decompressor.eof:
-                self.decompressor = None
-            if block:
-                return block
-
-
-def _in_order(batches: Iterator[list[bytes]], parse) -> Iterator[tuple]:
-    """Yield `parse(first_row, lines)` of each batch, in order, computed by two threads while the file is read."""
-    waiting, first_row = collections.deque(), 0
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        for batch in batches:
-            lines = [line for line in batch if line.strip()]
-            if lines:
-                waiting.append(pool.submit(parse, first_row, lines))
-                first_row += len(lines)
-            if len(waiting) > 4:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
-def _parse(lines: list[bytes], first_row: int, columns: Columns, name: str) -> tuple[np.ndarray, ...]:
-    """Return pixels uint8 (n, 2304), labels int8 (n,) and indices into `SPLITS` int8 (n,) of whole CSV lines."""
-    fields = [[field.strip(b' "\r') for field in line.split(b",")] for line in lines]
-    for row, values in enumerate(fields, first_row):
-        if len(values) != columns.count:
-            raise DataError(
-                f"{name} row {row} has {len(values)} fields, expected {columns.count} as in its header. "
-                f"{DOWNLOAD_AGAIN}"
-            )
-    chosen = {key: [values[position] for values in fields] for key, position in columns.positions.items()}
-    emotion = _looked_up(chosen.get("emotion"), LABELS, len(lines), f"{name} row", "emotion", first_row)
-    split = _looked_up(chosen.get("usage"), USAGES, len(lines), f"{name} row", "Usage", first_row)
-    pixels = _parse_pixels(chosen["pixels"])
-    if pixels is None:
-        texts = enumerate(chosen["pixels"], first_row)
-        pixels = np.stack([_parse_row(text, f"{name} row {row}") for row, text in texts])
-    return pixels, emotion, split
-
-
-def _looked_up(values, known: dict[bytes, int], n: int, where: str, column: str, first_row: int) -> np.ndarray:
-    if values is None:
-        return np.full(n, UNLABELLED, np.int8)
-    codes = np.array([known.get(value, -1) for value in values], np.int8)
-    if (codes < 0).any():
-        index = int(np.argmax(codes < 0))
-        expected = "0–6" if column == "emotion" else ", ".join(SPLITS)
-        raise DataError(
-            f"{where} {first_row + index} has {column} {values[index][:30].decode('utf-8', 'replace')!r}, expected "
-            f"{expected}. The file is damaged or not FER2013: download it again (see data/README.md)."
+            f"{where[index]} {has} {received!r}, expected {expected}. The file is damaged or not FER2013: download it "
+            "again (see data/README.md)."
         )
-    return codes
 
 
-def _parse_pixels(texts: list[bytes]) -> np.ndarray | None:
-    """Parse rows of decimal numbers, all at once.
-
-    Returns:
-        uint8 array (n, 2304), or None where any row is not 2,304 numbers of 0–255 in at most three digits.
-    """
-    text = np.frombuffer(b"   " + b" ".join(texts) + b" ", np.uint8)
-    digit = text - np.uint8(ord("0"))
-    is_digit = digit < 10
-    if np.count_nonzero(is_digit) + np.count_nonzero(text == ord(" ")) != text.size:
-        return None
-    digit *= is_digit
-    last = np.flatnonzero(is_digit[:-1] > is_digit[1:])  # the last digit of each number
-    row_ends = np.cumsum([len(one) + 1 for one in texts]) + 1
-    if last.size != len(texts) * PIXELS_PER_FACE or (last[PIXELS_PER_FACE - 1 :: PIXELS_PER_FACE] != row_ends).any():
-        return None
-    has_tens = is_digit[last - 1]
-    hundreds = digit[last - 2] * has_tens
-    tens_and_ones = digit[last - 1] * np.uint8(10) + digit[last]
-    too_large = (hundreds > 2) | ((hundreds == 2) & (tens_and_ones > 55))
-    if too_large.any() or (has_tens & is_digit[last - 2] & is_digit[last - 3]).any():
-        return None
-    return (hundreds * np.uint8(100) + tens_and_ones).reshape(len(texts), PIXELS_PER_FACE)
+def _pixels(table: pd.DataFrame, where: list[str]) -> np.ndarray:
+    """Return the column `pixels` as uint8 (n, 2304): all rows at once or, where that fails, one by one."""
+    texts = ["" if pd.isna(text) else str(text) for text in table["pixels"]]
+    try:
+        values = np.fromstring(f"{ROW_END.join(texts)}{ROW_END}", np.int64, sep=" ").reshape(len(texts), -1)
+        pixels, ends = values[:, :PIXELS_PER_FACE], values[:, PIXELS_PER_FACE:]
+        if ends.shape[1] == 1 and (ends < 0).all() and pixels.min() >= 0 and pixels.max() <= 255:
+            return pixels.astype(np.uint8)
+    except ValueError:
+        pass
+    return np.stack([_parse_row(text, place) for text, place in zip(texts, where, strict=True)])
 
 
-def _parse_row(text: bytes, where: str) -> np.ndarray:
+def _parse_row(text: str, where: str) -> np.ndarray:
     """Parse one row slowly: return uint8 (2304,), or raise a `DataError` that says what is wrong with it."""
     numbers = text.split()
-    strange = next((number for number in numbers if not number.isdigit()), None)
+    strange = next((number for number in numbers if not number.isdecimal()), None)
     if strange is not None:
-        received = strange[:30].decode("utf-8", "replace")
-        raise DataError(f"{where} has the pixel {received!r}, expected a whole number. {DOWNLOAD_AGAIN}")
+        raise DataError(f"{where} has the pixel {strange[:30]!r}, expected a whole number. {DOWNLOAD_AGAIN}")
     if len(numbers) != PIXELS_PER_FACE:
         raise DataError(f"{where} has {len(numbers):,} pixels, expected {PIXELS_PER_FACE:,}. {DOWNLOAD_AGAIN}")
-    values = np.array([min(int(number), 256) for number in numbers])
-    if values.max() > 255:
-        large = numbers[int(np.argmax(values > 255))][:30].decode()
-        raise DataError(f"{where} has a pixel of value {large}, expected 0–255. {DOWNLOAD_AGAIN}")
-    return values.astype(np.uint8)
+    large = next((number for number in numbers if int(number) > 255), None)
+    if large is not None:
+        raise DataError(f"{where} has a pixel of value {large[:30]}, expected 0–255. {DOWNLOAD_AGAIN}")
+    return np.array(numbers, np.uint8)
 
 
 def is_tree(folder: Path) -> bool:
