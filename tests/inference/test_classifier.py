@@ -233,7 +233,8 @@ IMPORTED = """
 import sys
 import numpy as np
 import emotion_detection
-from emotion_detection import analysis, classifier, faces, preprocessing
+from emotion_detection.faces import detection, preprocessing
+from emotion_detection.inference import classifier, pipeline
 {statement}
 print([name for name in ("tensorflow", "keras", "matplotlib") if name in sys.modules])
 """
