@@ -35,7 +35,7 @@ PORTRAIT = "public-domain portrait"
 SOURCES = (RECORDED_RUN, RECORDED_SUMMARY, REAL_DATA, PORTRAIT, SAMPLE, FAST)
 """What a figure may be made from; those of the drawn sample carry a banner."""
 
-NAME = re.compile(r"[0-9a-z][0-9a-z_]*")
+NAME = re.compile(r"[0-9A-Za-z][0-9a-z_]*")
 
 
 def source_of(run: Run) -> str:
@@ -84,7 +84,7 @@ def is_sample_source(source: str) -> bool:
 def _check(name: str, values: dict, source: str) -> None:
     if not NAME.fullmatch(name):
         raise UnknownNameError(
-            f"{name!r} is no name for a figure. Use lower-case letters, digits and _, such as 05_f1_bars."
+            f"{name!r} is no name for a figure. Use that of the notebook, lower-case letters, digits and _: 05_f1_bars."
         )
     if source not in SOURCES:
         raise UnknownNameError(f"{source!r} is no source of a figure. Use one of {list(SOURCES)} (figures.SOURCES).")

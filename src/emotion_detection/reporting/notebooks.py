@@ -25,15 +25,17 @@ DROPPED_METADATA = ("execution", "papermill", "collapsed", "scrolled")
 
 
 def notebook_paths(numbers: Sequence[str] = ()) -> list[Path]:
-    """Return the numbered notebooks, in order.
+    """Return the numbered notebooks, in order, and the appendices after them.
 
     Args:
-        numbers: such as "04"; none means all.
+        numbers: such as "04" or "A"; none means all.
 
     Raises:
         UnknownNameError: there is no notebook of one of the numbers.
     """
-    found = {path.stem[:2]: path for path in (paths.project_root() / "notebooks").glob("[0-9][0-9]_*.ipynb")}
+    folder = paths.project_root() / "notebooks"
+    everything = [*folder.glob("[0-9][0-9]_*.ipynb"), *folder.glob("[A-Z]_*.ipynb")]
+    found = {path.stem.partition("_")[0]: path for path in everything}
     for number in numbers:
         if number not in found:
             raise UnknownNameError(f"There is no notebook {number!r}. Choose of {', '.join(sorted(found))}.")
