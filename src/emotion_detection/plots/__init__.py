@@ -16,6 +16,13 @@ from emotion_detection.plots.common import (
     learning_curves,
     reliability_diagram,
 )
+from emotion_detection.plots.evaluation import (
+    accuracy_by_coverage,
+    confusion_matrix,
+    errors_by_agreement,
+    f1_by_emotion,
+    reliability,
+)
 from emotion_detection.plots.explanation import (
     HEAT_DIGITS,
     KINDS,
@@ -61,3 +68,4 @@ from emotion_detection.plots.timeline import (
     shown_faces,
     timeline,
 )
+from emotion_detection.plots.training import training_cost
