@@ -1,14 +1,14 @@
 """Recordings as files: frames with the time at which each is to be seen, and videos written with the same timing.
 
-OpenCV's FFmpeg reads them. What is told about a file that it does not open is found out here, from the file's bytes.
+PyAV reads and writes them, by FFmpeg's libraries, which come with it.
 """
 
-import contextlib
+import fractions
 import math
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 
@@ -18,8 +18,18 @@ from emotion_detection.errors import DataError, MissingFileError
 SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts", ".wmv", ".3gp")
 """Endings of names that are taken for recordings, whatever the file holds."""
 
-WRITTEN_AS = {".mp4": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG", ".webm": "VP80"}
-"""Ending → codec of the videos that are written: quick to encode, but .webm, which browsers play."""
+H264 = ("libx264", {"preset": "veryfast", "crf": "20"})
+WRITTEN_AS = {
+    ".mp4": H264,
+    ".mov": H264,
+    ".mkv": H264,
+    ".avi": ("mjpeg", {"qmin": "2", "qmax": "4"}),
+    ".webm": ("libvpx", {"deadline": "realtime", "cpu-used": "8", "crf": "10", "b": "4M"}),
+}
+"""Ending → encoder and its options, of the videos that are written."""
+
+TICKS_PER_S = 90_000
+"""Of the times that are written."""
 
 MAXIMUM_PIXELS = 40_000_000
 """Recordings with larger pictures are refused by their header; 8K has 33 megapixels, 100 MB a frame."""
@@ -28,12 +38,8 @@ USUAL_FRAMES_PER_S = 25.0
 """Where a file does not say."""
 
 FASTEST_FRAMES_PER_S = 60.0
-"""Of videos that are written; files with uneven timing may claim a thousand."""
+"""Of AVI files that are written, whose frames come evenly; files with uneven timing may claim a thousand."""
 
-FAILURES_IN_A_ROW = 200
-"""FFmpeg may fail on damaged frames and go on behind them; after so many failures the recording is over."""
-
-LARGEST_INDEX = 64_000_000
 SHORTEST_LOSS_S, SMALLEST_LOSS = 0.5, 0.01
 """A recording that ends so much before what its header says, in seconds and as a share, was cut short."""
 
@@ -57,15 +63,18 @@ class Recording:
     def __init__(self, path: Path | str):
         self.path = Path(path)
         _check_file(self.path)
-        with quiet_opencv():
-            self._capture = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG)
-        if not self._capture.isOpened():
-            raise DataError(f"{self._name} cannot be analysed: {_why_not(self.path)}")
-        self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
-        frames_per_s = self._capture.get(cv2.CAP_PROP_FPS)
-        self.frames_per_s = frames_per_s if 0 < frames_per_s < 1e5 else USUAL_FRAMES_PER_S
-        frames = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        self.announced_frames = int(frames) if 0 < frames < 1e9 else None
+        try:
+            self._container = av.open(str(self.path))
+        except av.error.FFmpegError as error:
+            raise DataError(f"{self._name} cannot be analysed: {_why_not(self.path)}") from error
+        self._stream = self._container.streams.best("video")
+        if self._stream is None:
+            held = "sound and no pictures" if self._container.streams.audio else "no pictures"
+            self.close()
+            raise DataError(f"{self._name} holds {held} ({self.path.stat().st_size:,} bytes). Pass a video.")
+        self._stream.thread_type = "AUTO"
+        self.frames_per_s = float(self._stream.average_rate or USUAL_FRAMES_PER_S)
+        self.announced_frames = self._stream.frames or None
         """How many frames the header promises, or None where it does not."""
         self.frames = 0
         """How many were passed."""
@@ -75,7 +84,9 @@ class Recording:
         self._guessed = 0
         self._failed = False
         self._check_size()
-        if not self._grab():
+        self._frames = self._decoded()
+        self._frame = next(self._frames, None)
+        if self._frame is None:
             self.close()
             raise DataError(
                 f"{self._name} holds no frame that can be read ({self.path.stat().st_size:,} bytes). The recording was "
@@ -90,30 +101,30 @@ class Recording:
 
     def close(self) -> None:
         """Release the file."""
-        self._capture.release()
+        self._container.close()
 
     @property
     def announced_s(self) -> float | None:
         """Length in seconds as the header says, or None where it does not."""
-        return self.announced_frames / self.frames_per_s if self.announced_frames else None
+        if self.announced_frames:
+            return self.announced_frames / self.frames_per_s
+        return self._container.duration / av.time_base if self._container.duration else None
 
     def times(self) -> Iterator[float]:
         """Go from frame to frame; yield the time of each in seconds, greater than the last one's."""
-        there = True
-        while there:
+        while self._frame is not None:
             before, self.time_s = self.time_s, self._time_s()
             if self._failed:
                 self._lost.append((before, self.time_s))
+            self._failed = False
             self.frames += 1
             yield self.time_s
-            there = self._grab()
+            self._frame = next(self._frames, None)
 
-    def picture_bgr(self) -> np.ndarray | None:
-        """Return the frame at which `times` is: uint8 array (h, w, 3), BGR, upright; None if it is damaged."""
-        there, bgr = self._capture.retrieve()
-        if not there or bgr is None:
-            return None
-        return bgr if bgr.ndim == 3 else cv2.cvtColor(bgr, cv2.COLOR_GRAY2BGR)
+    def picture_bgr(self) -> np.ndarray:
+        """Return the frame at which `times` is: uint8 array (h, w, 3), BGR, upright."""
+        bgr = self._frame.to_ndarray(format="bgr24")
+        return np.ascontiguousarray(np.rot90(bgr, round(self._frame.rotation / 90)))
 
     def notes(self) -> list[str]:
         """Return, once `times` has ended, sentences on what was not as it should be; none if all was well."""
@@ -136,7 +147,7 @@ class Recording:
         return f"The recording {paths.displayed(self.path)}"
 
     def _check_size(self) -> None:
-        width, height = (int(self._capture.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+        width, height = self._stream.width, self._stream.height
         if width * height > MAXIMUM_PIXELS:
             self.close()
             raise DataError(
@@ -144,40 +155,50 @@ class Recording:
                 f"{MAXIMUM_PIXELS // 1_000_000} are read. Reduce it first."
             )
 
-    def _grab(self) -> bool:
-        """Go to the next frame, over damaged ones; return whether there is one."""
-        self._failed = not self._capture.grab()
-        return not self._failed or any(self._capture.grab() for _ in range(FAILURES_IN_A_ROW))
+    def _decoded(self) -> Iterator[av.VideoFrame]:
+        """Yield the frames, over what is damaged; a file whose end is missing ends there."""
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets)
+            except (StopIteration, av.error.FFmpegError):
+                return
+            try:
+                yield from packet.decode()
+            except av.error.FFmpegError:
+                self._failed = True
 
     def _time_s(self) -> float:
-        """Return the time of the frame grabbed; where the file gives none that is later, the usual step is taken."""
-        time_s = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        if self.frames == 0:
-            return max(0.0, time_s)
-        if time_s > self.time_s:
-            return time_s
+        """Return the time of the frame; where the file gives none that is later, the usual step is taken."""
+        if self._frame.pts is not None:
+            time_s = float((self._frame.pts - (self._stream.start_time or 0)) * self._frame.time_base)
+            if self.frames == 0 or time_s > self.time_s:
+                return max(0.0, time_s)
         self._guessed += 1
-        return self.time_s + 1 / self.frames_per_s
+        return self.time_s + 1 / self.frames_per_s if self.frames else 0.0
 
 
 class Writer:
-    """Writes a video of even timing: a frame is repeated, or left out, so that each is seen when it should be.
+    """Writes a video in which each frame is seen from its own time on, until the next one's.
+
+    An AVI file knows even times only: of frames due at once the first is written.
 
     Args:
         path: of the file; its ending, one of `WRITTEN_AS`, says which kind.
-        frames_per_s: of the video.
+        frames_per_s: of the video, about.
 
     Raises:
-        DataError: the ending is another, or (on `close`) nothing could be written.
+        DataError: the ending is another.
     """
 
     def __init__(self, path: Path | str, *, frames_per_s: float):
         check_writable_as_video(path)
         self._path = Path(path)
-        self._frames_per_s = min(frames_per_s, FASTEST_FRAMES_PER_S)
-        self._writer: cv2.VideoWriter | None = None
-        self._waiting: np.ndarray | None = None
-        self._written = 0
+        even = self._path.suffix.lower() == ".avi"
+        rate = fractions.Fraction(min(frames_per_s, FASTEST_FRAMES_PER_S)).limit_denominator(1001)
+        self._frames_per_s, self._ticks = rate, rate if even else fractions.Fraction(TICKS_PER_S)
+        self._container, self._stream, self._size = None, None, (0, 0)
+        self._last = -1
 
     def __enter__(self) -> "Writer":
         return self
@@ -187,40 +208,42 @@ class Writer:
 
     def add(self, bgr: np.ndarray, *, time_s: float) -> None:
         """Add a frame, uint8 array (h, w, 3), BGR, to be seen from `time_s` on."""
-        due = round(time_s * self._frames_per_s)
-        if self._waiting is None:
+        if self._container is None:
             self._open(bgr)
-            self._written = due  # the first frame's own time is where the video begins
-        else:
-            self._write_until(due)
-        self._waiting = bgr
+        due = round(time_s * self._ticks)
+        if due <= self._last:
+            return
+        frame = av.VideoFrame.from_ndarray(self._fitted(bgr), format="bgr24")
+        frame.pts, frame.time_base, self._last = due, 1 / self._ticks, due
+        self._container.mux(self._stream.encode(frame.reformat(format=self._stream.pix_fmt)))
 
     def close(self) -> None:
-        """Write what waits and finish the file."""
-        if self._waiting is None:
+        """Finish the file."""
+        if self._container is None:
             return
-        self._write_until(self._written + 1)
-        self._writer.release()
-        if not self._path.is_file() or self._path.stat().st_size == 0:
-            raise DataError(f"No video could be written to {self._path}. Check the disk, or choose another ending.")
+        self._container.mux(self._stream.encode())
+        self._container.close()
+        self._container = None
 
     def _open(self, bgr: np.ndarray) -> None:
-        codec = cv2.VideoWriter_fourcc(*WRITTEN_AS[self._path.suffix.lower()])
-        self._size = bgr.shape[1::-1]
-        with quiet_opencv():
-            self._writer = cv2.VideoWriter(str(self._path), cv2.CAP_FFMPEG, codec, self._frames_per_s, self._size)
-        if not self._writer.isOpened():
-            raise DataError(
-                f"No video of {self._size[0]}×{self._size[1]} px can be written to {self._path}. Choose another "
-                f"ending ({', '.join(WRITTEN_AS)}) or folder."
-            )
+        encoder, options = WRITTEN_AS[self._path.suffix.lower()]
+        height, width = bgr.shape[:2]
+        self._size = (width + width % 2, height + height % 2)  # colours are stored for two pixels a side
+        self._container = av.open(str(self._path), "w")
+        self._stream = self._container.add_stream(encoder, rate=self._frames_per_s, options=options)
+        self._stream.width, self._stream.height = self._size
+        self._stream.pix_fmt = "yuvj420p" if encoder == "mjpeg" else "yuv420p"
+        self._stream.codec_context.time_base = 1 / self._ticks
 
-    def _write_until(self, due: int) -> None:
-        """Write the frame that waits as often as it takes until the next one's turn."""
-        while self._written < due:
-            same_size = self._waiting.shape[1::-1] == self._size
-            self._writer.write(self._waiting if same_size else cv2.resize(self._waiting, self._size))
-            self._written += 1
+    def _fitted(self, bgr: np.ndarray) -> np.ndarray:
+        """Return a frame in the size of the first, whose odd sides are lengthened by a pixel."""
+        height, width = bgr.shape[:2]
+        right, below = self._size[0] - width, self._size[1] - height
+        if (right, below) == (0, 0):
+            return bgr
+        if right in (0, 1) and below in (0, 1):
+            return cv2.copyMakeBorder(bgr, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        return cv2.resize(bgr, self._size)
 
 
 def check_writable_as_video(path: Path | str) -> None:
@@ -251,18 +274,6 @@ def clock(time_s: float) -> str:
     return f"{hours}:{minutes:02d}:{seconds:04.1f}" if hours else f"{minutes}:{seconds:04.1f}"
 
 
-@contextlib.contextmanager
-def quiet_opencv() -> Iterator[None]:
-    """Keep OpenCV and FFmpeg from writing to the terminal what they think of a file or address."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
-        yield
-    finally:
-        cv2.utils.logging.setLogLevel(level)
-
-
 def _check_file(path: Path) -> None:
     if not path.is_file():
         received = "it is a folder" if path.is_dir() else "no such file"
@@ -283,33 +294,14 @@ def _is_sound(begin: bytes) -> bool:
 
 def _why_not(path: Path) -> str:
     """Return why FFmpeg may have refused a file, and what to do, as the end of a sentence and another one."""
-    begin = _first_bytes(path, 512)
-    index = _mp4_index(path) if begin[4:8] == b"ftyp" else b""
-    if _is_sound(begin) or (index and b"soun" in index and b"vide" not in index):
-        return "it holds sound and no pictures. Pass a video."
-    size = f"{path.stat().st_size:,} bytes"
-    if begin[4:8] == b"ftyp" and not index:
+    begin, size = _first_bytes(path, 512), f"{path.stat().st_size:,} bytes"
+    if _is_sound(begin):
+        return f"it holds sound and no pictures ({size}). Pass a video."
+    if begin[4:8] == b"ftyp":
         return (
-            f"its index, which is written last, is missing ({size}). The recording or the copy was cut short: copy it "
-            "again, or repair it with a tool for broken MP4 files."
+            f"its index, which is written last, is missing or damaged ({size}). The recording or the copy was cut "
+            "short: copy it again, or repair it with a tool for broken MP4 files."
         )
     if not set(begin) - set(bytes(range(32, 127)) + b"\t\n\r"):
         return f"it holds text ({size}). Pass a video."
-    return f"it is damaged, without pictures, or no video that FFmpeg knows ({size}). Open it in a player to see."
-
-
-def _mp4_index(path: Path) -> bytes:
-    """Return the box `moov` of an MP4 file, at most 64 MB of it; empty if there is none."""
-    end = path.stat().st_size
-    with path.open("rb") as stream:
-        place = 0
-        while place + 8 <= end:
-            stream.seek(place)
-            header = stream.read(16)
-            size = int.from_bytes(header[:4])
-            size = int.from_bytes(header[8:16]) if size == 1 else size or end - place
-            if header[4:8] == b"moov":
-                stream.seek(place)
-                return stream.read(min(size, LARGEST_INDEX))
-            place += max(size, 8)
-    return b""
+    return f"it is damaged, or no video that FFmpeg knows ({size}). Open it in a player to see."
