@@ -3,12 +3,14 @@
 A source is opened, read and closed by one thread, the worker's; `close` may be called from any.
 """
 
+import contextlib
 import dataclasses
 import io
 import os
 import re
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -17,7 +19,6 @@ import PIL.Image
 
 from emotion_detection import paths
 from emotion_detection.errors import CameraError, DataError
-from emotion_detection.inference import video_io
 from emotion_detection.inference.stream import Frame
 from emotion_detection.live import demo_clip
 
@@ -143,7 +144,7 @@ class KernelCamera:
     def open(self) -> None:
         """Open the device."""
         self._check()
-        with video_io.quiet_opencv():
+        with _quiet_opencv():
             capture = self._new_capture()
         if not capture.isOpened():
             capture.release()
@@ -274,3 +275,15 @@ def told_address(address: str) -> str:
 
 def _capitalised(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+@contextlib.contextmanager
+def _quiet_opencv() -> Iterator[None]:
+    """Keep OpenCV and FFmpeg from writing to the terminal what they think of a camera or address."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        cv2.utils.logging.setLogLevel(level)
