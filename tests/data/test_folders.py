@@ -1,6 +1,7 @@
 """A folder of a reader's own labelled pictures becomes a data set; what is wrong with it is told, file by file."""
 
 import json
+import re
 import shutil
 
 import cv2
@@ -9,7 +10,7 @@ import PIL.Image
 import pytest
 
 from emotion_detection import notebook, paths
-from emotion_detection.data import FaceDataset, folders, grouped_split, load_pictures, load_sample
+from emotion_detection.data import FaceDataset, folders, load_pictures, load_sample
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
 from emotion_detection.evaluation import metrics
@@ -97,10 +98,41 @@ def test_other_words_for_the_seven_and_a_mapping_of_ones_own_are_understood(fold
     assert kinds(left_out.report)["gloom/"] == ("class left out", "left out as you said")
 
 
+@pytest.mark.parametrize(
+    ("name", "emotion"),
+    [
+        ("Joy", "happy"),
+        ("Contempt", None),
+        ("scared", "fear"),
+        ("02_Rage", "angry"),
+        ("suprise", "surprise"),
+        ("unhappy", "sad"),
+        ("calm", "neutral"),
+        ("boredom", None),
+    ],
+)
+def test_the_mapping_that_a_refusal_proposes_works_when_pasted(folder, name, emotion):
+    (folder / (emotion or "disgust")).rename(folder / name)
+    with pytest.raises(folders.PicturesError) as refused:
+        load_pictures(folder)
+    proposed = json.loads(re.search(r'\{"classes": \{.*?\}\}', str(refused.value))[0])
+    assert proposed == {"classes": {name: emotion}}
+    mine = load_pictures(folder, **proposed)
+    assert (mine.counts().sum(axis=1) > 0).sum() == (6 if emotion is None else 7)
+
+
+def test_names_that_are_known_need_no_mapping(folder):
+    for known, name in {"angry": "Anger", "fear": "fearful", "sad": "Sadness"}.items():
+        (folder / known).rename(folder / name)
+    assert (load_pictures(folder).counts().sum(axis=1) == 20).all()
+
+
 def test_folders_of_a_split_are_refused_with_what_to_do(folder, tmp_path):
     (tmp_path / "whole").mkdir()
     folder.rename(tmp_path / "whole" / "train")
-    with pytest.raises(folders.PicturesError, match="the split is made here"):
+    with pytest.raises(
+        folders.PicturesError, match=r"train, which are splits.*the split is made here.* directly into whole"
+    ):
         load_pictures(tmp_path / "whole")
 
 
@@ -265,7 +297,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
 
 def test_groups_are_chains_of_twins_and_keys(drawn):
     faces_ = drawn[np.array([0, 0, 1, 2, 3, 4])]  # the first two are one picture
-    group = grouped_split.groups(faces_, [None, "a", "a", "b", "b", None])
+    group = folders.groups_of(faces_, [None, "a", "a", "b", "b", None])
     assert len(set(group[:3])) == 1
     assert group[3] == group[4] != group[0]
     assert len(set(group)) == 3

@@ -1,13 +1,14 @@
 """How a folder of pictures is read: what its class folders mean, what is cropped, what stays together."""
 
 import dataclasses
+import difflib
 import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
 from emotion_detection import paths
-from emotion_detection.data import grouped_split, readers
+from emotion_detection.data import readers
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError
 
@@ -23,7 +24,18 @@ KNOWN_CLASSES = {
 }
 """Folder name in lower case → emotion: the seven and other forms of the same words."""
 
+SYNONYMS = {
+    "angry": ("annoyed", "furious", "fury", "mad", "rage"),
+    "disgust": ("aversion", "disgusting", "revulsion"),
+    "fear": ("anxious", "frightened", "scared", "terror"),
+    "happy": ("enjoyment", "joy", "joyful", "laugh", "smile", "smiling"),
+    "sad": ("crying", "gloom", "grief", "sorrow", "unhappy"),
+    "surprise": ("amazed", "amazement", "astonished", "astonishment", "shocked"),
+    "neutral": ("calm", "natural", "normal"),
+}
+"""Words that are proposed, not taken for granted, for each emotion. Any other, contempt say, is left out."""
 
+PROPOSALS = KNOWN_CLASSES | {word: emotion for emotion, words in SYNONYMS.items() for word in words}
 EXAMPLES = {"classes": '{"joy": "happy"}', "test_share": "0.1", "seed": "0"}
 
 
@@ -46,7 +58,7 @@ class Settings:
     classes: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
     crop: str = "face"
     group: Group | str | None = None
-    test_share: float = grouped_split.TEST_SHARE
+    test_share: float = 0.1
     seed: int = 0
 
     def __post_init__(self):
@@ -87,6 +99,17 @@ class Settings:
             found = re.search(self.group, file)
             return found[1] if found else None
         return path.parts[1:-1] or None
+
+
+def proposed_class(name: str) -> str | None:
+    """Return the emotion that the name of an unknown class folder most likely means, or None to leave it out."""
+    likeliest = difflib.get_close_matches(re.sub("[^a-z]", "", name.lower()), PROPOSALS, n=1, cutoff=0.85)
+    return PROPOSALS[likeliest[0]] if likeliest else None
+
+
+def is_split_folder(name: str) -> bool:
+    """Return whether a folder is named as a split is: train, test, validation, …"""
+    return any(name.lower() in names for names in readers.SPLIT_FOLDERS.values())
 
 
 def read_settings(folder: Path | str, **given) -> Settings:

@@ -2,24 +2,32 @@
 
 Each picture is read, and its face found and cropped, by the functions that read and crop pictures everywhere else. What
 is wrong with a file is told in a table (`PictureDataset.report`); none is left out in silence. How a folder is read may
-be written into a file in it, `pictures.json`, so that all commands and notebooks agree (see `picture_settings`).
+be written into a file in it, `pictures.json`, so that all commands and notebooks agree (see `folder_settings`).
 """
 
 import collections
 import dataclasses
 import json
 import logging
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
+from sklearn import model_selection
 from tqdm.auto import tqdm
 
 from emotion_detection import files
-from emotion_detection.data import duplicates, grouped_split
+from emotion_detection.data import duplicates
 from emotion_detection.data.dataset import OWN_PICTURES, SPLITS, TEST_SPLITS, FaceDataset
-from emotion_detection.data.folder_settings import SETTINGS_FILE, Settings, read_settings
+from emotion_detection.data.folder_settings import (
+    SETTINGS_FILE,
+    Settings,
+    is_split_folder,
+    proposed_class,
+    read_settings,
+)
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
 from emotion_detection.faces import detection, images, preprocessing
@@ -27,6 +35,9 @@ from emotion_detection.faces import detection, images, preprocessing
 log = logging.getLogger(__name__)
 
 COLUMNS = ("file", "kind", "problem", "done")
+LEAST_GROUPS = len(SPLITS)
+"""A class needs so many groups of pictures: one for each split."""
+
 LEAST_PICTURES = 10
 """Fewer faces of a class than this are refused: one in each test split says nothing."""
 
@@ -94,7 +105,7 @@ def load_pictures(folder: Path | str, *, detector: detection.Detector | None = N
     dataset = _as_dataset(folder, found)
     _tell_identical(dataset, table)
     group = _checked_groups(dataset, chosen, table, wanted={emotion for _, emotion in listed})
-    usage = grouped_split.split(dataset.emotion, group, test_share=chosen.test_share, seed=chosen.seed)
+    usage = _split(dataset.emotion, group, chosen)
     dataset = dataclasses.replace(dataset, usage=usage, report=table.frame())
     _check_splits(dataset, group)
     notes = _notes(dataset, group, chosen)
@@ -114,17 +125,14 @@ def write_pictures(dataset: FaceDataset, folder: Path | str) -> Path:
     return folder
 
 
-class _Table:
+class _Table(list):
     """The rows of the report, while they are found."""
 
-    def __init__(self):
-        self.rows = []
-
     def tell(self, file: str, kind: str, problem: str, done: str = LEFT_OUT) -> None:
-        self.rows.append((file, kind, problem, done))
+        self.append((file, kind, problem, done))
 
     def frame(self) -> pd.DataFrame:
-        return pd.DataFrame(sorted(self.rows), columns=list(COLUMNS))
+        return pd.DataFrame(sorted(self), columns=list(COLUMNS))
 
 
 def _checked_folder(folder: Path | str) -> Path:
@@ -164,13 +172,20 @@ def _listed(folder: Path, settings: Settings, table: _Table) -> list[tuple[str, 
 
 
 def _unknown_classes(folder: Path, unknown: list[str], table: _Table) -> PicturesError:
-    example = {name: "happy" if index == 0 else None for index, name in enumerate(unknown[:2])}
-    return PicturesError(
-        f"{folder.name} has class folders that are none of {', '.join(EMOTIONS)}: {', '.join(unknown)}. Say what each "
-        f"means (an emotion), or leave it out (null): classes={example} or, in {folder.name}/{SETTINGS_FILE}, "
-        f"{json.dumps({'classes': example})}. Folders such as train/ and test/ are no classes: the split is made here.",
-        table.frame(),
-    )
+    splits = [name for name in unknown if is_split_folder(name)]
+    if splits:
+        message = (
+            f"{folder.name} holds {', '.join(splits)}, which are splits, not emotions: the split is made here. Put the "
+            f"folders {', '.join(EMOTIONS)} directly into {folder.name}."
+        )
+    else:
+        classes = {name: proposed_class(name) for name in unknown}
+        message = (
+            f"{folder.name} has class folders that are none of {', '.join(EMOTIONS)}: {', '.join(unknown)}. Say which "
+            f"emotion each means, or leave it out (null): classes={classes} or, in {folder.name}/{SETTINGS_FILE}, "
+            f"{json.dumps({'classes': classes})}, if that is what they mean."
+        )
+    return PicturesError(message, table.frame())
 
 
 def _cropped(
@@ -260,12 +275,12 @@ def _checked_groups(dataset: PictureDataset, settings: Settings, table: _Table, 
             f'faces that are cut out already, write {{"crop": "none"}} into {SETTINGS_FILE}.',
             table.frame(),
         )
-    group = grouped_split.groups(dataset, [settings.key_of(file) for file in dataset.files])
-    independent = grouped_split.groups_per_class(dataset.emotion, group)
+    group = groups_of(dataset, [settings.key_of(file) for file in dataset.files])
+    independent = _groups_per_class(dataset.emotion, group)
     few = []
     for label, count in enumerate(np.bincount(dataset.emotion, minlength=len(EMOTIONS))):
         received = f"{count} usable pictures in {independent.get(label, 0)} groups"
-        enough = count >= LEAST_PICTURES and independent.get(label, 0) >= grouped_split.LEAST_GROUPS
+        enough = count >= LEAST_PICTURES and independent.get(label, 0) >= LEAST_GROUPS
         if EMOTIONS[label] in wanted and not enough:
             few.append(f"{EMOTIONS[label]} ({received})")
             table.tell(f"{EMOTIONS[label]}/", "too few", received, "refused")
@@ -273,11 +288,49 @@ def _checked_groups(dataset: PictureDataset, settings: Settings, table: _Table, 
         received = ", ".join(few) if few else f"{len(independent)} class with usable pictures, 2 are needed"
         raise PicturesError(
             f"{dataset.name} has too few pictures: {received}. A class needs {LEAST_PICTURES}, in "
-            f"{grouped_split.LEAST_GROUPS} groups that share no person and no twin: add pictures, or leave the class "
+            f"{LEAST_GROUPS} groups that share no person and no twin: add pictures, or leave the class "
             f"out ({{'{EMOTIONS[0]}': None}}, say, for classes). {_counted(table.frame())}",
             table.frame(),
         )
     return group
+
+
+def groups_of(faces: FaceDataset, keys: Sequence[Hashable | None] = ()) -> np.ndarray:
+    """Return which faces must stay together: twins (identical or near), faces of one key, and chains of both.
+
+    Args:
+        faces: whose pixels are compared.
+        keys: for each face what it belongs to, such as a person; None where that is not known. Empty: none is known.
+
+    Returns:
+        int32 array (n,): the number of each face's group.
+    """
+    last, pairs = {}, [*duplicates.near_pairs(faces.pixels)]
+    for position, key in enumerate(keys):
+        if key is not None and key in last:
+            pairs.append((last[key], position))
+        last[key] = position
+    pairs = np.array(pairs, np.int32).reshape(-1, 2)
+    return duplicates.twin_clusters(len(faces), pairs, duplicates.identical_ids(faces))
+
+
+def _groups_per_class(emotion: np.ndarray, group: np.ndarray) -> dict[int, int]:
+    """Return label → in how many groups it occurs."""
+    return {int(label): len(np.unique(group[emotion == label])) for label in np.unique(emotion)}
+
+
+def _split(emotion: np.ndarray, group: np.ndarray, settings: Settings) -> np.ndarray:
+    """Return the split of each face, str (n,): like shares of each class in all, groups whole.
+
+    The faces are cut into 1 / `test_share` folds, or as many as the class with the fewest groups allows (at least
+    three): the first is PublicTest, the second PrivateTest, the others are Training.
+    """
+    count = min(round(1 / settings.test_share), *_groups_per_class(emotion, group).values())
+    splitter = model_selection.StratifiedGroupKFold(max(count, LEAST_GROUPS), shuffle=True, random_state=settings.seed)
+    folds = [held_out for _, held_out in splitter.split(np.zeros(len(emotion)), emotion, group)]
+    usage = np.full(len(emotion), "Training", "<U11")
+    usage[folds[0]], usage[folds[1]] = "PublicTest", "PrivateTest"
+    return usage
 
 
 def _check_splits(dataset: PictureDataset, group: np.ndarray) -> None:
