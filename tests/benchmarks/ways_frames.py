@@ -8,7 +8,7 @@ import harness
 import numpy as np
 
 from emotion_detection import paths
-from emotion_detection.inference import following, stream
+from emotion_detection.inference import stream, tracking
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.live import sources
 from emotion_detection.runs import registry
@@ -20,7 +20,7 @@ def package(settings: dict):
     network = EmotionClassifier.load()
 
     def turn():
-        looking = stream.Engine({"shipped": network}, following.live_detector(settings["detector"]))
+        looking = stream.Engine({"shipped": network}, tracking.live_detector(settings["detector"]))
         faces, times_ms = [], []
         for number, data in enumerate(files):
             began = time.perf_counter()
@@ -63,7 +63,7 @@ def video(settings: dict):
 
     def turn():
         analyst = recording.Analyst(
-            detector=following.live_detector(settings["detector"]),
+            detector=tracking.live_detector(settings["detector"]),
             classifier=network,
             every_ms=settings.get("every_ms"),
         )

@@ -14,7 +14,7 @@ from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError
 from emotion_detection.evaluation import calibration
 from emotion_detection.faces import detection
-from emotion_detection.inference import following, pipeline, tracking, video_io
+from emotion_detection.inference import pipeline, tracking, video_io
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.inference.stream import COLUMNS, Engine, Frame, LiveResult
 
@@ -165,7 +165,7 @@ class Analyst:
 
 def default_detector() -> detection.Detector:
     """Return the detector for the frames of a recording: YuNet where it is found, else Haar following faces."""
-    return following.live_detector()
+    return tracking.live_detector()
 
 
 def due_number(time_s: float, every_ms: float | None) -> int | None:

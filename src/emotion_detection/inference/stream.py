@@ -132,15 +132,6 @@ class Engine:
         """Whether the first network can say why."""
         return class_activation.can_explain(next(iter(self.classifiers.values())))
 
-    def state(self) -> dict:
-        """Return what is remembered of the faces seen, by network, as plain values, fit for JSON."""
-        return {name: tracker.state() for name, tracker in self._trackers.items()}
-
-    def restore(self, state: dict) -> None:
-        """Go on from another engine's `state`; it has the same networks."""
-        for name, tracker in self._trackers.items():
-            tracker.restore(state[name])
-
     def answer(self, frame: Frame) -> LiveResult:
         """Return what is in a frame."""
         began = time.perf_counter()

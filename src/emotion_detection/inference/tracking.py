@@ -1,16 +1,28 @@
-"""Who is who from frame to frame, and answers that do not flicker: identities by overlap, smoothing in seconds."""
+"""Who is who from frame to frame: identities by overlap, answers smoothed in seconds, a detector that follows faces.
+
+`FaceTracker` is for the answers, `FollowingDetector` for finding the faces: the Haar cascade spends its time on the
+parts of a picture where no face is, and in a stream, faces are near where they were a moment ago.
+"""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError
+from emotion_detection.faces import detection
 from emotion_detection.faces.detection import FaceBox
 from emotion_detection.inference.pipeline import FaceEmotion
 
 SMALLEST_OVERLAP = 0.2
 """Two boxes of consecutive frames that overlap less (intersection over union) are two faces."""
+
+WHOLE_FRAME_EVERY = 5
+"""At 15 frames a second, a new face waits for a third of a second at most."""
+
+SAME_FACE_OVERLAP = 0.5
+"""A face found near a known one is the same if their boxes overlap at least so much (intersection over union)."""
 
 REMEMBERED_S = 1.0
 """A face that is not found for so long is forgotten: when it comes back, it is a new one."""
@@ -87,7 +99,7 @@ class FaceTracker:
         """Take the faces of one frame; return them with identities and smoothed probabilities, in the same order.
 
         Args:
-            found: the faces of the frame, as `analysis.analyse_frame` returns them.
+            found: the faces of the frame, as `pipeline.analyse_frame` returns them.
             time_s: time of the frame; not before that of the last one.
         """
         self._tracks = [track for track in self._tracks if time_s - track.seen_s <= self._remembered_s]
@@ -99,36 +111,6 @@ class FaceTracker:
             tracks.append(track)
         return [
             TrackedFace(track.identity, track.box, track.probabilities, self.minimum_confidence) for track in tracks
-        ]
-
-    def forget(self) -> None:
-        """Forget all faces; identities go on counting."""
-        self._tracks = []
-
-    def state(self) -> dict:
-        """Return what is remembered as plain values, fit for JSON, without any loss."""
-        tracks = [
-            {
-                "identity": track.identity,
-                "box": [track.box.x, track.box.y, track.box.width, track.box.height],
-                "probabilities": track.probabilities.tolist(),
-                "seen_s": track.seen_s,
-            }
-            for track in self._tracks
-        ]
-        return {"identities": self._identities, "tracks": tracks}
-
-    def restore(self, state: dict) -> None:
-        """Remember what another tracker's `state` says, and nothing else."""
-        self._identities = state["identities"]
-        self._tracks = [
-            _Track(
-                track["identity"],
-                FaceBox(*track["box"]),
-                np.array(track["probabilities"], np.float32),
-                track["seen_s"],
-            )
-            for track in state["tracks"]
         ]
 
     def _matched(self, found: list[FaceEmotion]) -> dict[int, _Track]:
@@ -173,3 +155,72 @@ def overlap(first: FaceBox, second: FaceBox) -> float:
         return 0.0
     intersection = width * height
     return intersection / (first.area + second.area - intersection)
+
+
+class FollowingDetector:
+    """The Haar cascade for the frames of one stream, in order; not for unrelated pictures.
+
+    A face that is not found near where it was is looked for in the whole frame at once, so that none is lost by this.
+
+    Args:
+        detector: searches whole frames, or near given faces.
+        every: the whole frame is searched once in so many frames.
+
+    Raises:
+        DataError: `every` is below 1.
+    """
+
+    def __init__(self, detector: detection.HaarDetector, *, every: int = WHOLE_FRAME_EVERY):
+        if every < 1:
+            raise DataError(f"The whole frame is to be searched every {every} frames. Pass a whole number from 1 on.")
+        self._detector, self._every = detector, every
+        self._known: list[FaceBox] = []
+        self._size, self._until_whole = None, 0
+        self.framing = detector.framing
+        self.name = f"{detector.name} (whole picture every {every} frames, near known faces between)"
+
+    def detect(self, frame_bgr: np.ndarray) -> list[FaceBox]:
+        """Return the faces in the stream's next frame, the largest first.
+
+        Args:
+            frame_bgr: uint8 array (h, w, 3), BGR, 0–255.
+
+        Raises:
+            DataError: the frame is of another type or shape.
+        """
+        detection.check_frame(frame_bgr)
+        found = None
+        if self._known and self._until_whole > 0 and frame_bgr.shape == self._size:
+            found = _same_faces(self._known, self._detector.detect(frame_bgr, near=self._known))
+            self._until_whole -= 1
+        if found is None:
+            found = self._detector.detect(frame_bgr)
+            self._until_whole = self._every - 1
+        self._known, self._size = found, frame_bgr.shape
+        return found
+
+
+def live_detector(name: str = "auto") -> detection.Detector:
+    """Return the face detector for one stream of a camera; `.name` tells which, and how it looks.
+
+    Args:
+        name: as for `detection.load_detector`: YuNet is used as it is, the Haar cascade at 320 px and following faces.
+
+    Raises:
+        UnknownNameError: the name is another.
+        MissingFileError: the detector asked for by name is not installed.
+    """
+    detector = detection.load_detector(name, haar_long_side_px=detection.LIVE_LONG_SIDE_PX)
+    return FollowingDetector(detector) if isinstance(detector, detection.HaarDetector) else detector
+
+
+def _same_faces(known: Sequence[FaceBox], found: Sequence[FaceBox]) -> list[FaceBox] | None:
+    """Return, of the boxes found, the best for each known face, the largest first; None if one has no match."""
+    chosen = []
+    for face in known:
+        left = [box for box in found if box not in chosen]
+        best = max(left, key=lambda box, face=face: overlap(box, face), default=None)
+        if best is None or overlap(best, face) < SAME_FACE_OVERLAP:
+            return None
+        chosen.append(best)
+    return sorted(chosen, key=lambda box: -box.area)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from emotion_detection.evaluation import calibration
-from emotion_detection.inference import following
+from emotion_detection.inference import tracking
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.inference.stream import Engine, Frame
 from emotion_detection.live import demo_clip
@@ -26,12 +26,12 @@ def rehearse(
         frame_at: time in seconds → frame; `demo_clip.eventful_frame_at` loses focus and the face.
         seconds: how much of the clip.
         frames_per_s: how many frames of a second are looked at.
-        detector: name for `following.live_detector`; the Haar cascade is on every machine, so numbers are the same.
+        detector: name for `tracking.live_detector`; the Haar cascade is on every machine, so numbers are the same.
     """
     classifier = EmotionClassifier.load()
     engine = Engine(
         {classifier.metadata["name"]: classifier},
-        following.live_detector(detector),
+        tracking.live_detector(detector),
         minimum_confidence=calibration.threshold_of(classifier.metadata),
     )
     timeline = Timeline()

@@ -16,7 +16,7 @@ from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
 from emotion_detection.errors import DataError, ProjectError
 from emotion_detection.evaluation import calibration
 from emotion_detection.faces import detection
-from emotion_detection.inference import following, tracking
+from emotion_detection.inference import tracking
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.inference.stream import ANSWER, Engine, FrameSource, Heat, LiveResult
 from emotion_detection.live import sources
@@ -436,7 +436,7 @@ def _engine_loader(classifier, detector, settings: dict, *, wrap=dict) -> Callab
             networks = {(getattr(network, "metadata", None) or {}).get("name", type(network).__name__): network}
         if detector is not None:
             return Engine(wrap(networks), detector, **settings)
-        return Engine(wrap(networks), following.live_detector(), **settings)
+        return Engine(wrap(networks), tracking.live_detector(), **settings)
 
     return load
 

@@ -13,7 +13,7 @@ import numpy as np
 from emotion_detection.emotions import DISPLAY_NAMES, EMOTIONS
 from emotion_detection.errors import DataError, UnknownNameError
 from emotion_detection.faces import detection
-from emotion_detection.inference import following, pipeline
+from emotion_detection.inference import pipeline, tracking
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.inference.stream import Frame, FrameSource
 from emotion_detection.personal import head
@@ -185,7 +185,7 @@ def record(
         source: opened, read and closed here.
         emotions: the prompts, in order; about ten seconds each.
         network: the shipped one if None.
-        detector: `following.live_detector()` if None.
+        detector: `tracking.live_detector()` if None.
         calibration: what is recorded already, to be added to.
         on_step: called with each step, such as `lambda step: print(step.emotion, step.words)`.
 
@@ -198,7 +198,7 @@ def record(
     """
     network = network if network is not None else EmotionClassifier.load()
     network = getattr(network, "general", network)  # what is learned is a correction of the network's own answers
-    detector = detector if detector is not None else following.live_detector()
+    detector = detector if detector is not None else tracking.live_detector()
     lesson = Lesson(calibration if calibration is not None else head.Calibration.of(network), emotions)
     for frame in _frames(source):
         _, crops = pipeline.find_faces(frame.bgr, detector)
