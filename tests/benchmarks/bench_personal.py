@@ -21,7 +21,7 @@ from emotion_detection import files, paths
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.personal import head, lesson
-from emotion_detection.studies import personal_users
+from emotion_detection.studies import personal_simulation
 
 FRAMES_PER_S = 15
 ROUNDS = 5
@@ -31,13 +31,13 @@ WANTED_S = 2.0
 def full_lesson() -> head.Calibration:
     """Return what a drawn person's lesson leaves: 14 clips."""
     network, generator = EmotionClassifier.load(), np.random.default_rng(0)
-    camera, draw = personal_users.random_camera(generator), personal_users.drawing_of_person(0)
+    camera, draw = personal_simulation.random_camera(generator), personal_simulation.drawing_of_person(0)
     calibration = head.Calibration.of(network)
     for number, emotion in enumerate(EMOTIONS):
         for _ in range(lesson.TAKES):
             face = draw(number, generator)
             count = round(lesson.HOLD_S * FRAMES_PER_S)
-            frames = [personal_users.photograph(face, camera, generator) for _ in range(count)]
+            frames = [personal_simulation.photograph(face, camera, generator) for _ in range(count)]
             outputs = network.outputs(head.LEARNED_OUTPUTS, frames)
             calibration = calibration.with_clip(head.Clip(emotion, outputs["features"], outputs["logits"]))
     return calibration
