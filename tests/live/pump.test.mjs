@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-const { Pump, assignColors, facesInWords, heatColors, refusal } = await import(process.env.WIDGET_MODULE);
+const { Pump, facesInWords, heatColors, labelColor, readableOn, refusal } = await import(process.env.WIDGET_MODULE);
 
 test("two frames are under way at most, and an answer makes room for the next", () => {
   const pump = new Pump();
@@ -101,17 +101,11 @@ test("a frame that was lost on its way makes room after three seconds, and is co
   assert.equal(pump.rates(3100).dropped, 1);
 });
 
-test("a face keeps its colour, and no two that are seen share one", () => {
-  const colors = assignColors(new Map(), [1, 2]);
-  assert.deepEqual([colors.get(1), colors.get(2)], [0, 1]);
-  assignColors(colors, [2]);
-  assignColors(colors, [2, 9]);
-  assert.deepEqual([colors.get(2), colors.get(9)], [1, 0]);
-  assignColors(colors, [9, 1, 2]);
-  assert.equal(new Set([1, 2, 9].map((id) => colors.get(id))).size, 3);
-  for (let id = 10; id < 500; id += 1) assignColors(colors, [2, id]);
-  assert.equal(colors.get(2), 1);
-  assert.ok(colors.size < 80);
+test("a box has the colour of its label, grey where not sure, and words that can be read on it", () => {
+  const emotions = [{ shown: "Happy", color: "#E6A700" }, { shown: "Sad", color: "#0072B2" }];
+  assert.equal(labelColor("Happy", emotions), "#E6A700");
+  assert.equal(labelColor("not sure", emotions), "#4A4A4A");
+  assert.deepEqual(["#E6A700", "#0072B2", "#4A4A4A"].map(readableOn), ["black", "white", "white"]);
 });
 
 test("heat is clear at nothing, yellow for a little and red for most", () => {

@@ -197,30 +197,30 @@ def test_a_callback_gets_every_result_and_its_exception_is_shown_while_the_strea
 
 def test_the_threshold_is_that_of_the_model_card_and_its_worth_is_told(opened, classifier):
     view, _ = opened()
-    assert view._confidence.value == classifier.metadata["confidence"]["threshold"]
-    assert "of those answers are right" in view._told.value
-    view._confidence.value = 0.9
-    told = view._told.value
-    view._confidence.value = 0.2
-    assert told != view._told.value
+    assert view.controls.confidence.value == classifier.metadata["confidence"]["threshold"]
+    assert "of those answers are right" in view.controls.worth.value
+    view.controls.confidence.value = 0.9
+    told = view.controls.worth.value
+    view.controls.confidence.value = 0.2
+    assert told != view.controls.worth.value
 
 
 def test_settings_take_effect_while_it_runs(opened):
     view, browser = opened(FileReplay(), minimum_confidence=0.0)
     view.frame.running = True
     assert browser.wait_for("frame", count=2)["faces"][0]["labels"]["emotion_mobilenetv2"] == "Happy"
-    view._confidence.value = 1.0
+    view.controls.confidence.value = 1.0
     n = len(browser.of("frame"))
     assert browser.wait_for("frame", count=n + 3)["faces"][0]["labels"]["emotion_mobilenetv2"] == "not sure"
 
 
 def test_why_is_off_at_first_and_shows_heat_where_the_face_is_once_it_is_ticked(opened):
     view, browser = opened(FileReplay())
-    assert not view._why.value and view._why_of.disabled
+    assert not view.controls.why.value and view.controls.why_of.disabled
     view.frame.running = True
     assert browser.wait_for("frame", count=2)["faces"][0]["heat"] is None
-    view._why.value = True
-    assert not view._why_of.disabled
+    view.controls.why.value = True
+    assert not view.controls.why_of.disabled
     n = len(browser.of("frame"))
     [face] = browser.wait_for("frame", count=n + 3)["faces"]
     cells = np.array(face["heat"]["cells"])
@@ -234,15 +234,15 @@ def test_why_is_off_at_first_and_shows_heat_where_the_face_is_once_it_is_ticked(
 
 def test_evidence_for_another_emotion_looks_different_and_can_be_taken_away(opened):
     view, browser = opened(FileReplay())
-    view._why.value = True
+    view.controls.why.value = True
     view.frame.running = True
     cells = {}
     for emotion in ("answer", "sad"):
-        view._why_of.value = emotion
+        view.controls.why_of.value = emotion
         n = len(browser.of("frame"))
         cells[emotion] = browser.wait_for("frame", count=n + 3)["faces"][0]["heat"]["cells"]
     assert cells["answer"] != cells["sad"]
-    view._why.value = False
+    view.controls.why.value = False
     n = len(browser.of("frame"))
     assert browser.wait_for("frame", count=n + 3)["faces"][0]["heat"] is None
 
@@ -255,7 +255,7 @@ def test_a_network_that_cannot_say_why_is_told_and_goes_on_answering(opened):
     view, browser = opened(FileReplay(), classifier=Surprised())
     view.frame.running = True
     browser.wait_for("frame")
-    view._why.value = True
+    view.controls.why.value = True
     assert "cannot say why" in browser.wait_for("notice")["message"]
     n = len(browser.of("frame"))
     assert browser.wait_for("frame", count=n + 3)["faces"][0]["heat"] is None
@@ -286,14 +286,14 @@ def test_the_timeline_is_tidy_and_holds_what_was_answered(opened):
 
 def test_the_timeline_is_drawn_and_downloaded(opened):
     view, browser = opened(FileReplay())
-    view._plot.click()
+    view.controls.plot.click()
     assert "no face was seen" in browser.wait_for("notice")["message"]
     view.frame.running = True
     browser.wait_for("frame", count=5)
     view.stop()
-    view._plot.click()
+    view.controls.plot.click()
     assert bytes(view._picture.value).startswith(b"\x89PNG") and view._picture.layout.display == ""
-    view._save.click()
+    view.controls.save.click()
     download = browser.wait_for("download")
     assert download["name"].endswith(".csv") and download["text"].startswith("time_s,face,x,y")
     assert download["text"].count("\n") == len(view.timeline()) + 1
@@ -353,7 +353,7 @@ def test_the_camera_is_released_however_it_is_stopped(opened, monkeypatch, way):
             "stop": view.stop,
             "trait": lambda: setattr(view.frame, "running", False),
             "close": view.close,
-            "source": lambda: setattr(view._menu, "value", "clip"),
+            "source": lambda: setattr(view.controls.menu, "value", "clip"),
         }
         actions[way]()
     ends = time.monotonic() + 5
@@ -386,10 +386,11 @@ def test_a_view_that_is_collected_leaves_no_thread(classifier, detector):
 
 def test_a_button_says_what_runs_also_while_no_page_is_open(opened):
     view, browser = opened(FileReplay())
-    view._button.value = view.frame.running = True
+    view.controls.button.value = view.frame.running = True
     browser.wait_for("frame")
+    assert view.controls.button.icon == "stop"
     view.frame.running = False
-    assert not view._button.value
+    assert not view.controls.button.value and view.controls.button.icon == "play"
 
 
 def test_on_a_page_that_is_loaded_again_the_button_follows_the_view_and_never_the_view_the_button(opened):
@@ -435,7 +436,7 @@ def test_a_busy_camera_ends_in_a_message_and_a_second_view_goes_on(opened):
 
 def test_a_camera_that_is_not_there_says_so_and_offers_others(opened, monkeypatch):
     view, browser = opened()
-    view._menu.value = "kernel:3"
+    view.controls.menu.value = "kernel:3"
     view.frame.running = True
     message = browser.wait_for("ended")["message"]
     assert "The kernel's camera 3 does not open" in message and "this browser's camera" in message
@@ -519,7 +520,7 @@ def test_a_file_is_shown_at_its_own_pace_and_its_end_is_told(opened, video):
 def test_an_address_is_taken_from_the_view_and_opened(opened, video):
     view, browser = opened()
     browser.say({"type": "choose", "source": "address", "address": str(video)})
-    assert view._menu.value == "address"
+    assert view.controls.menu.value == "address"
     browser.wait_for("frame")
 
 
@@ -542,14 +543,14 @@ def test_what_does_not_open_is_told_without_credentials(opened, address, caplog,
     message = browser.wait_for("ended")["message"]
     assert "There is no video" in message or message.startswith("The rtsp stream does not open")
     assert "secret" not in message
-    states = str([widget.get_state() for widget in (view, view.frame, view._menu, view._told)])
+    states = str([widget.get_state() for widget in (view, view.frame, view.controls.menu, view.controls.worth)])
     written = capfd.readouterr()
     assert "secret" not in states + caplog.text + written.out + written.err + str(browser.messages)
 
 
 def test_an_address_is_asked_for_before_it_is_opened(opened):
     view, browser = opened()
-    view._menu.value = "address"
+    view.controls.menu.value = "address"
     assert view.frame.kinds[view.frame.chosen] == "address"
     view.frame.running = True
     assert "Type it into the field" in browser.wait_for("ended")["message"]
@@ -586,7 +587,7 @@ def test_an_address_is_told_by_its_kind_and_a_file_by_its_name():
 def test_settings_moved_while_it_opens_are_those_of_the_first_answer(opened):
     view, browser = opened(FileReplay())
     view.frame.running = True
-    view._confidence.value = 1.0
+    view.controls.confidence.value = 1.0
     assert browser.wait_for("frame")["faces"][0]["labels"]["emotion_mobilenetv2"] == NOT_SURE
 
 

@@ -82,23 +82,21 @@ def of_run(run: Run) -> dict:
     }
 
 
-def told(card: dict, threshold: float) -> str:
-    """Return in words what a threshold does, from a model card: coverage and accuracy on PrivateTest.
+def at_threshold(card: dict, threshold: float) -> tuple[float, float] | None:
+    """Return coverage and accuracy on PrivateTest at a minimum confidence, 0–1 each; None where a card lacks them.
 
     Args:
-        card: with `confidence`, as `of_run` returns it; without it the words say that nothing is known.
+        card: a model card with `confidence`, as `of_run` returns it.
         threshold: minimum confidence, 0–1; between the thresholds of the card values are interpolated.
     """
     known = card.get("confidence")
     if not known:
-        return "How often this network is right at a confidence is not recorded in its model card."
+        return None
     table = known["PrivateTest"]
     right = [value for value in table["accuracy"] if value is not None]  # none at thresholds that no face reaches
-    share = np.interp(threshold, known["thresholds"], table["coverage"])
-    right = np.interp(threshold, known["thresholds"][: len(right)], right)
-    return (
-        f"On PrivateTest {100 * share:.0f} % of the faces reach it, and {100 * right:.0f} % of those answers are right."
-    )
+    coverage = np.interp(threshold, known["thresholds"], table["coverage"])
+    accuracy = np.interp(threshold, known["thresholds"][: len(right)], right)
+    return float(coverage), float(accuracy)
 
 
 def threshold_of(card: dict) -> float:
@@ -120,15 +118,6 @@ def card_coverage(card: dict) -> pd.DataFrame:
         for split in ("PublicTest", "PrivateTest")
     ]
     return pd.concat(tables, ignore_index=True)
-
-
-def threshold_in_words(card: dict) -> str:
-    """Return in words which minimum confidence a model card chose, and what it is worth."""
-    known = card["confidence"]
-    return (
-        f"The slider begins at **{100 * known['threshold']:.0f} %**, the smallest minimum confidence at which answers "
-        f"on PublicTest are right {100 * known['wanted_accuracy']:.0f} % of the time. {told(card, known['threshold'])}"
-    )
 
 
 def _rounded(value: float) -> float | None:

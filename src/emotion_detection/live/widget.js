@@ -12,7 +12,7 @@ const LOST_MS = 3000; // a frame without an answer for so long was lost on its w
 const NOTICE_MS = 8000; // a remark about one frame stays for so long
 const HEAT_STRENGTH = 0.65; // how much of the picture the strongest heat covers
 const HINT_MS = 5000; // without a face for so long, the status says what may help
-const FACE_COLORS = ["#0072B2", "#E69F00", "#CC79A7", "#009E73", "#D55E00", "#56B4E9", "#7B4FA3", "#8C6D31"];
+const UNSURE_COLOR = "#4A4A4A";
 const CHOICES = [
   ["clip", "the sample clip"],
   ["browser", "this browser's camera"],
@@ -137,20 +137,15 @@ export function facesInWords(count, missingMs) {
   return `no face for ${Math.floor(missingMs / 1000)} s: look into the camera, come nearer, or turn on a light`;
 }
 
-/** Give each face a colour that it keeps; no two of those seen now share one while there are enough. */
-export function assignColors(colors, ids, available = FACE_COLORS.length) {
-  const taken = new Set();
-  for (const id of ids) {
-    if (taken.has(colors.get(id))) colors.delete(id);
-    if (colors.has(id)) taken.add(colors.get(id));
-  }
-  for (const id of ids.filter((id) => !colors.has(id))) {
-    const free = [...Array(available).keys()].find((color) => !taken.has(color)) ?? id % available;
-    colors.set(id, free);
-    taken.add(free);
-  }
-  for (const id of [...colors.keys()].slice(0, -64)) if (!ids.includes(id)) colors.delete(id);
-  return colors;
+/** The colour of a label's emotion, as on annotated pictures; grey where the network is not sure. */
+export function labelColor(label, emotions) {
+  return emotions.find((emotion) => emotion.shown === label)?.color ?? UNSURE_COLOR;
+}
+
+/** Black or white, whichever reads better on a colour such as "#E6A700". */
+export function readableOn(color) {
+  const [red, green, blue] = [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
+  return 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "black" : "white";
 }
 
 /** Colours of a heat map, 4 bytes a cell: nothing at 0, yellow for a little, red for most. */
@@ -181,8 +176,7 @@ function createSession(model) {
   const video = Object.assign(document.createElement("video"), { muted: true, playsInline: true });
   const canvas = document.createElement("canvas");
   const now = () => performance.now();
-  const state = { stream: null, picture: null, answer: null, opened: null, notice: "", noticeUntil: Infinity, choices: [], faceAt: 0,
-    colors: new Map() };
+  const state = { stream: null, picture: null, answer: null, opened: null, notice: "", noticeUntil: Infinity, choices: [], faceAt: 0 };
   const kind = () => model.get("kinds")[model.get("chosen")];
   let stopTimers = [];
   let capturedTime = -1;
@@ -318,7 +312,6 @@ function createSession(model) {
   function take(answer) {
     state.answer = { ...answer, at: now() };
     if (answer.faces.length) state.faceAt = now();
-    assignColors(state.colors, answer.faces.map((face) => face.id));
   }
 
   function receive(message, buffers) {
@@ -443,17 +436,18 @@ function createView(session, root) {
       if (face.heat) drawHeat(context, face.heat, width, height);
       const [left, top, w, h] = face.box;
       const x = (model.get("mirror") ? 1 - left - w : left) * width;
-      const color = FACE_COLORS[state.colors.get(face.id)];
+      const color = colorOf(face);
       context.strokeStyle = color;
       context.strokeRect(x, top * height, w * width, h * height);
-      const text = labelOf(face, Object.keys(face.labels)[0]);
+      const number = state.answer.faces.length > 1 ? `${face.id}: ` : "";
+      const text = number + labelOf(face, Object.keys(face.labels)[0]);
       const size = Math.max(12, Math.round(height / 26));
       const textWidth = context.measureText(text).width + size / 2;
       const textX = Math.max(0, Math.min(x, width - textWidth));
       const textY = Math.max(0, top * height - size * 1.3);
       context.fillStyle = color;
       context.fillRect(textX - line / 2, textY, textWidth, size * 1.3);
-      context.fillStyle = "white";
+      context.fillStyle = readableOn(color);
       context.fillText(text, textX + size / 4, textY + size * 0.15);
     }
   }
@@ -472,6 +466,10 @@ function createView(session, root) {
     context.imageSmoothingEnabled = true;
     context.drawImage(cells, left * width, top * height, w * width, h * height);
     context.restore();
+  }
+
+  function colorOf(face) {
+    return labelColor(Object.values(face.labels)[0], model.get("emotions"));
   }
 
   function labelOf(face, network) {
@@ -495,7 +493,7 @@ function createView(session, root) {
         card = createCard(face, networks);
         cards.set(face.id, card);
       }
-      card.root.style.borderTopColor = FACE_COLORS[state.colors.get(face.id)];
+      card.root.style.borderTopColor = colorOf(face);
       networks.forEach((network, column) => {
         const part = card.parts[column];
         part.label.textContent = labelOf(face, network);

@@ -1,6 +1,5 @@
 """`LiveView`, the widget of the live cell: ordinary ipywidgets around one anywidget that shows the picture."""
 
-import itertools
 import logging
 import time
 import weakref
@@ -8,7 +7,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import anywidget
-import cv2
 import ipywidgets
 import traitlets
 
@@ -18,8 +16,8 @@ from emotion_detection.evaluation import calibration
 from emotion_detection.faces import detection
 from emotion_detection.inference import tracking
 from emotion_detection.inference.classifier import EmotionClassifier
-from emotion_detection.inference.stream import ANSWER, Engine, FrameSource, Heat, LiveResult
-from emotion_detection.live import sources
+from emotion_detection.inference.stream import Engine, Frame, FrameSource, LiveResult
+from emotion_detection.live import controls, messages, sources
 from emotion_detection.live.timeline import Timeline
 from emotion_detection.live.worker import Opened, Trouble, Worker
 from emotion_detection.personal import panel
@@ -32,13 +30,6 @@ IN_FLIGHT = 2
 
 LOST_S = 3.0
 """A frame that was not acknowledged for so long was lost on its way, and another is sent."""
-
-KERNEL_CAMERAS = 4
-SENT_JPEG_QUALITY = 75
-SENT_LONG_SIDE_PX = 640
-
-BROWSER, CLIP, ADDRESS, OWN = "browser", "clip", "address", "own"
-"""Names of sources; `kernel:0` and so on are cameras of the kernel's machine."""
 
 
 class FrameView(anywidget.AnyWidget):
@@ -100,11 +91,11 @@ class LiveView(ipywidgets.VBox):
         if isinstance(classifier, Mapping) and not classifier:
             raise DataError("LiveView got an empty mapping of classifiers. Pass at least one network, or None.")
         self._given_classifier, self._detector, self._on_result = classifier, detector, on_result
-        self._card = _card_of(classifier)
+        card = _card_of(classifier)
         if minimum_confidence is None:
-            minimum_confidence = calibration.threshold_of(self._card)
+            minimum_confidence = calibration.threshold_of(card)
         tracking.FaceTracker(smoothing_s=smoothing_s, minimum_confidence=minimum_confidence)  # checks both
-        self._own_source = source
+        self._sources = controls.SourceMenu(source)
         self._source: FrameSource | None = None
         self._worker: Worker | None = None
         self._timeline = Timeline()
@@ -115,11 +106,25 @@ class LiveView(ipywidgets.VBox):
         self._address: str | None = None
         self._workers: list[Worker] = []
         self.teaching = panel.TeachingPanel()
-        self._make_controls(minimum_confidence, smoothing_s, mirror)
-        first, *others = self._rows()
-        super().__init__([first, self.frame, *others])  # Start stays where it is when the picture appears
-        self.frame.on_msg(self._received)
-        self.frame.observe(self._running_changed, "running")
+        self.controls = controls.Controls(
+            self._sources,
+            card=card,
+            minimum_confidence=minimum_confidence,
+            smoothing_s=smoothing_s,
+            mirror=mirror,
+        )
+        self.frame = FrameView(
+            emotions=[{"shown": DISPLAY_NAMES[name], "color": COLORS[name]} for name in EMOTIONS],
+            mirror=mirror,
+            kinds=self._sources.kinds,
+            chosen=self._sources.keys.index(self._sources.first),
+        )
+        self._picture = ipywidgets.Image(format="png", layout={"display": "none", "max_width": "820px"})
+        self._connect()
+        first, *others = self.controls.rows
+        teaching = ipywidgets.Accordion([self.teaching], titles=[panel.TITLE])
+        # Start stays where it is when the picture appears.
+        super().__init__([first, self.frame, *others, self._picture, teaching])
         weakref.finalize(self, _stop_all, self._workers)
 
     # What a reader of the notebook calls
@@ -138,8 +143,8 @@ class LiveView(ipywidgets.VBox):
         if "frame" in self.__dict__:  # ipywidgets closes also what was never made, because an argument was refused
             self.stop()
             self.frame.on_msg(self._received, remove=True)
-            self._plot.on_click(self._draw_clicked, remove=True)
-            self._save.on_click(self._save_clicked, remove=True)
+            self.controls.plot.on_click(self._draw_clicked, remove=True)
+            self.controls.save.on_click(self._save_clicked, remove=True)
             for widget in self._parts():
                 widget.unobserve_all()
                 widget.close()
@@ -157,99 +162,37 @@ class LiveView(ipywidgets.VBox):
 
     # Controls
 
-    def _make_controls(self, minimum_confidence: float, smoothing_s: float, mirror: bool) -> None:
-        emotions = [{"name": name, "shown": DISPLAY_NAMES[name], "color": COLORS[name]} for name in EMOTIONS]
-        choices, first = self._choices(), self._key_of(self._own_source)
-        kinds = [self._kind(key) for _, key in choices]
-        chosen = [key for _, key in choices].index(first)
-        self.frame = FrameView(emotions=emotions, mirror=mirror, kinds=kinds, chosen=chosen)
-        wide = {"style": {"description_width": "initial"}}
-        self._button = ipywidgets.ToggleButton(False, description="Start / Stop", icon="play", button_style="primary")
-        self._menu = ipywidgets.Dropdown(options=choices, value=first, description="camera", **wide)
-        self._mirror = ipywidgets.Checkbox(mirror, description="mirror", indent=False, layout={"width": "auto"})
-        self._confidence = ipywidgets.FloatSlider(
-            minimum_confidence, min=0, max=1, step=0.01, description="minimum confidence", readout_format=".0%", **wide
-        )
-        self._smoothing = ipywidgets.FloatSlider(
-            smoothing_s, min=0, max=max(2.0, smoothing_s), step=0.1, description="smoothing (s)", **wide
-        )
-        self._told = ipywidgets.Label(calibration.told(self._card, minimum_confidence))
-        self._plot = ipywidgets.Button(description="Draw timeline", icon="area-chart")
-        self._save = ipywidgets.Button(description="Save CSV", icon="download")
-        self._picture = ipywidgets.Image(format="png", layout={"display": "none", "max_width": "820px"})
-        # In the page: the camera stops, and the right one starts, even while the kernel is busy. A link begins with
-        # what its source has: the button follows the view, so that a page loaded again is not switched on by a button
-        # that was still pressed.
+    def _connect(self) -> None:
+        """Have the page and the kernel hear of the controls.
+
+        Links live in the page: the camera stops, and the right one starts, even while the kernel is busy. A link begins
+        with what its source has: the button follows the view, so that a page loaded again is not switched on by a
+        button that was still pressed.
+        """
         self._links = [
-            ipywidgets.jslink((self.frame, "running"), (self._button, "value")),
-            ipywidgets.jslink((self._menu, "index"), (self.frame, "chosen")),
-            ipywidgets.jslink((self._mirror, "value"), (self.frame, "mirror")),
+            ipywidgets.jslink((self.frame, "running"), (self.controls.button, "value")),
+            ipywidgets.jslink((self.controls.menu, "index"), (self.frame, "chosen")),
+            ipywidgets.jslink((self.controls.mirror, "value"), (self.frame, "mirror")),
         ]
-        apart = {"width": "auto", "margin": "2px 16px 2px 2px"}
-        self._why = ipywidgets.Checkbox(False, description="show why", indent=False, layout=apart)
-        asked = [("the answer", ANSWER), *((DISPLAY_NAMES[name], name) for name in EMOTIONS)]
-        self._why_of = ipywidgets.Dropdown(options=asked, description="evidence for", disabled=True, **wide)
-        self._why_told = ipywidgets.Label("yellow to red: the places that speak for it, the strongest red")
-        self._menu.observe(self._source_changed, "value")
-        for control in (self._confidence, self._smoothing, self._why, self._why_of):
+        self.controls.menu.observe(self._source_changed, "value")
+        for control in (self.controls.confidence, self.controls.smoothing, self.controls.why, self.controls.why_of):
             control.observe(self._settings_changed, "value")
-        self._plot.on_click(self._draw_clicked)
-        self._save.on_click(self._save_clicked)
-
-    def _rows(self) -> list[ipywidgets.Widget]:
-        row = {"layout": {"flex_flow": "row wrap", "align_items": "center"}}
-        return [
-            ipywidgets.HBox([self._button, self._menu, self._mirror], **row),
-            ipywidgets.HBox([self._confidence, self._told], **row),
-            ipywidgets.HBox([self._smoothing, self._plot, self._save], **row),
-            ipywidgets.HBox([self._why, self._why_of, self._why_told], **row),
-            self._picture,
-            ipywidgets.Accordion([self.teaching], titles=[panel.TITLE]),
-        ]
-
-    def _choices(self) -> list[tuple[str, str]]:
-        own = self._own_source
-        given = [(own.name, OWN)] if self._key_of(own) == OWN else []
-        cameras = [(f"the kernel's camera {index}", f"kernel:{index}") for index in range(KERNEL_CAMERAS)]
-        return [
-            *given,
-            (sources.BrowserCamera.name, BROWSER),
-            *cameras,
-            ("a file or URL …", ADDRESS),
-            (sources.FileReplay.name, CLIP),
-        ]
-
-    def _key_of(self, source: FrameSource | None) -> str:
-        if source is None or type(source) is sources.BrowserCamera:
-            return BROWSER
-        return CLIP if type(source) is sources.FileReplay else OWN
-
-    def _kind(self, key: str) -> str:
-        """Return who opens a source: the browser, the kernel, or the kernel once it has an address."""
-        if key == OWN:
-            return BROWSER if self._own_source.in_browser else "kernel"
-        return key if key in (BROWSER, ADDRESS) else "kernel"
+        self.controls.plot.on_click(self._draw_clicked)
+        self.controls.save.on_click(self._save_clicked)
+        self.frame.on_msg(self._received)
+        self.frame.observe(self._running_changed, "running")
 
     def _source_changed(self, _change) -> None:
         """Stop what runs: another camera opens on the next click on Start."""
         self.frame.running = False
-        self.frame.chosen = self._menu.index
+        self.frame.chosen = self.controls.menu.index
 
     def _settings_changed(self, _change=None) -> None:
-        self._why_of.disabled = not self._why.value
-        self._told.value = calibration.told(self._card, self._confidence.value)
+        self.controls.update()
         if self._worker is not None and self._worker.engine is not None:
-            self._worker.engine.set(**self._settings())
-            if self._why.value and not self._worker.engine.can_explain:
+            self._worker.engine.set(**self.controls.settings())
+            if self.controls.why.value and not self._worker.engine.can_explain:
                 self._notice("This network cannot say why: it gives no feature map.")
-
-    def _settings(self) -> dict:
-        explained = self._why_of.value if self._why.value else None
-        return {
-            "smoothing_s": self._smoothing.value,
-            "minimum_confidence": self._confidence.value,
-            "explained": explained,
-        }
 
     # Timeline
 
@@ -307,19 +250,19 @@ class LiveView(ipywidgets.VBox):
 
     def _choose(self, source: str, address: str | None) -> None:
         """Start another source, as the reader asked by a click in the view."""
-        if source not in {key for _, key in self._menu.options}:
+        if source not in self._sources.keys:
             return
         self.frame.running = False
-        self._menu.value = source
-        if source == ADDRESS:
+        self.controls.menu.value = source
+        if source == controls.ADDRESS:
             self._address = address
-        if source == ADDRESS and not address:
+        if source == controls.ADDRESS and not address:
             self._notice("Type the path of a video or a URL into the field below, and press Enter.")
         else:
             self.frame.running = True
 
     def _running_changed(self, change) -> None:
-        self._button.value = change["new"]  # the link in the page is not there when the page is closed
+        self.controls.show_running(change["new"])
         if change["new"]:
             self._start_worker()
         else:
@@ -330,7 +273,7 @@ class LiveView(ipywidgets.VBox):
     def _start_worker(self) -> None:
         self._stop_worker(wait=False)
         try:
-            self._source = self._new_source(self._menu.value)
+            self._source = self._sources.open(self.controls.menu.value, address=self._address)
         except ProjectError as error:
             self._end(str(error))
             return
@@ -341,7 +284,9 @@ class LiveView(ipywidgets.VBox):
         earlier = [worker for worker in self._workers if worker.is_alive()]
         self._worker = Worker(
             self._source,
-            load=_engine_loader(self._given_classifier, self._detector, self._settings(), wrap=self.teaching.wrap),
+            load=_engine_loader(
+                self._given_classifier, self._detector, self.controls.settings(), wrap=self.teaching.wrap
+            ),
             deliver=lambda worker, event: _deliver(this, worker, event),
             wanted=lambda: _is_wanted(this),
             heard_s=lambda: _last_heard_s(this),
@@ -349,19 +294,6 @@ class LiveView(ipywidgets.VBox):
         )
         self._workers[:] = [*earlier, self._worker]
         self._worker.start()
-
-    def _new_source(self, key: str) -> FrameSource:
-        if key == OWN or (self._own_source is not None and key == self._key_of(self._own_source)):
-            return self._own_source
-        if key == BROWSER:
-            return sources.BrowserCamera()
-        if key == CLIP:
-            return sources.FileReplay()
-        if key == ADDRESS:
-            if not self._address:
-                raise DataError("No file or URL was given. Type it into the field below and press Enter.")
-            return sources.KernelCamera(self._address)
-        return sources.KernelCamera(int(key.removeprefix("kernel:")))
 
     def _stop_worker(self, *, wait: bool = True) -> None:
         self._worker = None
@@ -385,14 +317,19 @@ class LiveView(ipywidgets.VBox):
         else:
             self.frame.send({"type": "error", "seq": trouble.sequence, "message": trouble.message})
 
-    def _answered(self, worker: Worker, result: LiveResult, frame: sources.Frame) -> None:
+    def _answered(self, worker: Worker, result: LiveResult, frame: Frame) -> None:
         self._timeline.add(result)
         self.teaching.answered(result)
-        message = {"seq": result.sequence, "ms": result.timings_ms, "faces": _plain(result), "size": result.size}
+        message = {
+            "seq": result.sequence,
+            "ms": result.timings_ms,
+            "faces": messages.faces_of(result),
+            "size": result.size,
+        }
         if self._source is not None and self._source.in_browser:
             self.frame.send({"type": "result", **message})
         else:
-            picture, now_s = _jpeg(frame), time.monotonic()
+            picture, now_s = messages.jpeg_of(frame), time.monotonic()
             message["dropped"], worker.discarded = worker.discarded, 0
             message["ms"] = message["ms"] | {"delay": 1e3 * (now_s - result.time_s + self._round_trip_s)}
             self._unanswered[result.sequence] = now_s
@@ -469,46 +406,3 @@ def _stop_all(workers: list[Worker]) -> None:
     """Stop what a view has left behind when it is collected."""
     for worker in workers:
         worker.stop(wait=False)
-
-
-def _plain(result: LiveResult) -> list[dict]:
-    """Return the faces of a result as the browser draws them: boxes as shares of the frame."""
-    width, height = result.size
-    lines = []
-    for index, (face, heat) in enumerate(itertools.zip_longest(result.faces, result.heats)):
-        box = face.box
-        probabilities = {
-            name: [round(float(value), 3) for value in found[index].probabilities]
-            for name, found in result.by_network.items()
-        }
-        labels = {name: found[index].label for name, found in result.by_network.items()}
-        lines.append(
-            {
-                "id": face.identity,
-                "box": [
-                    round(value, 4) for value in (box.x / width, box.y / height, box.width / width, box.height / height)
-                ],
-                "probabilities": probabilities,
-                "labels": {name: DISPLAY_NAMES.get(label, label) for name, label in labels.items()},
-                "heat": None if heat is None else _plain_heat(heat, width, height),
-            }
-        )
-    return lines
-
-
-def _plain_heat(heat: Heat, width: int, height: int) -> dict:
-    """Return a face's heat as the browser draws it: its square as shares of the frame, its cells row by row, 0–1."""
-    left, top, side = heat.square
-    shares = (left / width, top / height, side / width, side / height)
-    return {"square": [round(value, 4) for value in shares], "cells": heat.values.astype(float).round(2).tolist()}
-
-
-def _jpeg(frame: sources.Frame) -> bytes:
-    """Return a frame as JPEG, for the browser to show; reduced to 640 px."""
-    if frame.jpeg is not None:
-        return frame.jpeg
-    bgr = frame.bgr
-    ratio = SENT_LONG_SIDE_PX / max(bgr.shape[:2])
-    if ratio < 1:
-        bgr = cv2.resize(bgr, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
-    return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, SENT_JPEG_QUALITY])[1].tobytes()
