@@ -372,7 +372,6 @@ def test_a_run_on_pictures_that_have_changed_since_is_not_shown_as_theirs(run, c
 
 
 def test_the_network_becomes_a_file_that_the_live_cell_runs(run, chosen):
-    from emotion_detection.cli import serving
     from emotion_detection.export import own_network
     from emotion_detection.inference.classifier import EmotionClassifier
     from emotion_detection.live import LiveView
@@ -389,16 +388,6 @@ def test_the_network_becomes_a_file_that_the_live_cell_runs(run, chosen):
     assert classifier.temperature == run.info["temperature"]
     view = LiveView(classifier=classifier)
     view.close()
-    code = serving.page_notebook(path).cells[1].source
-    compile(code, "page", "exec")
-    assert str(path) in code
-
-
-def test_a_page_is_not_served_with_a_damaged_network(tmp_path):
-    from emotion_detection.cli import serving
-
-    with pytest.raises(MissingFileError):
-        serving.page_notebook(tmp_path / "nowhere.tflite")
 
 
 def test_nothing_of_own_pictures_is_shipped_or_reported(chosen, monkeypatch, capsys):

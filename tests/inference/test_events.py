@@ -9,7 +9,6 @@ from emotion_detection import plots
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.inference import events
 from emotion_detection.inference.tracking import NOT_SURE
-from emotion_detection.plots import saving
 
 
 def rows(face: int, times, labels) -> pd.DataFrame:
@@ -64,9 +63,8 @@ def lines_at(axes) -> list[float]:
 
 
 def drawn(table):
-    figure = saving.new_figure(4)
-    values = plots.timeline(table, figure)
-    return figure, values
+    figure = plots.timeline(table)
+    return figure, figure.values
 
 
 def test_the_plot_marks_the_events_that_it_returns():

@@ -10,7 +10,6 @@ from emotion_detection.data import synthetic
 from emotion_detection.errors import DataError
 from emotion_detection.personal import fitting
 from emotion_detection.personal import head as personal
-from emotion_detection.plots import saving
 from emotion_detection.studies import personal_simulation
 
 
@@ -114,7 +113,7 @@ def test_the_record_holds_what_it_says():
 
 def test_the_figure_shows_every_kind_of_user():
     record = personal_simulation.load()
-    values = plots.changes(record, saving.new_figure(4.2))
+    values = plots.personal_changes(record).values
     assert set(values) == set(personal_simulation.KINDS)
     assert (
         values[personal_simulation.KINDS[0]]["1"]["others"]["mean"]

@@ -1,31 +1,53 @@
-"""`live` and `personal`: the webcam cell, and heads of one's own."""
+"""`live` and `personal`: the webcam cell as a page or in JupyterLab, and what heads of one's own are worth."""
 
+import contextlib
+import importlib.util
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import webbrowser
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from emotion_detection import paths
+from emotion_detection import files, paths
 from emotion_detection.cli.options import PICTURES, refuse, use_pictures
+from emotion_detection.errors import MissingFileError
+
+LIVE_NOTEBOOK = "10_live_webcam.ipynb"
+PAGE_TITLE = (
+    "# Emotions, live\n\nClick **Start**. Pictures stay in this page and in the kernel's memory; none is saved."
+)
+PAGE_CELL = """\
+from emotion_detection.inference.classifier import EmotionClassifier
+from emotion_detection.live import LiveView
+
+view = LiveView(classifier=EmotionClassifier.load({network!r}))
+view"""
+STOP_TIMEOUT_S = 15.0
 
 app = typer.Typer()
 
 
 @app.command()
 def live(
-    lab: Annotated[bool, typer.Option("--lab", help="Open notebook 11 in JupyterLab, run already.")] = False,
+    lab: Annotated[bool, typer.Option("--lab", help="Open the live notebook in JupyterLab.")] = False,
     browser: Annotated[bool, typer.Option(help="Open the browser; else only the address is printed.")] = True,
     network: Annotated[Path | None, typer.Option(help="A .tflite file, its card beside it; else the shipped.")] = None,
     run: Annotated[str | None, typer.Option(help="A run whose network is on this machine, in its place.")] = None,
     pictures: Annotated[Path | None, PICTURES] = None,
 ):
     """Serve the live webcam cell to your browser, as a page of its own or in JupyterLab; Ctrl-C stops it."""
-    from emotion_detection.cli import serving
-
     use_pictures(pictures)
     if lab:
-        refuse({"--network": network, "--run": run}, "This is for the page; notebook 11 takes LiveView(classifier=…).")
-        serving.in_lab(opens_browser=browser, say=typer.echo)
+        refuse({"--network": network, "--run": run}, "This is for the page; a notebook takes LiveView(classifier=…).")
+        _serve_lab(opens_browser=browser)
         return
     if run is not None:
         from emotion_detection.export import own_network
@@ -33,19 +55,101 @@ def live(
         refuse({"--network": network}, "A run was named as well.")
         network = own_network.write(run)
         typer.echo(f"The network of {run} is in {paths.displayed(network)}")
-    serving.as_page(opens_browser=browser, say=typer.echo, network=network)
+    _serve_page(write_page(network), opens_browser=browser)
 
 
 @app.command("personal")
 def personal_heads(
     record: Annotated[bool, typer.Option("--record", help="Simulate again (minutes; needs FER2013).")] = False,
 ):
-    """Say what a head of one's own brings to simulated users; --record prepares it for the shipped network."""
-    from emotion_detection.studies import personal_simulation, personal_words
+    """Show what a head of one's own brings to simulated users; --record prepares it for the shipped network."""
+    from emotion_detection.evaluation import formatting
+    from emotion_detection.studies import personal_simulation
 
     if record:
         typer.echo(f"Recorded in {personal_simulation.record()}")
     found = personal_simulation.load()
     if not personal_simulation.is_of_shipped(found):
         typer.echo(f"Warning: this is another network's record. Make it anew: {found['command']}", err=True)
-    typer.echo(personal_words.in_short(found))
+    typer.echo(formatting.format_table(personal_simulation.changes_table(found)).to_string(index=False))
+
+
+def write_page(network: Path | None = None) -> Path:
+    """Write the notebook that is served as a page, into `output/live/`; return its path.
+
+    Raises:
+        MissingFileError: the network or its card is missing.
+        DataError: they are damaged.
+    """
+    import nbformat
+
+    from emotion_detection.runs import registry
+
+    if network is not None:
+        registry.check_against_card(network)
+    code = PAGE_CELL.format(network=None if network is None else str(network.resolve()))
+    page = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(PAGE_TITLE), nbformat.v4.new_code_cell(code)])
+    page.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    path = (paths.output_dir() or paths.project_root() / "output") / "live" / "live.ipynb"
+    files.write_text(path, nbformat.writes(page))
+    return path
+
+
+def _serve_lab(*, opens_browser: bool) -> None:
+    """Run JupyterLab on the live notebook; it opens the browser itself."""
+    options = ["--allow-root", "--LabApp.news_url=None", *([] if opens_browser else ["--no-browser"])]
+    with _running(["jupyter", "lab", str(paths.project_root() / "notebooks" / LIVE_NOTEBOOK), *options]):
+        typer.echo("In JupyterLab: Run, Run All Cells. Then click Start in the cell. Ctrl-C here ends JupyterLab.")
+
+
+def _serve_page(page: Path, *, opens_browser: bool) -> None:
+    """Run Voilà on a notebook; its token keeps the page, and so the cameras, from other users of this machine."""
+    if importlib.util.find_spec("voila") is None:
+        raise MissingFileError(
+            "The page is served by Voilà, which is not installed here. Run `make setup`, or "
+            '`pip install "voila>=0.5.8,<0.6"`; in JupyterLab the cell works without it: `live --lab`.'
+        )
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    token = secrets.token_urlsafe(24)
+    address = f"http://127.0.0.1:{port}/?token={token}"
+    options = ["--no-browser", "--Voila.ip=127.0.0.1", "--Voila.auto_token=True", f"--Voila.port={port}"]
+    environment = os.environ | {"JUPYTER_TOKEN": token}  # on the command line other users could read it
+    with _running(["voila", str(page), *options, "--Voila.log_level=WARN"], environment) as server:
+        while server.poll() is None and not _listens(port):
+            time.sleep(0.2)
+        typer.echo(f"Open {address}\nClick Start there. Ctrl-C here stops the server and every camera.")
+        if opens_browser:
+            webbrowser.open(address)
+
+
+@contextlib.contextmanager
+def _running(command: list[str], environment: Mapping[str, str] = os.environ) -> Iterator[subprocess.Popen]:
+    """Run `python -m …` until it ends or Ctrl-C; a closed terminal and `kill` end it, and its cameras, as Ctrl-C does.
+
+    The server has a session of its own, so Ctrl-C is heard here alone, and Jupyter does not ask whether it is meant.
+    """
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
+    with subprocess.Popen([sys.executable, "-m", *command], env=environment, start_new_session=True) as server:
+        try:
+            yield server
+            server.wait()
+        except KeyboardInterrupt:
+            server.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                server.wait(STOP_TIMEOUT_S)
+            server.kill()
+            return
+    if server.returncode:
+        raise typer.Exit(server.returncode)
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True

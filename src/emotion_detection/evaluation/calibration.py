@@ -104,21 +104,5 @@ def threshold_of(card: dict) -> float:
     return card.get("confidence", {}).get("threshold", 0.0)
 
 
-def card_coverage(card: dict) -> pd.DataFrame:
-    """Return what a model card says about minimum confidences.
-
-    Returns:
-        Columns threshold, split, coverage, accuracy (0–1; NaN where no face reaches the threshold).
-    """
-    import pandas as pd
-
-    known = card["confidence"]
-    tables = [
-        pd.DataFrame({"threshold": known["thresholds"], "split": split, **known[split]}).astype({"accuracy": float})
-        for split in ("PublicTest", "PrivateTest")
-    ]
-    return pd.concat(tables, ignore_index=True)
-
-
 def _rounded(value: float) -> float | None:
     return None if np.isnan(value) else round(float(value), 4)

@@ -42,7 +42,6 @@ PLOTTED_TIMES = 4000
 
 CHUNK_ROWS = 50_000
 FINGERPRINT_BYTES = 65_536
-HEIGHT_IN, PANEL_HEIGHT_IN = 1.0, 1.9
 """Of the plot: fixed, and per face."""
 
 
@@ -255,10 +254,8 @@ def write_plot(rows_path: Path, target: Path) -> None:
     end_s = max(float(chunk["time_s"].max()) for chunk in _chunks(rows_path))
     step_s = end_s / PLOTTED_TIMES
     table = pd.concat([_thinned(chunk, step_s) for chunk in _chunks(rows_path)], ignore_index=True)
-    figure = saving.new_figure(HEIGHT_IN + PANEL_HEIGHT_IN * len(plots.shown_faces(table)))
-    plots.timeline(table, figure)
     with files.written_beside(target) as temporary:
-        temporary.write_bytes(saving.png_bytes(figure, dpi=saving.FILE_DPI))
+        temporary.write_bytes(saving.png_bytes(plots.timeline(table), dpi=saving.FILE_DPI))
 
 
 def _thinned(chunk: pd.DataFrame, step_s: float) -> pd.DataFrame:

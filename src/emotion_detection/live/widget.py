@@ -199,15 +199,13 @@ class LiveView(ipywidgets.VBox):
     def draw_timeline(self) -> None:
         """Draw the timeline of what was seen below the view."""
         from emotion_detection import plots
-        from emotion_detection.plots import saving
+        from emotion_detection.plots import style
 
         table = self.timeline()
         if table.empty:
             self._notice("There is no timeline yet: no face was seen.")
             return
-        figure = saving.new_figure(1.2 + 1.9 * len(plots.shown_faces(table)))
-        plots.timeline(table, figure)
-        self._picture.value = saving.png_bytes(figure, dpi=saving.NOTEBOOK_DPI)
+        self._picture.value = style.png_bytes(plots.timeline(table), dpi=style.NOTEBOOK_DPI)
         self._picture.layout.display = ""
 
     def _draw_clicked(self, _button) -> None:

@@ -37,7 +37,7 @@ from emotion_detection.plots.explanation import (
 )
 from emotion_detection.plots.mistakes import NOT_SURE_COLOR, PERCENT, by_agreement, coverage_curves, robustness
 from emotion_detection.plots.networks import LABELS, MARKS, against_parameters, against_time
-from emotion_detection.plots.personal import PARTS, changes
+from emotion_detection.plots.personal import personal_changes
 from emotion_detection.plots.search import EDGE, FAR, SHOWN, VERDICT_COLORS, rounds, trainings
 from emotion_detection.plots.speed import (
     ABOVE,
@@ -56,16 +56,5 @@ from emotion_detection.plots.speed import (
     time_to_accuracy,
 )
 from emotion_detection.plots.style import NAMES, SERIES_COLORS, SPLIT_COLORS, STYLE, Figure, styled
-from emotion_detection.plots.timeline import (
-    LONG_S,
-    MOST_FACES,
-    MOST_LINES,
-    NAMED_FROM_SHARE,
-    SHORTEST_S,
-    STRIP,
-    UNSURE_COLOR,
-    coverage,
-    shown_faces,
-    timeline,
-)
+from emotion_detection.plots.timeline import timeline
 from emotion_detection.plots.training import training_cost

@@ -1,10 +1,9 @@
 """The plot of what a personal head is worth to simulated users: gain, harm, and how they differ from user to user."""
 
-import matplotlib.figure
 import matplotlib.ticker
 import numpy as np
 
-from emotion_detection.plots.style import SERIES_COLORS, styled
+from emotion_detection.plots.style import SERIES_COLORS, Figure, finish, new_figure, styled
 
 PARTS = {"recorded": "Emotions that were recorded", "others": "Emotions that were not recorded"}
 STEP, GAP = 1.0, 0.7
@@ -12,16 +11,16 @@ STEP, GAP = 1.0, 0.7
 
 
 @styled
-def changes(record: dict, figure: matplotlib.figure.Figure) -> dict:
+def personal_changes(record: dict) -> Figure:
     """Plot the change of accuracy by kind of user and number of recorded emotions: mean, interval, a dot per user.
 
     Args:
         record: as `personal_simulation.load` returns it.
-        figure: to draw on; about 4 inches high.
 
     Returns:
-        kind → number of recorded emotions → part → mean, low, high, users, as plotted (shares, 0–1).
+        A figure; its values: kind → number of recorded emotions → part → mean, low, high, users (shares, 0–1).
     """
+    figure = new_figure(4.4)
     panels = figure.subplots(1, len(PARTS), sharex=True, sharey=True)
     places = _places(record["reporting"])
     values = {}
@@ -39,7 +38,7 @@ def changes(record: dict, figure: matplotlib.figure.Figure) -> dict:
         axes.grid(visible=False, axis="y")
         axes.tick_params(axis="y", length=0)
     _name_places(panels[0], places)
-    return values
+    return finish(figure, values)
 
 
 def _places(reporting: dict) -> dict[tuple[str, str], float]:

@@ -2,7 +2,6 @@
 
 import matplotlib.axes
 import matplotlib.colors
-import matplotlib.figure
 import matplotlib.ticker
 import numpy as np
 import pandas as pd
@@ -10,7 +9,7 @@ import pandas as pd
 from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
 from emotion_detection.inference import events
 from emotion_detection.inference.tracking import NOT_SURE
-from emotion_detection.plots.style import SERIES_COLORS, styled
+from emotion_detection.plots.style import PERCENT, Figure, finish, new_figure, styled
 
 MOST_FACES = 5
 SHORTEST_S = 0.5
@@ -27,26 +26,30 @@ NAMED_FROM_SHARE = 0.07
 """A stretch of one label has its name on it from so large a share of the time shown."""
 
 LONG_S = 120.0
-"""From here on times are told as minutes:seconds."""
+"""From here on times are written as minutes:seconds."""
+
+MARGIN_IN, PANEL_IN = 1.0, 1.9
+"""Height of a figure's title and time axis, and of the panel of each face."""
 
 
 @styled
-def timeline(table: pd.DataFrame, figure: matplotlib.figure.Figure) -> dict:
+def timeline(table: pd.DataFrame) -> Figure:
     """Plot probabilities over time, a panel for each face seen for a moment; faded where the label is "not sure".
 
     A strip above shows the label. Events are marked: ▶ a face appears, ◀ it leaves, a line where the label changes.
 
     Args:
         table: columns time_s, face, the seven emotions, label, and network (only the first network is plotted).
-        figure: to draw on; about 1.9 inches of height per face look well.
 
     Returns:
-        face → {"time_s", emotion: values, "events": [time_s, event, label] each}, as plotted.
+        A figure; its values: face → {"time_s", emotion: values, "events": [time_s, event, label] each}.
     """
     table = table[table["network"] == table["network"].iloc[0]]
-    lasting, shown = _lasting_faces(table), shown_faces(table)
+    lasting = _lasting_faces(table)
+    shown = sorted(lasting[:MOST_FACES])
     gap_s, end_s = events.longest_gap_s(table), float(table["time_s"].max())
     limits = (float(table["time_s"].min()), max(end_s, 0.1))
+    figure = new_figure(MARGIN_IN + PANEL_IN * len(shown))
     panels = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
     values = {}
     for face, axes in zip(shown, panels, strict=True):
@@ -55,15 +58,15 @@ def timeline(table: pd.DataFrame, figure: matplotlib.figure.Figure) -> dict:
         _plot_probabilities(rows, axes)
         _plot_events(happened, axes, limits=limits)
         axes.set(ylim=(0, sum(STRIP)), xlim=limits, ylabel=f"face {face}", yticks=np.linspace(0, 1, 5))
-        told = happened[["time_s", "event", "label"]].to_numpy().tolist()
-        values[str(face)] = {name: rows[name].tolist() for name in ("time_s", *EMOTIONS)} | {"events": told}
+        marked = happened[["time_s", "event", "label"]].to_numpy().tolist()
+        values[str(face)] = {name: rows[name].tolist() for name in ("time_s", *EMOTIONS)} | {"events": marked}
     _name_time_axis(panels[-1], limits)
     rest = f", {len(shown)} of {len(lasting)} faces" if len(lasting) > len(shown) else ""
     faded = ", faded where not sure" if (table["label"] == NOT_SURE).any() else ""
     panels[0].set_title(f"Probability of each emotion{rest}{faded}; above it the label")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles[::-1], labels[::-1], loc="outside right center")
-    return values
+    return finish(figure, values)
 
 
 def _plot_probabilities(rows: pd.DataFrame, axes: matplotlib.axes.Axes) -> None:
@@ -73,7 +76,7 @@ def _plot_probabilities(rows: pd.DataFrame, axes: matplotlib.axes.Axes) -> None:
         colors=[COLORS[name] for name in EMOTIONS],
         labels=[DISPLAY_NAMES[name] for name in EMOTIONS],
     )
-    axes.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0, decimals=0, symbol=" %"))
+    axes.yaxis.set_major_formatter(PERCENT)
     axes.grid(visible=False)
 
 
@@ -122,11 +125,6 @@ def _name_time_axis(axes: matplotlib.axes.Axes, limits: tuple[float, float]) -> 
     axes.xaxis.set_major_formatter(lambda time_s, _: f"{int(time_s) // 60}:{int(time_s) % 60:02d}")
 
 
-def shown_faces(table: pd.DataFrame) -> list[int]:
-    """Return the faces that `timeline` gives a panel each: those seen most often, in order of their numbers."""
-    return sorted(_lasting_faces(table)[:MOST_FACES])
-
-
 def _lasting_faces(table: pd.DataFrame) -> list[int]:
     """Return the faces seen for a moment, those seen most often first; all where none was."""
     often = list(table["face"].value_counts(sort=True).index)
@@ -143,31 +141,3 @@ def _with_gaps(rows: pd.DataFrame, gap_s: float) -> pd.DataFrame:
     edges = [before[gaps] + 1e-3, before[gaps + 1] - 1e-3]
     empty = pd.DataFrame({"time_s": np.concatenate(edges)} | dict.fromkeys(EMOTIONS, np.nan) | {"label": ""})
     return pd.concat([rows[["time_s", *EMOTIONS, "label"]], empty]).sort_values("time_s", kind="stable")
-
-
-@styled
-def coverage(table: pd.DataFrame, axes, *, chosen: float, title: str) -> dict:
-    """Plot coverage and accuracy over the minimum confidence, and the one that was chosen.
-
-    Args:
-        table: columns threshold, split, coverage, accuracy.
-        axes: matplotlib Axes to draw on.
-        chosen: the minimum confidence of the model card.
-        title: of the plot.
-    """
-    values = {}
-    for split, rows in table.groupby("split", sort=False):
-        style = {"PublicTest": "--", "PrivateTest": "-"}[split]
-        for column, color in (("accuracy", SERIES_COLORS[0]), ("coverage", SERIES_COLORS[2])):
-            name = {"accuracy": "right, of those answered", "coverage": "answered"}[column]
-            axes.plot(rows["threshold"], rows[column], style, color=color, label=f"{name}, {split}")
-            values[f"{column}, {split}"] = rows[column].tolist()
-    axes.axvline(chosen, color="#555555", linewidth=1.0)
-    axes.annotate(
-        f"chosen on PublicTest: {100 * chosen:.0f} %", (chosen, 0.05), (5, 0), textcoords="offset points", fontsize=8.5
-    )
-    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="minimum confidence", ylabel="share of faces", title=title)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0, decimals=0, symbol=" %"))
-    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 0.12))
-    return {"threshold": table["threshold"].unique().tolist(), "chosen": chosen} | values
