@@ -80,11 +80,6 @@ def test_strict_labels_are_looked_up_by_row(write):
         ferplus.strict_majority_labels(np.array([0, 5]))
 
 
-def test_not_a_face_is_where_everybody_says_so(write):
-    write(VOTES)
-    assert load_ferplus().is_face.tolist() == [True, True, True, True, False]
-
-
 def test_missing_votes_say_where_to_put_them(isolated):
     with pytest.raises(MissingFileError, match=r"fer2013new.csv in data/raw\. Put it into data/raw/"):
         load_ferplus()

@@ -5,6 +5,7 @@ import functools
 import hashlib
 
 import numpy as np
+import pandas as pd
 
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError
@@ -113,10 +114,8 @@ class FaceDataset:
         """The faces to report on, once per finished recipe."""
         return self.split("PrivateTest")
 
-    def counts(self):
+    def counts(self) -> pd.DataFrame:
         """Return a DataFrame: a row per emotion, a column per split, the number of faces in each cell."""
-        import pandas as pd
-
         table = {
             split: np.bincount(self.emotion[(self.usage == split) & (self.emotion >= 0)], minlength=len(EMOTIONS))
             for split in SPLITS

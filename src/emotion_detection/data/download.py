@@ -7,6 +7,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import kagglehub
+from kagglehub import config
+
 from emotion_detection import paths
 from emotion_detection.errors import DataError, ProjectError, UnknownNameError
 
@@ -110,8 +113,6 @@ def _replace(received: Path, target: Path) -> None:
 
 def _download(download: Download, folder: Path) -> Path:
     """Download into `folder` and return the file or folder received."""
-    import kagglehub  # slow to import, and needed nowhere else
-
     get = kagglehub.competition_download if download.handle == CHALLENGE else kagglehub.dataset_download
     if download.handle == CHALLENGE and not _has_credentials():
         raise FetchError(_advice(download, "no Kaggle credentials were found"))
@@ -130,8 +131,6 @@ def _reason(error: Exception) -> str:
 
 
 def _has_credentials() -> bool:
-    from kagglehub import config
-
     try:
         return config.get_kaggle_credentials() is not None
     except ValueError:  # a damaged kaggle.json

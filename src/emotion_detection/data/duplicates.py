@@ -8,7 +8,6 @@ import collections
 import hashlib
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 from scipy.sparse import csgraph
 from tqdm.auto import tqdm
@@ -103,25 +102,6 @@ def twins(dataset: FaceDataset) -> dict[str, np.ndarray]:
         found[f"{split}_identical"] = np.sort(part.row[identical])
         found[f"{split}_near"] = np.sort(part.row[near])
     return found
-
-
-def leak_table(dataset: FaceDataset, found: dict[str, np.ndarray] | None = None) -> pd.DataFrame:
-    """Return, per test split, how many faces have a twin in Training.
-
-    Args:
-        dataset: all of FER2013.
-        found: what `twins(dataset)` returned, where it is at hand.
-
-    Returns:
-        A DataFrame with the columns split, twin ("identical" or "near"), n (with a twin), of (faces), share.
-    """
-    found = twins(dataset) if found is None else found
-    lines = []
-    for key, rows in found.items():
-        split, twin = key.split("_")
-        of = int(np.count_nonzero(dataset.usage == split))
-        lines.append({"split": split, "twin": twin, "n": len(rows), "of": of, "share": len(rows) / max(of, 1)})
-    return pd.DataFrame(lines)
 
 
 def near_pairs(faces: np.ndarray) -> np.ndarray:
@@ -219,9 +199,11 @@ def identical_counts(dataset: FaceDataset) -> dict:
 
 def counts(dataset: FaceDataset, found: dict[str, np.ndarray]) -> dict:
     """Return all counts of this module as plain numbers, `found` being what `twins(dataset)` returned."""
-    leaks = leak_table(dataset, found).to_dict("records")
-    return {
-        **identical_counts(dataset),
-        "near_correlation": NEAR_CORRELATION,
-        "leaks": [{**line, "share": round(line["share"], 6)} for line in leaks],
-    }
+    leaks = []
+    for key, rows in found.items():
+        split, twin = key.split("_")
+        of = int(np.count_nonzero(dataset.usage == split))
+        leaks.append(
+            {"split": split, "twin": twin, "n": len(rows), "of": of, "share": round(len(rows) / max(of, 1), 6)}
+        )
+    return {**identical_counts(dataset), "near_correlation": NEAR_CORRELATION, "leaks": leaks}

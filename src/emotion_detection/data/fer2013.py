@@ -16,9 +16,8 @@ import numpy as np
 
 from emotion_detection import files, paths
 from emotion_detection.data import readers
-from emotion_detection.data import verification as fingerprint
 from emotion_detection.data.dataset import FaceDataset
-from emotion_detection.data.verification import Verification
+from emotion_detection.data.verification import Verification, identify
 from emotion_detection.errors import DataError, MissingFileError
 
 log = logging.getLogger(__name__)
@@ -83,11 +82,6 @@ def load_fer2013(*, path: Path | None = None, allow_altered: bool = False, use_c
     if verification.verdict != "altered":  # an altered copy was asked for by name
         log.warning("%s", told)
     return dataclasses.replace(dataset, notes=(*dataset.notes, told))
-
-
-def verify(dataset: FaceDataset) -> Verification:
-    """Tell which kind of copy a data set is; see `fingerprint.verify`."""
-    return fingerprint.verify(dataset)
 
 
 def check(path: Path | None = None) -> Verification:
@@ -176,7 +170,7 @@ def load_verified(source: Source, *, use_cache: bool = True) -> tuple[FaceDatase
     if cached is not None:
         return cached
     dataset = _read(source)
-    dataset, verification = fingerprint.identify(dataset, paths.displayed(source.path))
+    dataset, verification = identify(dataset, paths.displayed(source.path))
     if use_cache and _write_cache(source, dataset, verification):
         return _read_cache(source) or (dataset, verification)
     return dataset, verification

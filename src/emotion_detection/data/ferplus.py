@@ -46,11 +46,6 @@ class FerPlus:
     def __len__(self) -> int:
         return len(self.votes)
 
-    @property
-    def is_face(self) -> np.ndarray:
-        """Bool array (n,): not every voter said "not a face"."""
-        return self.votes[:, :9].any(axis=1)
-
     def majority(self, *, strict: bool = True) -> np.ndarray:
         """Return one label a face by the rule of FER+.
 

@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 
 from emotion_detection import files, paths, records
-from emotion_detection.data import duplicates, fer2013, ferplus
-from emotion_detection.data import verification as fingerprint
+from emotion_detection.data import duplicates, fer2013, ferplus, verification
 from emotion_detection.data.dataset import SPLITS, FaceDataset
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError
@@ -41,20 +40,20 @@ def record(dataset: FaceDataset | None = None) -> Path:
         DataError: the copy of FER2013 at hand is not exact, so its summaries are not FER2013's.
     """
     if dataset is None:
-        dataset, verification = fer2013.load_verified(fer2013.find_source())
-        if verification.verdict != "exact":
+        dataset, checked = fer2013.load_verified(fer2013.find_source())
+        if checked.verdict != "exact":
             raise DataError(
-                f"Summaries are recorded from an exact FER2013 only; this is {verification.source}: "
-                f"{verification.sentences[0]} Get the original (see data/README.md)."
+                f"Summaries are recorded from an exact FER2013 only; this is {checked.source}: "
+                f"{checked.sentences[0]} Get the original (see data/README.md)."
             )
     else:
-        verification = fingerprint.verify(dataset)
+        checked = verification.verify(dataset)
     found = duplicates.twins(dataset)
     pairs, identical = duplicates.near_pairs(dataset.pixels), duplicates.identical_ids(dataset)
     _write_arrays("clusters.npz", pairs=dataset.row[pairs], identical=_by_row(identical, dataset.row))
     _write_arrays("averages.npz", averages=class_averages(dataset.training))
     _write_arrays("twins.npz", **found)
-    verified = dataset[~np.isin(dataset.row, fingerprint.facts()["inexact_rows"])]
+    verified = dataset[~np.isin(dataset.row, verification.facts()["inexact_rows"])]
     leaks = {
         "near_pairs": len(pairs),
         "random_split": duplicates.random_split_leaks(pairs, identical),
@@ -63,7 +62,7 @@ def record(dataset: FaceDataset | None = None) -> Path:
     files.write_json(folder() / "quality.json", duplicates.counts(dataset, found) | leaks)
     if ferplus.find() is not None:
         files.write_json(folder() / "ferplus.json", _agreement(dataset, ferplus.load_ferplus()))
-    files.write_json(folder() / "counts.json", _counts(dataset, verification))
+    files.write_json(folder() / "counts.json", _counts(dataset, checked))
     return folder()
 
 
@@ -81,13 +80,13 @@ def class_averages(dataset: FaceDataset) -> np.ndarray:
     )
 
 
-def _counts(dataset: FaceDataset, verification: fingerprint.Verification) -> dict:
+def _counts(dataset: FaceDataset, checked: verification.Verification) -> dict:
     table = dataset.counts()
     return {
         "name": dataset.name,
         "n": len(dataset),
-        "verdict": verification.verdict,
-        "unverified_rows": verification.n_unverified,
+        "verdict": checked.verdict,
+        "unverified_rows": checked.n_unverified,
         "counts": {split: {emotion: int(n) for emotion, n in table[split].items()} for split in SPLITS},
     }
 
@@ -136,11 +135,6 @@ def load_counts() -> pd.DataFrame:
     """Return the recorded counts: a row per emotion, a column per split."""
     counts = _read_json("counts.json")
     return pd.DataFrame(counts["counts"], index=pd.Index(EMOTIONS, name="emotion"))[list(SPLITS)]
-
-
-def load_verdict() -> str:
-    """Return what the recorded summaries were made from: "exact", "jpeg copy" or "altered"."""
-    return _read_json("counts.json")["verdict"]
 
 
 def load_averages() -> np.ndarray:

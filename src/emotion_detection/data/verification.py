@@ -70,16 +70,6 @@ class Verification:
     jpeg_quality: int | None = None
     source: str = ""
 
-    def table(self):
-        """Return a DataFrame: a row per emotion; per split a column of counts here and of official counts."""
-        import pandas as pd
-
-        columns = {}
-        for split in SPLITS:
-            columns[split] = self.counts[split]
-            columns[f"{split} official"] = facts()["counts"][split]
-        return pd.DataFrame(columns, index=pd.Index(EMOTIONS, name="emotion"))
-
     def as_dict(self) -> dict:
         """Return the fields as plain values, for JSON."""
         return dataclasses.asdict(self) | {"sentences": list(self.sentences)}
@@ -396,26 +386,3 @@ def _multiples(coefficients: np.ndarray, quality: int) -> float:
     counted = np.abs(ratio) > 0.6  # smooth pictures are near 0 whatever the table
     counted[:, 0, 0] = False
     return float(np.cos(2 * np.pi * ratio[counted]).mean()) if counted.any() else 0.0
-
-
-def measured(dataset: FaceDataset, inexact_rows: list[int], jpeg_detail: list) -> dict:
-    """Return the facts about an original: how the file beside this module was made.
-
-    Args:
-        dataset: the original, in official order.
-        inexact_rows: rows whose original pixels are not known.
-        jpeg_detail: (quality, detail relative to the original's), ascending.
-    """
-    known = np.ones(len(dataset), bool)
-    known[inexact_rows] = False
-    hashes = picture_hashes(dataset.pixels)
-    return {
-        "counts": _counts(dataset),
-        "sha256_exact_pixels": hashlib.sha256(dataset.pixels[known].tobytes()).hexdigest(),
-        "sha256_exact_labels": labels_digest(dataset[known]),
-        "surplus_copies": len(hashes) - len(np.unique(hashes)),
-        "detail": round(detail_strength(dataset.pixels), 6),
-        "jpeg_detail": jpeg_detail,
-        "histogram": [round(float(share), 7) for share in histogram(dataset.pixels)],
-        "inexact_rows": list(inexact_rows),
-    }
