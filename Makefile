@@ -55,8 +55,8 @@ bench: $(READY)  ## measure speed against what one would use instead (15 minutes
 lab: $(READY)  ## open JupyterLab on notebooks/
 	@$(BIN)/jupyter lab --notebook-dir=notebooks
 
-lint: $(READY)  ## check style with ruff
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+lint: $(READY)  ## check style with ruff, and that packages import one way
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-cache --no-logo
 
 clean:  ## delete caches and output (not .venv, data/raw/, recorded runs or the weights of runs trained here)
 	rm -rf data/cache/fer2013 data/cache/features data/cache/checkpoints output .pytest_cache .ruff_cache
