@@ -15,7 +15,7 @@ import pandas as pd
 from emotion_detection import paths
 from emotion_detection.data import FaceDataset, ferplus, folders, load_fer2013, load_pictures, load_sample
 from emotion_detection.errors import DataError, MissingFileError, ProjectError, UnknownNameError
-from emotion_detection.runs import registry, store
+from emotion_detection.runs import store
 from emotion_detection.training import catalog
 
 log = logging.getLogger(__name__)
@@ -25,8 +25,6 @@ FAST_BANNER = (
     "**FAST mode: the drawn sample, one epoch, random first weights.** "
     "This shows that the code runs; no number below is a result."
 )
-SHIPPED = "shipped"
-"""The name by which `get_run` knows the run whose network the repository ships."""
 
 
 @dataclasses.dataclass
@@ -87,8 +85,6 @@ def get_run(name: str, *, train: bool = False, retrain: bool | None = None) -> s
         UnknownNameError: there is neither a run nor a recipe of this name.
         MissingFileError: the run is not recorded and `train` is not set, or training needs faces that are not there.
     """
-    if name == SHIPPED:
-        name = registry.read_card()["run"]
     again = _mode.retrain if retrain is None else retrain
     recorded = _recorded(name)
     if recorded is not None and not again:
@@ -115,7 +111,7 @@ def _results_dirs() -> list[Path]:
 def _recorded(name: str) -> store.Run | None:
     """Return a run as it is recorded, or None."""
     if len(_results_dirs()) == 1:
-        if not store.is_recorded(name):
+        if not store.is_recorded(name, here=True):
             return None
         check_same_pictures(name)
         return store.load_run(name)
@@ -138,7 +134,7 @@ def _train(recipe: catalog.Recipe, seed: int, *, final: bool) -> store.Run:
     else:
         expected = _expected_minutes(recipe.name, recipe, len(dataset.training))
         _tell(f"Training {recipe.display_name} (`{name}`) on {len(dataset.training):,} faces: {expected}.")
-    cross_validation.train(recipe, dataset, seed=seed)
+    cross_validation.train(recipe, dataset, seed=seed, replace=True)
     final = final and not recipe.folds and not recipe.pool_all_splits_as_published
     return finalise(name, fast=_mode.fast) if final else store.load_run(name)
 
@@ -239,9 +235,9 @@ def _fewer_training_faces(dataset: FaceDataset, count: int, seed: int) -> FaceDa
 
 def _expected_minutes(base: str, recipe: catalog.Recipe, faces: int) -> str:
     """Return how long a training takes, going by the record of the recipe that it is made from."""
-    if not store.has_project_run(base):
+    if not store.is_recorded(base):
         return "how long is not known, since this recipe was not recorded yet"
-    run = store.project_run(base)
+    run = store.load_run(base)
     share = faces / run.info["data"]["counts"]["Training"]
     epochs = recipe.epochs / len(run.history)
     pixels = (recipe.input_px / run.info["recipe"]["input_px"]) ** 2
@@ -305,8 +301,8 @@ def obtain(name: str, *, fast: bool = False, retrain: bool = False, final: bool 
     """Return a run as recorded, or train it when it is not. Notebooks that call it are being rewritten: `get_run`."""
     recipe_name, seed = store.split_name(name)
     recipe = catalog.get_recipe(recipe_name)
-    final = final or (store.is_recorded(name) and store.load_run(name).is_final)
-    if not retrain and store.is_recorded(name):
+    final = final or (store.is_recorded(name, here=fast) and store.load_run(name).is_final)
+    if not retrain and store.is_recorded(name, here=fast):
         check_same_pictures(name)
     else:
         from emotion_detection.training import cross_validation

@@ -159,7 +159,7 @@ def test_the_chosen_seed_is_the_best_on_public_test():
 def test_a_bare_recipe_name_means_the_shipped_run_else_the_first_seed():
     shipped = registry.read_card()["run"]
     recipe, seed = store.split_name(shipped)
-    assert store.full_name(recipe) == shipped and store.usual_seed(recipe) == seed
+    assert store.full_name(recipe) == shipped and registry.usual_seed(recipe) == seed
     assert store.split_name("tl_whole") == ("tl_whole", store.FIRST_SEED)
     assert store.split_name("tl_whole-s1") == ("tl_whole", 1)
     command = catalog.get_recipe(recipe).expected.command

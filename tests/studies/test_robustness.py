@@ -68,7 +68,7 @@ def test_the_plain_network_is_left_out_where_it_is_the_shipped_one(monkeypatch):
 def test_a_record_of_an_earlier_training_is_not_read(tmp_path, monkeypatch):
     name = registry.read_card()["run"]
     monkeypatch.setattr(robustness, "folder", lambda: tmp_path)
-    for finished, found in (("earlier", []), (store.project_info(name)["finished"], [name])):
+    for finished, found in (("earlier", []), (store.load_info(name)["finished"], [name])):
         files.write_json(tmp_path / f"{name}.json", {"network": {"finished": finished}})
         assert list(robustness.load()) == found
 

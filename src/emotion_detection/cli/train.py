@@ -31,7 +31,7 @@ def train(
     where = f" --pictures {shlex.quote(str(paths.pictures_dir()))}" if paths.pictures_dir() else ""
     from emotion_detection import notebook
 
-    if store.is_recorded(name) and not retrain:
+    if store.is_recorded(name, here=True) and not retrain:
         notebook.check_same_pictures(name)
         typer.echo(
             f"{name} is recorded already (see `runs`). To train it again: train {recipe} --seed {seed} --retrain{where}"
@@ -40,7 +40,7 @@ def train(
     from emotion_detection.training import cross_validation
 
     try:
-        run = cross_validation.train(chosen, notebook.chosen_dataset(), seed=seed)
+        run = cross_validation.train(chosen, notebook.chosen_dataset(), seed=seed, replace=retrain)
     except KeyboardInterrupt:  # typer would end without a word
         typer.echo(
             f"\nInterrupted. Finished epochs are kept: `train {recipe} --seed {seed}{where}` goes on from there.",
@@ -74,7 +74,7 @@ def sweep(
         with progress_table.shown() as on_change:
             states = sweeps.train(wanted, _faces_for(wanted), on_change=on_change, **where)
     except KeyboardInterrupt:
-        ready = [job.name for job in wanted if store.is_recorded(job.name)]
+        ready = [job.name for job in wanted if store.is_recorded(job.name, here=True)]
         typer.echo(
             f"\nInterrupted. Recorded: {len(ready)} of {len(wanted)} ({', '.join(ready) or 'none'}). Finished epochs "
             "of the others are kept: the same command goes on from there.",
@@ -101,4 +101,4 @@ def _faces_for(wanted: list):
     """Return the faces for jobs of which one is not recorded yet, else None."""
     from emotion_detection import notebook
 
-    return None if all(store.is_recorded(job.name) for job in wanted) else notebook.chosen_dataset()
+    return None if all(store.is_recorded(job.name, here=True) for job in wanted) else notebook.chosen_dataset()

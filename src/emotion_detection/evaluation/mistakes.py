@@ -85,7 +85,7 @@ def shipped_by_agreement(*, split: str) -> pd.DataFrame:
         MissingFileError: the record holds no such counts.
     """
     name = registry.read_card()["run"]
-    counts = (store.project_info(name).get("ferplus") or {}).get(split, {}).get("by_agreement")
+    counts = (store.load_info(name).get("ferplus") or {}).get(split, {}).get("by_agreement")
     if not counts:
         raise MissingFileError(
             f"The record of {name} does not say how its answers on {split} go with FER+'s votes. Count it where the "

@@ -1,8 +1,12 @@
-"""The machine-readable half of a shipped network's model card: `data/models/<name>.json`."""
+"""Which network is shipped, where its files lie, and which run a name means.
+
+`data/models/<name>.json` is the machine-readable half of a shipped network's model card.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +15,17 @@ from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
 
 if TYPE_CHECKING:  # the live cell reads a card in a moment, without pandas
-    from emotion_detection.runs.store import Run
+    from emotion_detection.runs.run import Run
 
 SHIPPED = "emotion_mobilenetv2"
 """Name of the shipped network; its files are `<name>.keras`, `.tflite`, `_int8.tflite`, `.json` and the model card
 `.md`."""
+
+SHIPPED_RUN = "shipped"
+"""The name that stands for the run whose network is shipped."""
+
+FIRST_SEED = 0
+RUN_NAME = re.compile(r"(?P<recipe>[a-z0-9_]+?)(?:-s(?P<seed>\d+))?")
 
 SUFFIXES = {"float16": ".tflite", "int8": "_int8.tflite"}
 """Format of a network on LiteRT → what its file is called, after the network's name."""
@@ -61,6 +71,22 @@ def read_card(network: str = SHIPPED) -> dict:
     if not path.is_file():
         raise _missing(path, "model card")
     return _read_card(path)
+
+
+def shipped_run() -> str:
+    """Return the name of the run whose network is shipped.
+
+    Raises:
+        MissingFileError: there is no model card.
+        DataError: it is damaged.
+    """
+    return read_card()["run"]
+
+
+def usual_seed(recipe: str) -> int:
+    """Return the seed that a bare recipe name means: the shipped one of the recipe that is shipped, else the first."""
+    match = RUN_NAME.fullmatch(shipped_run()) if card_path().is_file() else None
+    return int(match["seed"]) if match is not None and match["recipe"] == recipe else FIRST_SEED
 
 
 def is_shipped(run: Run) -> bool:

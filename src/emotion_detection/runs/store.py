@@ -1,7 +1,8 @@
-"""Recorded runs: `data/results/<run>/` with `run.json`, `history.csv` and `predictions.npz`, read without Keras.
+"""Reading and writing recorded runs: `data/results/<run>/` with `run.json`, `history.csv` and `predictions.npz`.
 
-A run is named `<recipe>-s<seed>`; a bare recipe name means the run of it that is shipped, else its
-first seed (`FIRST_SEED`).
+A run is named `<recipe>-s<seed>`; a bare recipe name means the run of it that is shipped, else its first seed, and
+"shipped" the run whose network is shipped. Runs are read from `EMOTION_OUTPUT_DIR` first, then from the project;
+they are written to `EMOTION_OUTPUT_DIR` alone, where it is set.
 
 `predictions.npz` holds, for each split that was predicted, `<split>_row` int32 (n,), `<split>_label` int8 (n,)
 (FER2013 labels) and `<split>_logits` float32 (n, 7). PrivateTest is in it only once the run is final.
@@ -9,7 +10,6 @@ first seed (`FIRST_SEED`).
 
 import dataclasses
 import difflib
-import re
 import shutil
 import tempfile
 import zipfile
@@ -17,13 +17,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
 from emotion_detection import files, paths, records
-from emotion_detection.errors import MissingFileError, UnknownNameError
+from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
 from emotion_detection.runs import registry
+from emotion_detection.runs.registry import RUN_NAME
+from emotion_detection.runs.run import Predictions, Run
 
-FIRST_SEED = 0
+FIRST_SEED = registry.FIRST_SEED
 VIEWS = "_views"
 """Ends the name of a part whose answers are averaged over several views of each face (see `views`)."""
 
@@ -40,79 +41,20 @@ RECORDED_PARTS = (
 those that it never saw, and all of Training predicted in folds; and the test splits once more, averaged over views.
 Logits of all but the first two are kept in half precision."""
 
-RUN_NAME = re.compile(r"(?P<recipe>[a-z0-9_]+?)(?:-s(?P<seed>\d+))?")
 REMAKE = "python -m emotion_detection train RECIPE --retrain"
 REQUIRED = ("run", "recipe", "seed", "data", "metrics", "parameters", "hardware", "wall_time_s")
 
 
-@dataclasses.dataclass(frozen=True)
-class Predictions:
-    """What a network answered on one split.
-
-    Args:
-        split: one of `RECORDED_PARTS`, without `VIEWS`.
-        row: int32 array (n,), FER2013 row numbers.
-        label: int8 array (n,), FER2013 labels.
-        logits: float32 array (n, 7), before softmax and before any temperature.
-    """
-
-    split: str
-    row: np.ndarray
-    label: np.ndarray
-    logits: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.row)
-
-    @property
-    def predicted(self) -> np.ndarray:
-        """int64 array (n,): the class with the highest logit."""
-        return self.logits.argmax(axis=1)
-
-    def probabilities(self, temperature: float = 1.0) -> np.ndarray:
-        """Return float64 (n, 7): softmax of the logits divided by `temperature`."""
-        return special.softmax(self.logits.astype(np.float64) / temperature, axis=1)
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """A recorded run: its `run.json` as a dict, its history as a DataFrame, its predictions per split."""
-
-    name: str
-    info: dict
-    history: pd.DataFrame
-    predictions: dict[str, Predictions]
-
-    @property
-    def is_final(self) -> bool:
-        """Whether PrivateTest has been predicted."""
-        return "PrivateTest" in self.predictions
-
-    @property
-    def minutes(self) -> float:
-        """Minutes of the median epoch times their number, and what came before the first.
-
-        A run that stood still for a while is not a slow one.
-        """
-        seconds = self.history["seconds"]
-        before_s = max(0.0, self.info["wall_time_s"] - seconds.sum())
-        return float((before_s + len(seconds) * seconds.median()) / 60)
-
-
 def split_name(name: str) -> tuple[str, int]:
     """Return recipe and seed of a run's name; a bare recipe name gets the seed that is shipped, else `FIRST_SEED`."""
-    match = RUN_NAME.fullmatch(name)
+    match = RUN_NAME.fullmatch(registry.shipped_run() if name == registry.SHIPPED_RUN else name)
     if match is None:
         raise UnknownNameError(
-            f"{name!r} is not a run's name. Runs are named <recipe> or <recipe>-s<seed>, such as tl_whole-s0."
+            f"{name!r} is not a run's name. Runs are named <recipe> or <recipe>-s<seed>, such as tl_whole-s0; "
+            f"{registry.SHIPPED_RUN!r} is the one whose network is shipped."
         )
-    return match["recipe"], int(match["seed"]) if match["seed"] is not None else usual_seed(match["recipe"])
-
-
-def usual_seed(recipe: str) -> int:
-    """Return the seed that a bare recipe name means: the shipped one of the recipe that is shipped, else the first."""
-    shipped = RUN_NAME.fullmatch(registry.read_card()["run"]) if registry.card_path().is_file() else None
-    return int(shipped["seed"]) if shipped is not None and shipped["recipe"] == recipe else FIRST_SEED
+    recipe, seed = match["recipe"], match["seed"]
+    return recipe, int(seed) if seed is not None else registry.usual_seed(recipe)
 
 
 def full_name(name: str) -> str:
@@ -122,8 +64,27 @@ def full_name(name: str) -> str:
 
 
 def run_dir(name: str) -> Path:
-    """Return the folder in which a run is recorded, whether it exists or not."""
+    """Return the folder that a run is written to, whether it exists or not."""
     return paths.results_dir() / full_name(name)
+
+
+def find_dir(name: str, *, here: bool = False) -> Path | None:
+    """Return the folder in which a run is recorded, or None: the one it is written to, else the project's.
+
+    Args:
+        name: of the run.
+        here: look only where runs are written to.
+    """
+    return next(
+        (each / full_name(name) for each in _folders(here) if (each / full_name(name) / "run.json").is_file()), None
+    )
+
+
+def _folders(here: bool) -> list[Path]:
+    """Return the folders of recorded runs, in order. Those of a reader's own pictures are not mixed with FER2013's."""
+    if here or paths.pictures_dir() is not None:
+        return [paths.results_dir()]
+    return list(dict.fromkeys([paths.results_dir(), paths.project_root() / "data" / "results"]))
 
 
 def weights_path(name: str) -> Path:
@@ -172,15 +133,15 @@ def _comment(path: Path) -> str:
         return ""
 
 
-def recorded() -> list[str]:
-    """Return the names of all recorded runs, sorted."""
-    found = (path.parent.name for path in paths.results_dir().glob("*/run.json"))
+def recorded(*, here: bool = False) -> list[str]:
+    """Return the names of all recorded runs, sorted; with `here` only of those where runs are written to."""
+    found = {path.parent.name for folder in _folders(here) for path in folder.glob("*/run.json")}
     return sorted(name for name in found if not name.startswith("."))
 
 
-def is_recorded(name: str) -> bool:
-    """Return whether a run of this name is recorded."""
-    return (run_dir(name) / "run.json").is_file()
+def is_recorded(name: str, *, here: bool = False) -> bool:
+    """Return whether a run of this name is recorded; with `here` whether it is where runs are written to."""
+    return find_dir(name, here=here) is not None
 
 
 def nearest(name: str, known: list[str]) -> str:
@@ -189,73 +150,40 @@ def nearest(name: str, known: list[str]) -> str:
     return f"Did you mean {close[0]!r}?" if close else f"Known are: {', '.join(known) or 'none'}."
 
 
-def load_run(name: str) -> Run:
+def load_run(name: str, *, here: bool = False) -> Run:
     """Read a recorded run.
+
+    Args:
+        name: of the run.
+        here: look only where runs are written to.
 
     Raises:
         UnknownNameError: no run of this name is recorded; the message names the nearest.
         DataError: a file of the record is damaged or missing.
     """
-    folder = run_dir(name)
-    if not (folder / "run.json").is_file():
-        raise UnknownNameError(
-            f"No run {name!r} is recorded in {paths.displayed(paths.results_dir())}. {nearest(name, recorded())} "
-            f"To make it: python -m emotion_detection train {split_name(name)[0]} --seed {split_name(name)[1]}"
-        )
-    return _read_run(folder)
+    return _read_run(_existing_dir(name, here=here))
 
 
-def has_project_run(name: str) -> bool:
-    """Return whether the project records a run of this name, also where `EMOTION_OUTPUT_DIR` hides it (FAST mode)."""
-    return (_project_dir(name) / "run.json").is_file()
-
-
-def _project_dir(name: str) -> Path:
-    return paths.project_root() / "data" / "results" / full_name(name)
-
-
-def project_run(name: str) -> Run:
-    """Return a run that the project records, also where `EMOTION_OUTPUT_DIR` hides it (FAST mode).
+def load_info(name: str) -> dict:
+    """Read the `run.json` of a recorded run alone.
 
     Raises:
-        MissingFileError: it is not there.
+        UnknownNameError: no run of this name is recorded.
         DataError: it is damaged.
     """
-    project_info(name)
-    return _read_run(_project_dir(name))
+    return _read_info(_existing_dir(name) / "run.json")
 
 
-def with_earlier(run: Run) -> list[Run]:
-    """Return the runs that a network went through, this one last: each goes on from the network of the one before.
-
-    Raises:
-        MissingFileError: an earlier one is not recorded.
-        DataError: its record is damaged.
-    """
-    if not (recipe := run.info["recipe"].get("continues")):
-        return [run]
-    return [*with_earlier(_here_or_project(f"{recipe}-s{run.info['seed']}")), run]
-
-
-def teachers_of(run: Run) -> list[Run]:
-    """Return the runs that taught those of `with_earlier`, with the runs that these went through, each once.
-
-    Runs that the network itself went through are left out: their time is its own.
-
-    Raises:
-        MissingFileError: one is not recorded.
-        DataError: its record is damaged.
-    """
-    own = with_earlier(run)
-    names = [name for each in own for name in each.info["recipe"].get("teachers", ())]
-    found = {each.name: each for name in names for each in with_earlier(_here_or_project(name))}
-    for teacher in list(found.values()):
-        found |= {each.name: each for each in teachers_of(teacher)}
-    return [each for name, each in found.items() if name not in {mine.name for mine in own}]
-
-
-def _here_or_project(name: str) -> Run:
-    return load_run(name) if is_recorded(name) else project_run(name)
+def _existing_dir(name: str, *, here: bool = False) -> Path:
+    folder = find_dir(name, here=here)
+    if folder is None:
+        recipe, seed = split_name(name)
+        searched = " or ".join(map(paths.displayed, _folders(here)))
+        raise UnknownNameError(
+            f"No run {name!r} is recorded in {searched}. {nearest(name, recorded())} "
+            f"To make it: python -m emotion_detection train {recipe} --seed {seed}"
+        )
+    return folder
 
 
 def _read_run(folder: Path) -> Run:
@@ -272,23 +200,45 @@ def _read_run(folder: Path) -> Run:
     return run
 
 
-def project_info(name: str) -> dict:
-    """Return the `run.json` of a run that the project records, also where `EMOTION_OUTPUT_DIR` hides it (FAST mode).
+def check_overwrite(name: str, recipe: dict) -> None:
+    """Raise DataError where a run of this name is recorded, in the place that it is written to, with other settings.
 
-    Raises:
-        MissingFileError: it is not there.
-        DataError: it is damaged.
+    Args:
+        name: of the run that is to be written.
+        recipe: its settings, as `run.json` holds them.
     """
-    path = _project_dir(name) / "run.json"
-    records.require(path, remake=REMAKE)
-    return _read_info(path)
+    path = run_dir(name) / "run.json"
+    if not path.is_file():
+        return
+    earlier = _read_info(path)["recipe"]
+    differing = sorted(key for key in earlier.keys() | recipe.keys() if earlier.get(key) != recipe.get(key))
+    if differing:
+        raise DataError(
+            f"{full_name(name)} is recorded in {paths.displayed(path.parent)} with other settings "
+            f"({', '.join(differing[:4])}), and a record is not overwritten. Give the recipe another name, set "
+            "EMOTION_OUTPUT_DIR to another folder, or ask for it: --retrain (in Python replace=True)."
+        )
 
 
-def write_run(name: str, info: dict, history: pd.DataFrame, predictions: dict[str, Predictions]) -> Path:
+def write_run(
+    name: str, info: dict, history: pd.DataFrame, predictions: dict[str, Predictions], *, replace: bool = False
+) -> Path:
     """Record a run: its files are written into a folder beside, which then takes the name.
 
     An interruption leaves no half record, and an earlier record of the same name stays until the new one is whole.
+
+    Args:
+        name: of the run.
+        info: `run.json`.
+        history: a row per epoch.
+        predictions: per part.
+        replace: overwrite a record of this name that was made with other settings.
+
+    Raises:
+        DataError: there is such a record, and `replace` is not set.
     """
+    if not replace:
+        check_overwrite(name, info["recipe"])
     folder = run_dir(name)
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))

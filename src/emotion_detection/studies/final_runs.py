@@ -10,7 +10,7 @@ from emotion_detection.errors import DataError
 from emotion_detection.evaluation import metrics
 from emotion_detection.reporting import reports
 from emotion_detection.reporting.reports import percent, points
-from emotion_detection.runs import store
+from emotion_detection.runs import lineage, store
 from emotion_detection.training import catalog
 
 SPLIT = "PrivateTest"
@@ -165,7 +165,7 @@ def curve(run: store.Run) -> pd.DataFrame:
         (0–1), `run` (name of the run).
     """
     parts, before = [], 0
-    for each in store.with_earlier(run):
+    for each in lineage.with_earlier(run):
         looked = each.history.dropna(subset="val_accuracy")
         parts.append(pd.DataFrame({"epoch": before + looked["epoch"], "val_accuracy": looked["val_accuracy"]}))
         parts[-1]["run"] = each.name
@@ -277,8 +277,8 @@ def _scores_of(run: store.Run) -> dict:
         "macro_f1": metrics.macro_f1(answers),
         "ece": np.nan if calibrated is None else metrics.expected_calibration_error(calibrated),
         "accuracy_ferplus": ferplus["accuracy"] if ferplus else np.nan,
-        "training_minutes": sum(each.minutes for each in store.with_earlier(run)),
-        "teachers_minutes": sum(each.minutes for each in store.teachers_of(run)),
+        "training_minutes": sum(each.minutes for each in lineage.with_earlier(run)),
+        "teachers_minutes": sum(each.minutes for each in lineage.teachers_of(run)),
     }
 
 

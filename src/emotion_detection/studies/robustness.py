@@ -125,8 +125,8 @@ def load() -> dict[str, dict]:
 
 def _finished(name: str) -> str | None:
     try:
-        return store.project_info(name).get("finished")
-    except MissingFileError:
+        return store.load_info(name).get("finished")
+    except UnknownNameError:
         return None
 
 
@@ -134,7 +134,7 @@ def display_name(name: str) -> str:
     """Return how figures and tables name a network that is compared."""
     if name in baselines.FILES:
         return name
-    shown = store.project_info(name)["recipe"].get("display_name", name)
+    shown = store.load_info(name)["recipe"].get("display_name", name)
     return f"{shown} (shipped)" if name == registry.read_card()["run"] else shown
 
 

@@ -361,7 +361,7 @@ def shipped_accuracy() -> float:
     """
     name = registry.read_card()["run"]
     try:
-        return float(store.project_info(name)["metrics"]["PrivateTest"]["accuracy"])
+        return float(store.load_info(name)["metrics"]["PrivateTest"]["accuracy"])
     except (KeyError, TypeError) as error:
         raise DataError(
             f"The record of the shipped run {name} gives no accuracy on PrivateTest ({type(error).__name__}: {error}). "

@@ -6,7 +6,7 @@ import itertools
 import json
 
 from emotion_detection.errors import DataError, UnknownNameError
-from emotion_detection.runs import store
+from emotion_detection.runs import registry, store
 from emotion_detection.training import arms
 
 LAST_FROZEN_LAYER = {"top": "out_relu", "100": "block_11_expand", "whole": None}
@@ -320,7 +320,7 @@ class Recipe:
         if self.name not in MEASURED:
             return None
         part, accuracy_percent = MEASURED[self.name]
-        seed = store.usual_seed(self.name)
+        seed = registry.usual_seed(self.name)
         chosen = f" --seed {seed}" if seed != store.FIRST_SEED else ""
         final = f", then evaluate {self.name} --final" if part == "PrivateTest" else ""
         return Expected(part, accuracy_percent, SPREAD_POINTS, f"train {self.name}{chosen} --retrain{final}")

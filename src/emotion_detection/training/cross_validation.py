@@ -13,7 +13,13 @@ from emotion_detection.training import catalog, trainer
 
 
 def train(
-    recipe: catalog.Recipe, dataset: FaceDataset, *, seed: int = store.FIRST_SEED, record: bool = True, **hooks
+    recipe: catalog.Recipe,
+    dataset: FaceDataset,
+    *,
+    seed: int = store.FIRST_SEED,
+    record: bool = True,
+    replace: bool = False,
+    **hooks,
 ) -> store.Run:
     """Train a recipe as it asks: in `recipe.folds` folds of Training, or, without folds, on all of it.
 
@@ -25,10 +31,14 @@ def train(
         dataset: faces with the official split.
         seed: of folds and networks.
         record: whether to write `data/results/<run>/`.
+        replace: overwrite a record of the same name that has other settings.
         hooks: `on_epoch` and `on_trained` of `trainer.train`, which are called in every fold.
     """
     if not recipe.folds:
-        return trainer.train(recipe, dataset, seed=seed, record=record, **hooks)
+        return trainer.train(recipe, dataset, seed=seed, record=record, replace=replace, **hooks)
+    settings = recipe.settings() | {"display_name": recipe.display_name}
+    if record and not replace:
+        store.check_overwrite(f"{recipe.name}-s{seed}", settings)
     found = []
     for number, part in enumerate(folds(dataset.training, recipe.folds, seed=seed)):
         fold = dataclasses.replace(recipe, name=f"{recipe.name}_fold{number}")
@@ -37,14 +47,14 @@ def train(
     history = pd.concat([run.history for run in found]).groupby("epoch", as_index=False).mean()
     info = found[0].info | {
         "run": f"{recipe.name}-s{seed}",
-        "recipe": recipe.settings() | {"display_name": recipe.display_name},
+        "recipe": settings,
         "wall_time_s": round(sum(run.info["wall_time_s"] for run in found), 1),
         "metrics": {"Folds": {"accuracy": metrics.accuracy(predictions)}},
     }
     info["data"] = info["data"] | {"fingerprint": dataset.fingerprint, "counts": _counts(dataset)}
     run = store.Run(info["run"], info, history, {"Folds": predictions})
     if record:
-        store.write_run(run.name, info, history, run.predictions)
+        store.write_run(run.name, info, history, run.predictions, replace=True)  # checked before training
     return run
 
 

@@ -150,7 +150,9 @@ def train(
     """
     if engine not in ENGINES:
         raise UnknownNameError(f"There is no engine {engine!r}. {store.nearest(engine, list(ENGINES))}")
-    states = {job.name: Progress(job, "recorded" if store.is_recorded(job.name) else "waiting") for job in wanted}
+    states = {
+        job.name: Progress(job, "recorded" if store.is_recorded(job.name, here=True) else "waiting") for job in wanted
+    }
     sweep = _Sweep(states, on_change)
     sweep.changed()
     if sweep.waiting():
@@ -213,7 +215,7 @@ def _record(job: Job, outcome: Outcome) -> None:
     if outcome.network is not None:
         with files.written_beside(store.weights_path(job.name)) as temporary:
             temporary.write_bytes(outcome.network)
-    store.write_run(job.name, outcome.run.info, outcome.run.history, outcome.run.predictions)
+    store.write_run(job.name, outcome.run.info, outcome.run.history, outcome.run.predictions, replace=True)
     for path in _checkpoints(job):
         path.unlink(missing_ok=True)
 

@@ -134,7 +134,7 @@ def _held_out_answers(name: str) -> store.Predictions | None:
 def _source_of(name: str) -> Path:
     """Return the file that a teacher's answers come from: its network, or its record if it was cross-validated."""
     if _held_out_answers(name) is not None:
-        return store.run_dir(name) / "predictions.npz"
+        return store.find_dir(name) / "predictions.npz"
     return store.trained_network(name, role="The network of the teacher")
 
 

@@ -47,6 +47,7 @@ def train(
     *,
     seed: int = store.FIRST_SEED,
     record: bool = True,
+    replace: bool = False,
     cache_features: bool = True,
     stop_after: int | None = None,
     on_epoch=lambda history, checkpoint: None,
@@ -62,6 +63,7 @@ def train(
         dataset: faces with the official split.
         seed: decides the head's first weights, the order of the faces, augmentation and dropout.
         record: whether to write `data/results/<run>/`.
+        replace: overwrite a record of the same name that has other settings.
         cache_features: whether to compute the frozen part once, where the recipe allows it, or in every step.
         stop_after: leave after so many epochs as if interrupted (no record); for tests and staged runs.
         on_epoch: called before the first epoch and after each with the history so far and the checkpoint's path.
@@ -69,9 +71,12 @@ def train(
 
     Raises:
         OverlapError: a PublicTest row is also a Training row.
-        DataError: a split has no faces, or a folder that the run needs cannot be written.
+        DataError: a split has no faces, a record of other settings has the name, or a folder that the run needs cannot
+            be written.
         MissingFileError: the network that the recipe continues is not on this machine.
     """
+    if record and not replace:
+        store.check_overwrite(f"{recipe.name}-s{seed}", _settings(recipe))
     parts = splits.parts(recipe, dataset, seed=seed)
     session = _Session(recipe, dataset, seed)
     answers = targets.targets_of(recipe, parts.training)
@@ -381,7 +386,7 @@ def _finish(session: _Session, history: list[dict], predictions: dict, dataset, 
     table = pd.DataFrame(history)
     info = {
         "run": session.name,
-        "recipe": session.recipe.settings() | {"display_name": session.recipe.display_name},
+        "recipe": _settings(session.recipe),
         "protocol": splits.describe(session.recipe.settings()),
         "seed": session.seed,
         "data": {
@@ -413,9 +418,13 @@ def _finish(session: _Session, history: list[dict], predictions: dict, dataset, 
     run = store.Run(session.name, info, table, predictions)
     if record:
         mobilenet.save_model(session.model, store.weights_path(session.name))
-        store.write_run(run.name, info, table, predictions)
+        store.write_run(run.name, info, table, predictions, replace=True)  # checked before training
         session.path.unlink(missing_ok=True)
     return run
+
+
+def _settings(recipe: catalog.Recipe) -> dict:
+    return recipe.settings() | {"display_name": recipe.display_name}
 
 
 def _classes_of(dataset: FaceDataset) -> dict:
