@@ -181,7 +181,7 @@ def test_each_clip_is_answered_by_a_head_that_has_not_seen_it(prepared, monkeypa
         list(range(0, 14, 2)),
     ]
     assert table["emotion"].tolist() == list(EMOTIONS) and table["clips"].tolist() == [2] * 7
-    assert table["after"].mean() > table["before"].mean() + 0.3
+    assert table["accuracy_after"].mean() > table["accuracy_before"].mean() + 0.3
     assert (table["probability_after"] > table["probability_before"])[1:].all()
 
 
@@ -189,7 +189,7 @@ def test_a_single_clip_is_answered_as_before(prepared):
     calibration = calibrated(["happy"])
     one = dataclasses.replace(calibration, clips=calibration.clips[:1])
     table = personal.leave_one_clip_out(one)
-    assert table["before"].tolist() == table["after"].tolist()
+    assert table["accuracy_before"].tolist() == table["accuracy_after"].tolist()
 
 
 # The network with a head

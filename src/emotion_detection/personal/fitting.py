@@ -1,4 +1,4 @@
-"""The fit of a personal head: a small correction of the shipped one, learned from some clips of one face.
+"""The fit of a personal head (experimental): a small correction of the shipped one, from some clips of one face.
 
 Answers become `logits + features @ weights + bias`, a multinomial logistic regression that starts from the shipped head
 (its logits are an offset) and pays for every step away from it. An emotion that was not recorded has no example that

@@ -1,8 +1,8 @@
-"""A head of your own: the network's answers, corrected by a minute of your face. Features are kept, no pictures.
+"""A head of your own (experimental): answers corrected by a minute of your face. Features are kept, no pictures.
 
-calibration = lesson.record(FileReplay(), ["happy"])    # or the panel "Teach it your face" of the live cell
-head = personal.fit(calibration)
-LiveView(classifier=personal.PersonalClassifier(EmotionClassifier.load(), head))
+calibration = lesson.record(KernelCamera(0))    # or the panel "Teach it your face" of the live cell
+mine = head.PersonalClassifier(EmotionClassifier.load(), head.fit(calibration))
+LiveView(classifier=mine)
 """
 
 from __future__ import annotations
@@ -240,8 +240,8 @@ def leave_one_clip_out(calibration: Calibration, *, settings: fitting.Settings |
     single clip is then one not recorded.
 
     Returns:
-        A row per recorded emotion: emotion, clips, frames, before, after (share of frames answered as asked, mean over
-        clips, 0–1), probability_before, probability_after (of the emotion asked for, likewise).
+        A row per recorded emotion: emotion, clips, frames, accuracy_before, accuracy_after (share of frames answered as
+        asked, mean over clips, 0–1), probability_before, probability_after (of the emotion asked for, likewise).
     """
     import pandas as pd
 
@@ -252,7 +252,7 @@ def leave_one_clip_out(calibration: Calibration, *, settings: fitting.Settings |
         head = fit(dataclasses.replace(calibration, clips=rest), settings=settings) if rest else None
         left_out = [clip for clip, place in zip(calibration.clips, places, strict=True) if place == turn]
         lines += [_before_and_after(clip, head, calibration.temperature) for clip in left_out]
-    shares = ["before", "after", "probability_before", "probability_after"]
+    shares = ["accuracy_before", "accuracy_after", "probability_before", "probability_after"]
     how = {"clips": "sum", "frames": "sum"} | dict.fromkeys(shares, "mean")
     table = pd.DataFrame(lines, columns=["emotion", *how]).groupby("emotion", as_index=False).agg(how)
     return table.sort_values("emotion", key=lambda names: names.map(EMOTIONS.index), ignore_index=True)
@@ -269,7 +269,7 @@ def _before_and_after(clip: Clip, head: Head | None, temperature: float) -> dict
     after = clip.logits if head is None else head.corrected(clip.logits, clip.features)
     line = {"emotion": clip.emotion, "clips": 1, "frames": len(clip.features)}
     for name, logits in (("before", clip.logits), ("after", after)):
-        line[name], line[f"probability_{name}"] = _scores(clip.emotion, logits, temperature)
+        line[f"accuracy_{name}"], line[f"probability_{name}"] = _scores(clip.emotion, logits, temperature)
     return line
 
 

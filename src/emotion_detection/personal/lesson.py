@@ -1,4 +1,4 @@
-"""A lesson: seven prompts, two takes each, timed by the frames that arrive. What is seen is kept as features.
+"""A lesson (experimental): seven prompts, two takes each, timed by the frames that arrive; features are kept.
 
 Time is that of the frames: where none come, the lesson waits, and a long gap does not eat up a take.
 """

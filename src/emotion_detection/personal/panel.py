@@ -1,4 +1,4 @@
-"""The panel "Teach it your face" of the live cell: prompts, a table before and after, a switch, a file of numbers."""
+"""The panel "Teach it your face" of the live cell (experimental): prompts, a table, a switch, a file of numbers."""
 
 import functools
 import html
@@ -18,7 +18,7 @@ from emotion_detection.personal import fitting
 from emotion_detection.personal import head as personal
 from emotion_detection.personal.lesson import HOLD_S, READY_S, REST_S, TAKES, Lesson, Step
 
-TITLE = "Teach it your face"
+TITLE = "Teach it your face (experimental)"
 GENERAL, PERSONAL = "general", "personal"
 EXAMPLE_PX = 144
 FILE = "my_face.json"
@@ -271,7 +271,7 @@ def _table(scores) -> str:
     body = "".join(
         "<tr>"
         + _cells("th", "row", [DISPLAY_NAMES[row.emotion]])
-        + _cells("td", None, (row.clips, f"{row.before:.0%}", f"{row.after:.0%}"))
+        + _cells("td", None, (row.clips, f"{row.accuracy_before:.0%}", f"{row.accuracy_after:.0%}"))
         + "</tr>"
         for row in scores.itertuples()
     )

@@ -15,7 +15,7 @@ CAPTIONS = {
     "08_limits": "How near what we do is to what the machine can do",
     "09_class_heat": "Where in a face an answer comes from",
     "10_timeline": "A recording, face by face",
-    "11_confidence": "When to say “not sure”",
+    "10_session": "A live session, as numbers",
 }
 """Figure → its caption; a figure that is not drawn yet is left out."""
 

@@ -343,7 +343,7 @@ def reported(seen: list[Seen], settings: fitting.Settings) -> dict:
 def foretold(seen: list[Seen], settings: fitting.Settings) -> dict:
     """Return the mean change in the users' own tables, the one on other faces, their correlation over users."""
     tables = [head.leave_one_clip_out(user.calibration, settings=settings) for user in seen]
-    shown = np.array([(table["after"] - table["before"]).mean() for table in tables])
+    shown = np.array([(table["accuracy_after"] - table["accuracy_before"]).mean() for table in tables])
     true = changes(seen, len(EMOTIONS), settings)["all"]
     correlation = np.corrcoef(shown, true)[0, 1] if shown.std() and true.std() else 0.0
     return {"table": _rounded(shown.mean()), "true": _rounded(true.mean()), "correlation": _rounded(correlation)}
