@@ -45,9 +45,9 @@ def test_the_card_tells_what_the_record_says():
     run = store.load_run(card["run"])
     assert card["confidence"] == calibration.of_run(run)
     answered = run.predictions["PrivateTest"].probabilities(card["temperature"]).max(axis=1) >= 0.5
-    assert calibration.at_threshold(card, 0.5)[0] == pytest.approx(answered.mean(), abs=1e-4)
+    assert registry.at_threshold(card, 0.5)[0] == pytest.approx(answered.mean(), abs=1e-4)
     assert 0.3 < card["confidence"]["threshold"] < 0.7
 
 
 def test_a_card_without_the_table_gives_no_numbers():
-    assert calibration.at_threshold({}, 0.5) is None
+    assert registry.at_threshold({}, 0.5) is None

@@ -87,7 +87,7 @@ def test_a_table_is_formatted_by_the_names_of_its_columns():
         "Face": "1.23 ms",
         "Train": "4.00 ms",
         "Input": "96 px",
-        "Minutes": "82 min",
+        "Training": "82 min",
         "Frozen": "yes",
         "Learning rate": "0.0003",
         "Ratio (least–most)": "1.52× (1.41–1.60)",

@@ -1,26 +1,134 @@
-"""When to say "not sure": how many faces get an answer at a threshold, and how many of those answers are right."""
-
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+"""Confidence: how well it agrees with accuracy, the temperature that mends it, and when to say "not sure"."""
 
 import numpy as np
+import pandas as pd
+from scipy import optimize, special
 
 from emotion_detection.errors import DataError
+from emotion_detection.evaluation.resampling import RESAMPLES, SEED, percentile_interval
+from emotion_detection.runs.run import Predictions, Run
 
-if TYPE_CHECKING:  # imported where a table is made: the live cell starts without them
-    import pandas as pd
-
-    from emotion_detection.runs.store import Predictions, Run
+CALIBRATION_BINS = 15
 
 WANTED_ACCURACY = 0.75
 """Three answers in four are to be right."""
 
 THRESHOLDS = np.round(np.arange(0.0, 1.0, 0.05), 2)
-"""Thresholds that a model card tells about."""
+"""Thresholds in a model card."""
 
 FINE_THRESHOLDS = np.round(np.arange(0.0, 1.0, 0.01), 2)
 """Thresholds to choose from, and to draw curves with."""
+
+
+def reliability(predictions: Predictions, *, temperature: float = 1.0, bins: int = CALIBRATION_BINS) -> pd.DataFrame:
+    """Return how often the network is right per bin of its confidence (the highest probability).
+
+    Args:
+        predictions: of one split.
+        temperature: divides the logits.
+        bins: number of equal-width bins over 0–1; each holds its upper edge.
+
+    Returns:
+        One row per bin: `low`, `high` (edges), `n`, `confidence` and `accuracy` (means, NaN in an empty bin).
+    """
+    confidence, right, index = _binned(predictions, temperature, bins)
+    edges = np.linspace(0.0, 1.0, bins + 1)
+    n = np.bincount(index, minlength=bins)
+    filled = np.where(n > 0, n, np.nan)
+    columns = {
+        "low": edges[:-1],
+        "high": edges[1:],
+        "n": n,
+        "confidence": np.bincount(index, weights=confidence, minlength=bins) / filled,
+        "accuracy": np.bincount(index, weights=right, minlength=bins) / filled,
+    }
+    return pd.DataFrame(columns)
+
+
+def _binned(predictions: Predictions, temperature: float, bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return each face's confidence, whether its answer is right, and the bin of its confidence: arrays (n,)."""
+    confidence = predictions.probabilities(temperature).max(axis=1)
+    index = np.digitize(confidence, np.linspace(0.0, 1.0, bins + 1)[1:-1], right=True)
+    return confidence, predictions.predicted == predictions.label, index
+
+
+def expected_calibration_error(table: pd.DataFrame) -> float:
+    """Return the mean gap between confidence and accuracy of `reliability`'s bins, weighted by their n, 0–1.
+
+    Reference: Guo et al. 2017, arXiv:1706.04599.
+    """
+    gaps = (table["confidence"] - table["accuracy"]).abs().fillna(0.0)
+    return float(np.average(gaps, weights=table["n"]))
+
+
+def calibration_interval(
+    predictions: Predictions,
+    *,
+    temperature: float = 1.0,
+    bins: int = CALIBRATION_BINS,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> tuple[float, float]:
+    """Return the 95 % bootstrap interval of the expected calibration error, 0–1.
+
+    A gap is never below zero, so that chance alone makes resampled errors a little larger than the one observed: the
+    interval is rather too high than too low.
+    """
+    confidence, right, index = _binned(predictions, temperature, bins)
+    gaps, generator, n = confidence - right, np.random.default_rng(seed), len(predictions)
+    drawn = (generator.integers(n, size=n) for _ in range(resamples))
+    return percentile_interval(np.array([_mean_gap(index[rows], gaps[rows]) for rows in drawn]))
+
+
+def calibration_by_chance(
+    predictions: Predictions,
+    *,
+    temperature: float = 1.0,
+    bins: int = CALIBRATION_BINS,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> float:
+    """Return the calibration error to expect were every confidence exactly right, 0–1: that of so few faces by chance.
+
+    Answers are drawn as right with the probability that the network names; the mean over `resamples` draws.
+    """
+    confidence, _, index = _binned(predictions, temperature, bins)
+    generator, n = np.random.default_rng(seed), len(predictions)
+    drawn = (confidence - (generator.random(n) < confidence) for _ in range(resamples))
+    return float(np.mean([_mean_gap(index, gaps) for gaps in drawn]))
+
+
+def _mean_gap(index: np.ndarray, gaps: np.ndarray) -> float:
+    """Return the calibration error of faces in bins `index` whose confidence is right or wrong by `gaps`, 0–1."""
+    return np.abs(np.bincount(index, gaps)).sum() / len(gaps)
+
+
+def negative_log_likelihood(predictions: Predictions, *, temperature: float = 1.0) -> float:
+    """Return the mean of −log(probability of the label), in nats."""
+    return float(np.mean(negative_log_likelihoods(predictions, temperature)))
+
+
+def negative_log_likelihoods(predictions: Predictions, temperature: float) -> np.ndarray:
+    """Return −log(probability of the label) of each face, float64 (n,), in nats."""
+    logits = predictions.logits.astype(np.float64) / temperature
+    return special.logsumexp(logits, axis=1) - logits[np.arange(len(predictions)), predictions.label]
+
+
+def fit_temperature(predictions: Predictions) -> float:
+    """Return the temperature (0.05–20) that makes PublicTest's labels most likely.
+
+    Raises:
+        DataError: the predictions are on PrivateTest, which is for reporting, not for choosing.
+    """
+    if predictions.split == "PrivateTest":
+        raise DataError("A temperature was to be fitted on PrivateTest, which is for reporting. Fit it on PublicTest.")
+    found = optimize.minimize_scalar(
+        lambda log_temperature: negative_log_likelihood(predictions, temperature=np.exp(log_temperature)),
+        bounds=(np.log(0.05), np.log(20.0)),
+        method="bounded",
+        options={"xatol": 1e-6},
+    )
+    return float(np.exp(found.x))
 
 
 def coverage(predictions: Predictions, *, temperature: float, thresholds: np.ndarray = THRESHOLDS) -> pd.DataFrame:
@@ -42,8 +150,6 @@ def coverage(predictions: Predictions, *, temperature: float, thresholds: np.nda
     answered = confidence[None] >= np.asarray(thresholds)[:, None]
     n = answered.sum(axis=1)
     accuracy = np.divide((answered & right).sum(axis=1), n, out=np.full(len(n), np.nan), where=n > 0)
-    import pandas as pd
-
     return pd.DataFrame({"threshold": thresholds, "coverage": n / len(predictions), "accuracy": accuracy})
 
 
@@ -80,28 +186,6 @@ def of_run(run: Run) -> dict:
             for split, table in tables.items()
         },
     }
-
-
-def at_threshold(card: dict, threshold: float) -> tuple[float, float] | None:
-    """Return coverage and accuracy on PrivateTest at a minimum confidence, 0–1 each; None where a card lacks them.
-
-    Args:
-        card: a model card with `confidence`, as `of_run` returns it.
-        threshold: minimum confidence, 0–1; between the thresholds of the card values are interpolated.
-    """
-    known = card.get("confidence")
-    if not known:
-        return None
-    table = known["PrivateTest"]
-    right = [value for value in table["accuracy"] if value is not None]  # none at thresholds that no face reaches
-    coverage = np.interp(threshold, known["thresholds"], table["coverage"])
-    accuracy = np.interp(threshold, known["thresholds"][: len(right)], right)
-    return float(coverage), float(accuracy)
-
-
-def threshold_of(card: dict) -> float:
-    """Return the minimum confidence that a model card chose; 0 where it says nothing."""
-    return card.get("confidence", {}).get("threshold", 0.0)
 
 
 def _rounded(value: float) -> float | None:

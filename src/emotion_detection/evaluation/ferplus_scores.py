@@ -4,14 +4,16 @@ import dataclasses
 
 import numpy as np
 
-from emotion_detection import files
 from emotion_detection.data import ferplus
 from emotion_detection.data.dataset import TEST_SPLITS
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError
-from emotion_detection.evaluation import metrics, mistakes
+from emotion_detection.evaluation import leakage, metrics, mistakes, resampling
 from emotion_detection.runs import store
-from emotion_detection.runs.store import Predictions, Run
+from emotion_detection.runs.run import Predictions, Run
+
+CONTEMPT = 7
+NO_MAJORITY = -1
 
 
 def record(name: str) -> Run:
@@ -22,16 +24,16 @@ def record(name: str) -> Run:
         DataError: the run's rows are not FER2013's, so that votes cannot be joined.
     """
     run = store.load_run(name)
-    if metrics.is_sample(run) or not run.info["data"].get("has_official_rows", True):
+    if run.is_sample or not run.info["data"].get("has_official_rows", True):
         raise DataError(
             f"{run.name} was trained on {run.info['data']['name']} without FER2013's row numbers, so FER+'s votes "
             "cannot be joined. Name a run that was trained on fer2013.csv."
         )
-    votes, twins = ferplus.load_ferplus(), metrics.load_twins()
+    votes, twins = ferplus.load_ferplus(), leakage.load_twins()
     splits = [split for split in TEST_SPLITS if split in run.predictions]
     counted = {split: counts_of(run.predictions[split], votes, twins) for split in splits}
     info = run.info | {"ferplus": (run.info.get("ferplus") or {}) | counted}
-    files.write_json(store.run_dir(name) / "run.json", info)
+    store.write_run(name, info, run.history, run.predictions)
     return dataclasses.replace(run, info=info)
 
 
@@ -42,7 +44,7 @@ def counts_of(predictions: Predictions, votes: ferplus.FerPlus, twins: dict[str,
         `n` and `accuracy` against the strict majority, `confusion` (a row per class of `ferplus.CLASSES`, a column per
         answer), the same under `deduplicated`, and `by_agreement` as `mistakes.by_agreement` counts it.
     """
-    kept = metrics.without_twins(predictions, twins)
+    kept = leakage.without_twins(predictions, twins)
     return {
         **_against_majority(predictions, votes),
         "deduplicated": _against_majority(kept, votes),
@@ -55,7 +57,33 @@ def _against_majority(predictions: Predictions, votes: ferplus.FerPlus) -> dict:
     counts = np.zeros((len(ferplus.CLASSES), len(EMOTIONS)), int)
     counted = labels >= 0
     np.add.at(counts, (labels[counted], predictions.predicted[counted]), 1)
-    return metrics.ferplus_strict(predictions, labels) | {"confusion": counts.tolist()}
+    return ferplus_strict(predictions, labels) | {"confusion": counts.tolist()}
+
+
+def ferplus_strict(predictions: Predictions, labels: np.ndarray) -> dict:
+    """Score predictions against the strict majority (more than half) of the FER+ votes.
+
+    Args:
+        predictions: of one split.
+        labels: int8 array (n,), aligned with `predictions.row`: 0–6 a FER2013 class, 7 contempt (no class of ours,
+            so always an error), -1 no strict majority (left out).
+
+    Returns:
+        `n`, the number of faces with a strict majority, and `accuracy` on them, 0–1 (None if n is 0).
+
+    Raises:
+        DataError: the labels are not aligned or out of range.
+    """
+    labels = np.asarray(labels)
+    if labels.shape != predictions.label.shape or not np.isin(labels, np.arange(NO_MAJORITY, CONTEMPT + 1)).all():
+        raise DataError(
+            f"FER+ labels have shape {labels.shape} and values {np.unique(labels).tolist()}, expected "
+            f"({len(predictions)},) with -1–7. Use data.ferplus.strict_majority_labels(predictions.row)."
+        )
+    counted = labels != NO_MAJORITY
+    n = int(np.count_nonzero(counted))
+    right = predictions.predicted[counted] == labels[counted]
+    return {"n": n, "accuracy": float(right.mean()) if n else None}
 
 
 def scores(recorded: dict) -> dict:
@@ -69,7 +97,7 @@ def scores(recorded: dict) -> dict:
     """
     counts = np.zeros((len(ferplus.CLASSES), len(ferplus.CLASSES)), int)
     counts[:, : len(EMOTIONS)] = recorded["confusion"]
-    drawn = metrics.resampled_confusions(counts)
+    drawn = resampling.resampled_confusions(counts)
     both = np.concatenate([counts[None], drawn])
     accuracy = metrics.accuracy_of(both)
     f1 = metrics.f1_of(both)[:, : len(EMOTIONS)]
@@ -77,9 +105,9 @@ def scores(recorded: dict) -> dict:
     return {
         "n": int(counts.sum()),
         "accuracy": float(accuracy[0]),
-        "accuracy_ci": metrics.interval(accuracy[1:]),
+        "accuracy_ci": resampling.percentile_interval(accuracy[1:]),
         "macro_f1": float(macro_f1[0]),
-        "macro_f1_ci": metrics.interval(macro_f1[1:]),
+        "macro_f1_ci": resampling.percentile_interval(macro_f1[1:]),
         "f1": dict(zip(EMOTIONS, f1[0].tolist(), strict=True)),
-        "f1_ci": {name: metrics.interval(f1[1:, index]) for index, name in enumerate(EMOTIONS)},
+        "f1_ci": {name: resampling.percentile_interval(f1[1:, index]) for index, name in enumerate(EMOTIONS)},
     }

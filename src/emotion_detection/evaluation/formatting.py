@@ -40,8 +40,14 @@ HEADERS = {
     "weighted_f1": "Weighted F1",
     "ece": "Calibration error",
     "val_accuracy": "Accuracy on PublicTest",
-    "accuracy_ferplus": "FER+ accuracy",
-    "n_ferplus": "FER+ n",
+    "accuracy_deduplicated": "De-duplicated",
+    "accuracy_ferplus": "FER+ majority",
+    "accuracy_near_twin_free": "Near-twin-free",
+    "minutes": "Training",
+    "n_deduplicated": "n, de-duplicated",
+    "n_ferplus": "n, FER+",
+    "n_near_twin_free": "n, near-twin-free",
+    "teacher_minutes": "Teachers' training",
 }
 """Columns whose header is not their name in words."""
 

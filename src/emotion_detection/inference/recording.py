@@ -12,11 +12,11 @@ import tqdm
 
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError
-from emotion_detection.evaluation import calibration
 from emotion_detection.faces import detection
 from emotion_detection.inference import pipeline, tracking, video_io
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.inference.stream import COLUMNS, Engine, Frame, LiveResult
+from emotion_detection.runs import registry
 
 if TYPE_CHECKING:  # imported where a table is made
     import pandas as pd
@@ -105,7 +105,7 @@ class Analyst:
         self.detector = detector if detector is not None else default_detector()
         self._card = getattr(self.classifier, "metadata", None) or {}
         known = minimum_confidence is None
-        self.minimum_confidence = calibration.threshold_of(self._card) if known else minimum_confidence
+        self.minimum_confidence = registry.threshold_of(self._card) if known else minimum_confidence
         self.new_engine()  # refuses settings that are out of range before any work
 
     def new_engine(self) -> Engine:

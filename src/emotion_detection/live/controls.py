@@ -4,9 +4,9 @@ import ipywidgets
 
 from emotion_detection.emotions import DISPLAY_NAMES, EMOTIONS
 from emotion_detection.errors import DataError
-from emotion_detection.evaluation import calibration
 from emotion_detection.inference.stream import ANSWER, FrameSource
 from emotion_detection.live import sources
+from emotion_detection.runs import registry
 
 BROWSER, CLIP, ADDRESS, OWN = "browser", "clip", "address", "own"
 """Names of sources; `kernel:0` and so on are cameras of the kernel's machine."""
@@ -116,7 +116,7 @@ class Controls:
     def update(self) -> None:
         """Say what the minimum confidence is worth, and offer only what applies."""
         self.why_of.disabled = not self.why.value
-        found = calibration.at_threshold(self._card, self.confidence.value)
+        found = registry.at_threshold(self._card, self.confidence.value)
         self.worth.value = (
             "How often this network is right at a confidence is not recorded in its model card."
             if found is None

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from emotion_detection.evaluation import calibration
 from emotion_detection.inference import tracking
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.inference.stream import Engine, Frame
 from emotion_detection.live import demo_clip
 from emotion_detection.live.timeline import Timeline
+from emotion_detection.runs import registry
 
 
 def rehearse(
@@ -32,7 +32,7 @@ def rehearse(
     engine = Engine(
         {classifier.metadata["name"]: classifier},
         tracking.live_detector(detector),
-        minimum_confidence=calibration.threshold_of(classifier.metadata),
+        minimum_confidence=registry.threshold_of(classifier.metadata),
     )
     timeline = Timeline()
     for sequence, time_s in enumerate(np.arange(0, seconds, 1 / frames_per_s).tolist()):

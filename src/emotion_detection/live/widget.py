@@ -12,7 +12,6 @@ import traitlets
 
 from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
 from emotion_detection.errors import DataError, ProjectError
-from emotion_detection.evaluation import calibration
 from emotion_detection.faces import detection
 from emotion_detection.inference import tracking
 from emotion_detection.inference.classifier import EmotionClassifier
@@ -21,6 +20,7 @@ from emotion_detection.live import controls, messages, sources
 from emotion_detection.live.timeline import Timeline
 from emotion_detection.live.worker import Opened, Trouble, Worker
 from emotion_detection.personal import panel
+from emotion_detection.runs import registry
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class LiveView(ipywidgets.VBox):
         self._given_classifier, self._detector, self._on_result = classifier, detector, on_result
         card = _card_of(classifier)
         if minimum_confidence is None:
-            minimum_confidence = calibration.threshold_of(card)
+            minimum_confidence = registry.threshold_of(card)
         tracking.FaceTracker(smoothing_s=smoothing_s, minimum_confidence=minimum_confidence)  # checks both
         self._sources = controls.SourceMenu(source)
         self._source: FrameSource | None = None
@@ -352,8 +352,6 @@ def _card_of(classifier) -> dict:
     if isinstance(classifier, Mapping):
         classifier = next(iter(classifier.values()))
     if classifier is None:
-        from emotion_detection.runs import registry
-
         try:
             return registry.read_card()
         except ProjectError:  # told on Start, with what to do

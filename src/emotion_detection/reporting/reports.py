@@ -14,7 +14,7 @@ from emotion_detection.emotions import DISPLAY_NAMES
 from emotion_detection.errors import DataError, ProjectError
 from emotion_detection.evaluation import calibration, metrics
 from emotion_detection.reporting import gallery, routes, scaling
-from emotion_detection.runs import registry, store
+from emotion_detection.runs import lineage, registry, store
 from emotion_detection.training import catalog, splits
 
 log = logging.getLogger(__name__)
@@ -198,17 +198,17 @@ def core_minutes(run: store.Run) -> float:
 
 def training_minutes(run: store.Run) -> float:
     """Return the minutes that a network was trained for, those of the runs that it goes on from included."""
-    return sum(each.minutes for each in store.with_earlier(run))
+    return sum(each.minutes for each in lineage.with_earlier(run))
 
 
 def teaching_minutes(run: store.Run) -> float:
     """Return the minutes that a network's teachers were trained for; 0 if it has none."""
-    return sum(each.minutes for each in store.teachers_of(run))
+    return sum(each.minutes for each in lineage.teachers_of(run))
 
 
 def training_told(run: store.Run) -> str:
     """Return in words how long a network was trained and on what, and how long its teachers were."""
-    hardware = ", then ".join(dict.fromkeys(hardware_of(each) for each in store.with_earlier(run)))
+    hardware = ", then ".join(dict.fromkeys(hardware_of(each) for each in lineage.with_earlier(run)))
     teaching = teaching_minutes(run)
     told = f"{training_minutes(run):,.0f} minutes on {hardware}"
     return told + (f", that of its teachers {teaching:,.0f} more" if teaching else "")

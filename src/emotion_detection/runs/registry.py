@@ -10,6 +10,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from emotion_detection import files, paths
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
@@ -87,6 +89,28 @@ def usual_seed(recipe: str) -> int:
     """Return the seed that a bare recipe name means: the shipped one of the recipe that is shipped, else the first."""
     match = RUN_NAME.fullmatch(shipped_run()) if card_path().is_file() else None
     return int(match["seed"]) if match is not None and match["recipe"] == recipe else FIRST_SEED
+
+
+def threshold_of(card: dict) -> float:
+    """Return the minimum confidence that a model card chose; 0 where it says nothing."""
+    return card.get("confidence", {}).get("threshold", 0.0)
+
+
+def at_threshold(card: dict, threshold: float) -> tuple[float, float] | None:
+    """Return coverage and accuracy on PrivateTest at a minimum confidence, 0–1 each; None where a card lacks them.
+
+    Args:
+        card: a model card with `confidence`, as `of_run` returns it.
+        threshold: minimum confidence, 0–1; between the thresholds of the card values are interpolated.
+    """
+    known = card.get("confidence")
+    if not known:
+        return None
+    table = known["PrivateTest"]
+    right = [value for value in table["accuracy"] if value is not None]  # none at thresholds that no face reaches
+    coverage = np.interp(threshold, known["thresholds"], table["coverage"])
+    accuracy = np.interp(threshold, known["thresholds"][: len(right)], right)
+    return float(coverage), float(accuracy)
 
 
 def is_shipped(run: Run) -> bool:
