@@ -412,15 +412,6 @@ def test_table_tells_seeds_apart(monkeypatch):
     ]
 
 
-def test_spread_over_seeds_is_per_recipe():
-    better = predictions_of(SMALL.label, SMALL.label)
-    found = evaluation.over_seeds([run_of(SMALL), run_of(better, seed=1), run_of(better, recipe="TL top")])
-    assert found["seeds"].to_dict() == {"TL whole": 2, "TL top": 1}
-    assert found.loc["TL whole", "accuracy_mean"] == pytest.approx(0.75)
-    assert found.loc["TL whole", "accuracy_std"] == pytest.approx(0.25 * 2**0.5)
-    assert np.isnan(found.loc["TL top", "accuracy_std"])
-
-
 def test_markdown_has_a_line_per_row_and_escapes_bars():
     frame = pd.DataFrame({"Recipe": ["a|b", "c"], "n": [1, 22]})
     assert evaluation.to_markdown(frame) == "| Recipe | n |\n| --- | ---: |\n| a\\|b | 1 |\n| c | 22 |\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from emotion_detection import files, paths, records
+from emotion_detection import files, paths
 from emotion_detection.data import duplicates, fer2013, ferplus, verification
 from emotion_detection.data.dataset import SPLITS, FaceDataset
 from emotion_detection.emotions import EMOTIONS
@@ -152,7 +152,7 @@ def load_twins() -> dict[str, np.ndarray]:
     arrays = _read_arrays("twins.npz")
     missing = [key for key in TWINS if key not in arrays]
     if missing:
-        raise records.damaged(folder() / "twins.npz", f"it lacks {', '.join(missing)}", remake=REMAKE)
+        raise files.damaged(folder() / "twins.npz", f"it lacks {', '.join(missing)}", remake=REMAKE)
     return arrays
 
 
@@ -172,14 +172,14 @@ def _write_arrays(name: str, **arrays: np.ndarray) -> None:
 
 
 def _read_json(name: str) -> dict:
-    return records.read(folder() / name, remake=REMAKE)
+    return files.read_json(folder() / name, remake=REMAKE)
 
 
 def _read_arrays(name: str) -> dict[str, np.ndarray]:
     path = folder() / name
-    records.require(path, remake=REMAKE)
+    files.require(path, remake=REMAKE)
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise records.damaged(path, f"it cannot be read ({error})", remake=REMAKE) from error
+        raise files.damaged(path, f"it cannot be read ({error})", remake=REMAKE) from error

@@ -4,7 +4,7 @@ import re
 import statistics
 from pathlib import Path
 
-from emotion_detection import paths, records
+from emotion_detection import files, paths
 from emotion_detection.errors import DataError
 
 COMMAND = "python tests/benchmarks/bench_sweep.py"
@@ -50,7 +50,7 @@ def block(values: dict | None = None) -> str:
     if values is None:
         if not path().is_file():
             return f"Not measured yet: `{COMMAND}`, then `python -m emotion_detection report`.\n"
-        values = records.read(path(), remake=COMMAND)
+        values = files.read_json(path(), remake=COMMAND)
     found, trainings = ratios(values), values["trainings"]
     starting_s = statistics.median(
         each["ray"]["total_s"] - trainings["epochs"] * max(each["ray"]["epoch_s"]) for each in trainings["rounds"]

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from emotion_detection import files, paths, records
+from emotion_detection import files, paths
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
 from emotion_detection.runs import registry
 from emotion_detection.runs.registry import RUN_NAME
@@ -194,9 +194,7 @@ def _read_run(folder: Path) -> Run:
         predictions=read_predictions(folder / "predictions.npz"),
     )
     if run.is_final and "final" not in run.info:
-        raise records.damaged(
-            folder / "run.json", "it lacks final, but predictions.npz holds PrivateTest", remake=REMAKE
-        )
+        raise files.damaged(folder / "run.json", "it lacks final, but predictions.npz holds PrivateTest", remake=REMAKE)
     return run
 
 
@@ -287,10 +285,10 @@ def _precision(split: str) -> type:
 
 
 def _read_info(path: Path) -> dict:
-    info = records.read(path, remake=REMAKE, keys=REQUIRED)
+    info = files.read_json(path, remake=REMAKE, keys=REQUIRED)
     wrong = [key for key, right in CHECKS.items() if key in info and not right(info[key])]
     if wrong:
-        raise records.damaged(path, f"{wrong[0]} is {str(info[wrong[0]])[:80]}", remake=REMAKE)
+        raise files.damaged(path, f"{wrong[0]} is {str(info[wrong[0]])[:80]}", remake=REMAKE)
     return info
 
 
@@ -323,13 +321,13 @@ def _read_history(path: Path) -> pd.DataFrame:
     try:
         history = pd.read_csv(path)
     except FileNotFoundError as error:
-        raise records.missing(path, remake=REMAKE) from error
+        raise files.missing(path, remake=REMAKE) from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise records.damaged(path, f"it is not a table ({error})", remake=REMAKE) from error
+        raise files.damaged(path, f"it is not a table ({error})", remake=REMAKE) from error
     missing = sorted({"epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"} - set(history.columns))
     if missing or history.select_dtypes("number").shape[1] != history.shape[1]:
         found = f"columns are {list(history.columns)}" + (f", without {missing}" if missing else "")
-        raise records.damaged(path, found, remake=REMAKE)
+        raise files.damaged(path, found, remake=REMAKE)
     return history
 
 
@@ -348,9 +346,9 @@ def read_predictions(path: Path, *, remake: str = REMAKE) -> dict[str, Predictio
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
     except FileNotFoundError as error:
-        raise records.missing(path, remake=remake) from error
+        raise files.missing(path, remake=remake) from error
     except Exception as error:  # zipfile, lzma, zlib and numpy each raise their own
-        raise records.damaged(path, f"it cannot be read ({type(error).__name__}: {error})", remake=remake) from error
+        raise files.damaged(path, f"it cannot be read ({type(error).__name__}: {error})", remake=remake) from error
     predictions = {}
     for split in RECORDED_PARTS:
         keys = [f"{split}_{part}" for part in ("row", "label", "logits")]
@@ -358,13 +356,13 @@ def read_predictions(path: Path, *, remake: str = REMAKE) -> dict[str, Predictio
             continue
         missing = [key for key in keys if key not in arrays]
         if missing:
-            raise records.damaged(path, f"it lacks {', '.join(missing)}", remake=remake)
+            raise files.damaged(path, f"it lacks {', '.join(missing)}", remake=remake)
         row, label, logits = (arrays[key] for key in keys)
         if logits.dtype.kind != "f" or logits.shape != (row.size, 7) or label.shape != row.shape:
             found = f"{split} has {row.size} rows, {label.size} labels, logits {logits.dtype} {logits.shape}"
-            raise records.damaged(path, found, remake=remake)
+            raise files.damaged(path, found, remake=remake)
         logits = logits.astype(np.float32)
         if not np.isfinite(logits).all() or not np.isin(label, range(7)).all():
-            raise records.damaged(path, f"{split} has labels outside 0–6 or logits that are not finite", remake=remake)
+            raise files.damaged(path, f"{split} has labels outside 0–6 or logits that are not finite", remake=remake)
         predictions[split] = Predictions(split.removesuffix(VIEWS), row, label, logits)
     return predictions

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from emotion_detection import files, paths, records
+from emotion_detection import files, paths
 from emotion_detection.data import FaceDataset, ferplus
 from emotion_detection.data.dataset import TEST_SPLITS
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
@@ -171,8 +171,8 @@ def recorded() -> dict[str, Answers]:
             predictions = store.read_predictions(folder(name) / "predictions.npz", remake=remake)
             if set(predictions) != set(TEST_SPLITS):
                 received = f"it holds {', '.join(predictions) or 'nothing'}, expected {' and '.join(TEST_SPLITS)}"
-                raise records.damaged(folder(name) / "predictions.npz", received, remake=remake)
-            found[name] = Answers(name, records.read(path, remake=remake, keys=("parameters",)), predictions)
+                raise files.damaged(folder(name) / "predictions.npz", received, remake=remake)
+            found[name] = Answers(name, files.read_json(path, remake=remake, keys=("parameters",)), predictions)
     return found
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import tqdm
 
-from emotion_detection import files, paths, records
+from emotion_detection import files, paths
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.inference import class_activation
 from emotion_detection.inference.classifier import EmotionClassifier
@@ -226,7 +226,7 @@ def load() -> dict:
         MissingFileError: they are not there.
         DataError: they are damaged.
     """
-    return records.read(folder() / "checks.json", remake=REMAKE, keys=KEYS)
+    return files.read_json(folder() / "checks.json", remake=REMAKE, keys=KEYS)
 
 
 def load_speed() -> dict:
@@ -237,7 +237,7 @@ def load_speed() -> dict:
         DataError: it is damaged.
     """
     remake = "python tests/benchmarks/bench_explain.py --record"
-    return records.read(speed_path(), remake=remake, keys=SPEED_KEYS)
+    return files.read_json(speed_path(), remake=remake, keys=SPEED_KEYS)
 
 
 def load_averages() -> dict[str, np.ndarray]:
@@ -248,12 +248,12 @@ def load_averages() -> dict[str, np.ndarray]:
         DataError: they are damaged.
     """
     path = folder() / "averages.npz"
-    records.require(path, remake=REMAKE)
+    files.require(path, remake=REMAKE)
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return {kind: archive[kind] for kind in KINDS}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise records.damaged(path, f"it cannot be read ({error})", remake=REMAKE) from error
+        raise files.damaged(path, f"it cannot be read ({error})", remake=REMAKE) from error
 
 
 def is_current(values: dict) -> bool:

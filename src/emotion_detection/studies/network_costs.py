@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from emotion_detection import paths, records
+from emotion_detection import files, paths
 from emotion_detection.evaluation import metrics
 from emotion_detection.reporting.reports import percent
 from emotion_detection.runs import registry, store
@@ -31,10 +31,10 @@ def read() -> dict:
         MissingFileError: it is not there.
         DataError: it is damaged.
     """
-    record = records.read(path(), remake=REMAKE, keys=("networks",))
+    record = files.read_json(path(), remake=REMAKE, keys=("networks",))
     for name, entry in record["networks"].items():
         if not {"ms", "bytes", "parameters", "sha256"} <= set(entry):
-            raise records.damaged(path(), f"{name} has {', '.join(entry)}", remake=REMAKE)
+            raise files.damaged(path(), f"{name} has {', '.join(entry)}", remake=REMAKE)
     return record
 
 

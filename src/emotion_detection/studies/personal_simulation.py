@@ -19,7 +19,7 @@ import pandas as pd
 import tqdm
 from scipy import stats
 
-from emotion_detection import files, records
+from emotion_detection import files
 from emotion_detection.data import FaceDataset, duplicates, load_fer2013, summaries, synthetic
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError
@@ -76,7 +76,7 @@ def path() -> Path:
 
 def load() -> dict:
     """Return the record; raise MissingFileError if there is none, DataError if it is damaged."""
-    return records.read(path(), remake=f"{COMMAND} (needs FER2013)")
+    return files.read_json(path(), remake=f"{COMMAND} (needs FER2013)")
 
 
 def is_of_shipped(record: dict) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from emotion_detection import files, paths, records
+from emotion_detection import files, paths
 from emotion_detection.data import FaceDataset, perturbations
 from emotion_detection.data.perturbations import PERTURBATIONS
 from emotion_detection.errors import MissingFileError, UnknownNameError
@@ -117,7 +117,7 @@ def load() -> dict[str, dict]:
     for name in networks():
         path = folder() / f"{name}.json"
         if path.is_file():
-            record = records.read(path, remake=f"python -m emotion_detection robustness {name}", keys=("network",))
+            record = files.read_json(path, remake=f"python -m emotion_detection robustness {name}", keys=("network",))
             if name in baselines.FILES or record["network"]["finished"] == _finished(name):
                 found[name] = record
     return found

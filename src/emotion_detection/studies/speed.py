@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from emotion_detection import paths, records
+from emotion_detection import files, paths
 from emotion_detection.errors import DataError
 from emotion_detection.evaluation import metrics
 from emotion_detection.runs import registry, store
@@ -51,10 +51,10 @@ def read(file: Path | None = None) -> dict:
         DataError: it is damaged.
     """
     file = path() if file is None else Path(file)
-    record = records.read(file, remake=COMMAND)
+    record = files.read_json(file, remake=COMMAND)
     wrong = next(_wrong(record), None)
     if wrong:
-        raise records.damaged(file, wrong, remake=COMMAND)
+        raise files.damaged(file, wrong, remake=COMMAND)
     return record
 
 

@@ -4,7 +4,7 @@ import statistics
 
 import pandas as pd
 
-from emotion_detection import records
+from emotion_detection import files
 from emotion_detection.evaluation import metrics
 from emotion_detection.reporting import scaling
 from emotion_detection.reporting.reports import percent
@@ -250,12 +250,12 @@ def two_processes() -> str:
     if not file.is_file():
         return ""
     try:
-        values = records.read(file, remake=scaling.COMMAND)
+        values = files.read_json(file, remake=scaling.COMMAND)
         gains = scaling.epoch_ratios(values)
         workers, cores = values["workers"], values["hardware"]["cores"]
         median = statistics.median(gains)
     except (KeyError, TypeError) as error:
-        raise records.damaged(file, f"{type(error).__name__}: {error}", remake=scaling.COMMAND) from error
+        raise files.damaged(file, f"{type(error).__name__}: {error}", remake=scaling.COMMAND) from error
     return (
         f"Several trainings on {cores} cores: {workers} workers of one thread do {times(median)} the work of one "
         f"process with all cores (lowest {times(min(gains))}, highest {times(max(gains))})."

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from emotion_detection import paths, records
+from emotion_detection import files, paths
 from emotion_detection.errors import DataError
 from emotion_detection.evaluation import metrics
 from emotion_detection.reporting.reports import percent
@@ -41,13 +41,13 @@ def read(file: Path | None = None) -> dict:
         DataError: it is damaged.
     """
     file = path() if file is None else Path(file)
-    record = records.read(file, remake=COMMAND)
+    record = files.read_json(file, remake=COMMAND)
     try:
         for row in record["rows"]:
             _ = row["name"], row["changes"], row["environment"], row["images_per_s"], row["ratio"]["median"]
         _ = record["base"]["input_px"], record["not_run"]
     except (KeyError, TypeError) as error:
-        raise records.damaged(file, f"{type(error).__name__}: {error}", remake=COMMAND) from error
+        raise files.damaged(file, f"{type(error).__name__}: {error}", remake=COMMAND) from error
     return record
 
 

@@ -2,19 +2,19 @@
 
 import pytest
 
-from emotion_detection import records
+from emotion_detection import files
 from emotion_detection.errors import DataError, MissingFileError
 
 
 def test_a_record_is_read(tmp_path):
     path = tmp_path / "a.json"
     path.write_text('{"n": 1}', encoding="utf-8")
-    assert records.read(path, remake="make a", keys=("n",)) == {"n": 1}
+    assert files.read_json(path, remake="make a", keys=("n",)) == {"n": 1}
 
 
 def test_a_missing_record_says_how_to_get_it(tmp_path):
     with pytest.raises(MissingFileError, match=r"a\.json is missing\. Restore it .*: make a$"):
-        records.read(tmp_path / "a.json", remake="make a")
+        files.read_json(tmp_path / "a.json", remake="make a")
 
 
 @pytest.mark.parametrize(
@@ -30,4 +30,4 @@ def test_a_damaged_record_says_where_and_what_to_do(tmp_path, content, said):
     path = tmp_path / "a.json"
     path.write_bytes(content)
     with pytest.raises(DataError, match=f"is damaged: {said}.*make a"):
-        records.read(path, remake="make a", keys=("n",))
+        files.read_json(path, remake="make a", keys=("n",))
