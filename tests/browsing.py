@@ -71,6 +71,15 @@ def run_cell(page, index: int) -> None:
     pytest.fail("The cell was run four times and never finished")
 
 
+def run_the_live_cell(page, address: str) -> None:
+    """Open the live notebook in JupyterLab and run it as far as the live cell."""
+    page.goto(address)
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=60_000)
+    for index in range(3):
+        run_cell(page, index)
+
+
 def write_camera_file(path: Path, *, frames_per_s: int = 15) -> Path:
     """Write what the fake camera sees: the portrait, still, so that it is known where the face is; raw frames (y4m)."""
     planes = cv2.cvtColor(demo_clip.frame_at(0.0), cv2.COLOR_BGR2YUV_I420).tobytes()
@@ -86,25 +95,27 @@ def camera_flags(camera: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def served(folder, *options: str):
+def served(folder: Path, *options: str) -> Iterator[str]:
     """Run `python -m emotion_detection live`; yield the address that it prints; Ctrl-C must end it and its server."""
     command = [sys.executable, "-m", "emotion_detection", "live", "--no-browser", *options]
-    environment = os.environ | {"EMOTION_OUTPUT_DIR": str(folder), "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment) as run:
-        said = []
-        for line in run.stdout:
-            said.append(line)
-            if line.startswith("Open "):
-                break
-        assert said and said[-1].startswith("Open "), "".join(said)
-        address = said[-1].split()[1]
+    environment = os.environ | {"EMOTION_OUTPUT_DIR": str(folder), "JUPYTER_CONFIG_DIR": str(folder / "config")}
+    log = folder / "live.log"
+    with (
+        log.open("w") as written,
+        subprocess.Popen(command, stdout=written, stderr=written, env=environment) as run,
+    ):
+        ends, found = time.monotonic() + 60, None
+        while found is None and run.poll() is None and time.monotonic() < ends:
+            time.sleep(0.2)
+            found = re.search(r"http://(?:127\.0\.0\.1|localhost):\d+/\S*token=\w\S+", log.read_text())
         try:
-            yield address
+            assert found, log.read_text()
+            yield found[0]
         finally:
             run.send_signal(signal.SIGINT)
             assert run.wait(30) == 0
     with pytest.raises(OSError):
-        urllib.request.urlopen(address, timeout=2)
+        urllib.request.urlopen(found[0], timeout=2)
 
 
 def wait_for(address: str, log: Path, *, timeout_s: float = 60) -> None:

@@ -35,7 +35,7 @@ def main() -> None:
     ):
         browser = driver.chromium.launch(executable_path=browsing.CHROMIUM, args=browsing.FLAGS)
         page = browser.new_page(viewport={"width": WIDTH_PX, "height": HEIGHT_PX})
-        page.goto(address)
+        browsing.run_the_live_cell(page, address)
         page.locator(".widget-dropdown select").first.select_option(label="the sample clip", timeout=60_000)
         page.keyboard.press("Control+b")  # the file list makes way
         page.locator("button:has-text('Start / Stop')").first.click()

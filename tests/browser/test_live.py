@@ -444,9 +444,9 @@ def test_a_tab_in_the_background_pauses_and_goes_on_when_it_is_looked_at_again(l
 # Served without typing
 
 
-def test_the_demo_opens_the_live_notebook_already_run(page, tmp_path):
+def test_the_demo_opens_the_live_notebook_in_jupyterlab(page, tmp_path):
     with browsing.served(tmp_path, "--lab") as address:
-        page.goto(address)
+        browsing.run_the_live_cell(page, address)
         start(page)
         wait_for_answers(page)
         browsing.screenshot(page, "live_demo", height=1600)

@@ -97,8 +97,9 @@ def write_page(network: Path | None = None) -> Path:
 
 def _serve_lab(*, opens_browser: bool) -> None:
     """Run JupyterLab on the live notebook; it opens the browser itself."""
+    place = [f"--notebook-dir={paths.project_root() / 'notebooks'}", f"--LabApp.default_url=/lab/tree/{LIVE_NOTEBOOK}"]
     options = ["--allow-root", "--LabApp.news_url=None", *([] if opens_browser else ["--no-browser"])]
-    with _running(["jupyter", "lab", str(paths.project_root() / "notebooks" / LIVE_NOTEBOOK), *options]):
+    with _running(["jupyter", "lab", *place, *options]):
         typer.echo("In JupyterLab: Run, Run All Cells. Then click Start in the cell. Ctrl-C here ends JupyterLab.")
 
 

@@ -120,7 +120,8 @@ class Controls:
         self.worth.value = (
             "How often this network is right at a confidence is not recorded in its model card."
             if found is None
-            else f"On PrivateTest {found[0]:.0%} of the faces reach it, and {found[1]:.0%} of those answers are right."
+            else f"On PrivateTest {100 * found[0]:.0f} % of the faces reach it, and {100 * found[1]:.0f} % of those "
+            "answers are right."
         )
 
     def show_running(self, running: bool) -> None:
