@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import difflib
 import functools
 import logging
 import sys
@@ -14,7 +13,7 @@ import pandas as pd
 
 from emotion_detection import paths
 from emotion_detection.data import FaceDataset, ferplus, folders, load_fer2013, load_pictures, load_sample
-from emotion_detection.errors import DataError, MissingFileError, ProjectError, UnknownNameError
+from emotion_detection.errors import DataError, MissingFileError, ProjectError
 from emotion_detection.runs import store
 from emotion_detection.training import catalog
 
@@ -124,18 +123,18 @@ def _recorded(name: str) -> store.Run | None:
 
 def _train(recipe: catalog.Recipe, seed: int, *, final: bool) -> store.Run:
     """Say what is trained and for how long, train it, and make it final where that is wanted."""
-    from emotion_detection.training import cross_validation
+    from emotion_detection.training import trainer
 
     name = f"{recipe.name}-s{seed}"
     dataset = _faces_for(name, fast=_mode.fast)
     if _mode.fast:
-        recipe = catalog.fast_version(dataclasses.replace(recipe, continues=None))
+        recipe = recipe.replace(continues=None).fast()
         _tell(f"Training {recipe.display_name} on {len(dataset.training):,} drawn faces: seconds.")
     else:
         expected = _expected_minutes(recipe.name, recipe, len(dataset.training))
         _tell(f"Training {recipe.display_name} (`{name}`) on {len(dataset.training):,} faces: {expected}.")
-    cross_validation.train(recipe, dataset, seed=seed, replace=True)
-    final = final and not recipe.folds and not recipe.pool_all_splits_as_published
+    trainer.train(recipe, dataset, seed=seed, replace=True)
+    final = final and not recipe.protocol.folds and not recipe.protocol.pool_all_splits_as_published
     return finalise(name, fast=_mode.fast) if final else store.load_run(name)
 
 
@@ -171,9 +170,9 @@ def try_recipe(base: str, *, name: str | None = None, faces: int | None = None, 
         expected = "seconds" if _mode.fast else _expected_minutes(base, mine, len(dataset.training))
         drawn = " **drawn faces (FER2013 is not here), so the scores are no result**" if is_drawn else " faces"
         _tell(f"Training `{mine.name}-s{seed}` on {len(dataset.training):,}{drawn}: {expected}.")
-        from emotion_detection.training import cross_validation
+        from emotion_detection.training import trainer
 
-        return cross_validation.train(mine, dataset, seed=seed)
+        return trainer.train(mine, dataset, seed=seed)
 
 
 def _faces_or_sample() -> FaceDataset:
@@ -182,14 +181,8 @@ def _faces_or_sample() -> FaceDataset:
 
 def _changed(original: catalog.Recipe, changes: dict) -> catalog.Recipe:
     """Return a recipe with other settings; in FAST mode one that runs in seconds."""
-    base = catalog.fast_version(dataclasses.replace(original, continues=None)) if _mode.fast else original
-    known = [field.name for field in dataclasses.fields(original)]
-    for setting in changes:
-        if setting not in known or setting in ("name", "display_name"):
-            near = difflib.get_close_matches(setting, known, n=1)
-            remedy = f"Did you mean {near[0]!r}?" if near else f"It has: {', '.join(known)}."
-            raise UnknownNameError(f"A recipe has no setting {setting!r}. {remedy}")
-    return dataclasses.replace(base, **changes)
+    base = original.replace(continues=None).fast() if _mode.fast else original
+    return base.replace(**changes)
 
 
 def _free_name(
@@ -200,7 +193,7 @@ def _free_name(
     for number in range(1, 1000):
         chosen = name or f"{original}_try{number if number > 1 else ''}"
         label = f"{mine.display_name}, tried{f' ({number})' if number > 1 else ''}" if name is None else name
-        named = dataclasses.replace(mine, name=chosen, display_name=label)
+        named = mine.replace(name=chosen, display_name=label)
         if name in catalog.RECIPES:
             raise DataError(f"{name!r} is a recipe of the project. Give your experiment another name.")
         if not store.is_recorded(f"{chosen}-s{seed}"):
@@ -239,8 +232,8 @@ def _expected_minutes(base: str, recipe: catalog.Recipe, faces: int) -> str:
         return "how long is not known, since this recipe was not recorded yet"
     run = store.load_run(base)
     share = faces / run.info["data"]["counts"]["Training"]
-    epochs = recipe.epochs / len(run.history)
-    pixels = (recipe.input_px / run.info["recipe"]["input_px"]) ** 2
+    epochs = recipe.optimisation.epochs / len(run.history)
+    pixels = (recipe.network.input_px / run.info["recipe"]["input_px"]) ** 2
     minutes = run.minutes * share * max(epochs, 0.25) * pixels  # what comes before the first epoch is not saved by few
     hardware = run.info["hardware"]
     devices = " and ".join(hardware["devices"]) if isinstance(hardware["devices"], list) else hardware["devices"]
@@ -305,9 +298,9 @@ def obtain(name: str, *, fast: bool = False, retrain: bool = False, final: bool 
     if not retrain and store.is_recorded(name, here=fast):
         check_same_pictures(name)
     else:
-        from emotion_detection.training import cross_validation
+        from emotion_detection.training import trainer
 
-        cross_validation.train(catalog.fast_version(recipe) if fast else recipe, _faces_for(name, fast=fast), seed=seed)
+        trainer.train(recipe.fast() if fast else recipe, _faces_for(name, fast=fast), seed=seed)
     run = store.load_run(name)
     return finalise(name, fast=fast) if final and not run.is_final else run
 

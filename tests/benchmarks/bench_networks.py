@@ -8,7 +8,6 @@ out. `--record` writes `data/results/benchmarks/networks.json`. Needs idle cores
 """
 
 import argparse
-import dataclasses
 import datetime
 import os
 import sys
@@ -17,8 +16,8 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import comparison
 import harness
+from bench import hardware
 from harness import Way
 
 from emotion_detection import files
@@ -46,7 +45,7 @@ def sizes(folder: Path) -> dict[str, dict]:
     """Return TL whole's network for faces of several sizes, in float16; what it weighs does not change its time."""
     found = {}
     for size_px in SIZES_PX:
-        recipe = dataclasses.replace(catalog.get_recipe("tl_whole"), input_px=size_px, weights=None)
+        recipe = catalog.get_recipe("tl_whole").replace(input_px=size_px, weights=None)
         model = mobilenet.build_model(recipe, seed=0)
         path = litert.export_litert(model, folder / f"{size_px}px.tflite")
         found[f"{size_px}px"] = {"file": path, "parameters": model.count_params()}
@@ -80,7 +79,7 @@ def main() -> int:
     record = parser.parse_args().record
     with tempfile.TemporaryDirectory() as name:
         networks = shipped() | sizes(Path(name)) | others(Path(name))
-        ways = [Way("ways_faces.py", "litert", {"file": str(e["file"]), "calls": CALLS}) for e in networks.values()]
+        ways = [Way("ways_networks.py", "litert", {"file": str(e["file"]), "calls": CALLS}) for e in networks.values()]
         with harness.closing(*ways):
             for way, network in zip(ways, networks, strict=True):
                 way.name = network
@@ -95,9 +94,7 @@ def main() -> int:
             for (network, entry), way in zip(networks.items(), ways, strict=True)
         }
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()
-    values = comparison.rounded(
-        {"measured": now, "hardware": comparison.hardware(), "threads": 1, "networks": measured}
-    )
+    values = harness.rounded({"measured": now, "hardware": hardware(), "threads": 1, "networks": measured})
     for line in network_costs.table(values).itertuples():
         harness.progress(
             f"{line.Index}: {line.ms:.2f} ms ({line.low_ms:.2f}–{line.high_ms:.2f}), {line.megabytes:.2f} MB, "

@@ -1,6 +1,7 @@
 """How cost grows with work: rows, faces in a frame, length of a video, seeds. What the benchmarks write and read."""
 
 import functools
+import json
 import os
 import shutil
 import subprocess
@@ -20,6 +21,16 @@ ROWS = (1_000, 6_000, 36_000, 360_000)
 FACES = (0, 1, 2, 4, 8)
 VIDEO_SECONDS = (10, 60, 300)
 SEEDS = (1, 2, 4)
+
+
+def record_path() -> Path:
+    """Return the file of the recorded benchmark."""
+    return paths.project_root() / "data" / "results" / "benchmarks" / "speed.json"
+
+
+def read(path: Path) -> dict:
+    """Return a benchmark as written."""
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def write_csv(path: Path, n_rows: int) -> tuple[str, int]:
@@ -88,13 +99,12 @@ def multiply_adds(model, *, trained_only: bool = False) -> int:
 
 def work_of_recipes() -> dict[str, dict]:
     """Return recipe → its epochs and the multiplications a face takes in its frozen and in its trained part."""
-    import dataclasses
 
     from emotion_detection.training import catalog, mobilenet
 
     found = {}
     for name, epochs in (("tl_top", 40), ("tl_100", 6), ("tl_whole", 3)):
-        recipe = dataclasses.replace(catalog.get_recipe(name), weights=None)
+        recipe = catalog.get_recipe(name).replace(weights=None)
         model = mobilenet.build_model(recipe)
         trained = multiply_adds(model, trained_only=True)
         found[name] = {"epochs": epochs, "trained": trained, "frozen": multiply_adds(model) - trained}

@@ -1,6 +1,5 @@
 """Ways to train MobileNetV2 by a recipe: this package's loop, plain `Model.fit`, and the parts that limit both."""
 
-import dataclasses
 import tempfile
 import time
 from pathlib import Path
@@ -9,11 +8,22 @@ from unittest import mock
 import harness
 import keras
 import numpy as np
+import tqdm
 
 from emotion_detection import paths
 from emotion_detection.data import FaceDataset, load_fer2013, load_sample
 from emotion_detection.errors import MissingFileError
-from emotion_detection.training import batches, catalog, fast_layers, forward, mobilenet, optimizers, targets, trainer
+from emotion_detection.training import (
+    backends,
+    batches,
+    catalog,
+    fast_layers,
+    mobilenet,
+    optimizers,
+    splits,
+    targets,
+    trainer,
+)
 
 ALL_TRAINING_ROWS = 28_709
 
@@ -35,12 +45,13 @@ def recipe_of(settings: dict) -> catalog.Recipe:
     """Return the recipe, for fewer epochs if asked, with as many batches for the batch norms as its rows are worth."""
     recipe = catalog.get_recipe(settings["recipe"])
     share = settings["rows"] / ALL_TRAINING_ROWS
-    changes = {"batch_norm_batches": max(1, round(share * recipe.batch_norm_batches))} | settings.get("changes", {})
+    statistics = max(1, round(share * recipe.optimisation.batch_norm_batches))
+    changes = {"batch_norm_batches": statistics} | settings.get("changes", {})
     try:
         mobilenet.find_imagenet_weights()
     except MissingFileError:  # times are the same, accuracy is no result
         changes["weights"] = None
-    return dataclasses.replace(recipe, **changes)
+    return recipe.replace(**changes)
 
 
 def package(settings: dict):
@@ -70,21 +81,21 @@ def plain_fit(settings: dict):
     def turn():
         start = time.perf_counter()
         model = mobilenet.build_model(recipe, seed=0)
-        steps = -(-settings["rows"] // recipe.batch_size)
+        steps = -(-settings["rows"] // recipe.optimisation.batch_size)
         optimizers.compile_for(model, recipe, steps_per_epoch=steps)
         began = []
         note_time = keras.callbacks.LambdaCallback(on_epoch_begin=lambda *_: began.append(time.perf_counter()))
         history = model.fit(
             _pipeline(dataset.split("Training"), recipe, train=True),
             validation_data=_pipeline(dataset.split("PublicTest"), recipe, train=False),
-            epochs=recipe.epochs,
+            epochs=recipe.optimisation.epochs,
             callbacks=[note_time],
             verbose=0,
         )
         end = time.perf_counter()
         learned_from, watched = (np.asarray(dataset.split(usage).pixels) for usage in ("Training", "PublicTest"))
-        forward.reestimate_batch_norm(model, learned_from, n_batches=recipe.batch_norm_batches)
-        answers = forward.predict_logits(model, watched).argmax(axis=-1)
+        backends.Passes(model).estimate_batch_norm(learned_from, n_batches=recipe.optimisation.batch_norm_batches)
+        answers = backends.predict_logits(model, watched).argmax(axis=-1)
         return {
             "seconds": end - start,
             "epoch_s": np.diff([*began, end]).tolist(),
@@ -101,8 +112,8 @@ def _pipeline(faces: FaceDataset, recipe: catalog.Recipe, *, train: bool):
     arrays = np.asarray(faces.pixels)[..., None], np.eye(7, dtype=np.float32)[faces.emotion]
     dataset = tf.data.Dataset.from_tensor_slices(arrays)
     if not train:
-        return dataset.batch(recipe.batch_size).prefetch(2)
-    dataset = dataset.shuffle(len(faces), seed=0).batch(recipe.batch_size)
+        return dataset.batch(recipe.optimisation.batch_size).prefetch(2)
+    dataset = dataset.shuffle(len(faces), seed=0).batch(recipe.optimisation.batch_size)
     if recipe.augmentation is not None:
         change = _keras_augmentation(recipe.augmentation)
         dataset = dataset.map(lambda x, y: (tf.cast(change(tf.cast(x, tf.float32)), tf.uint8), y), tf.data.AUTOTUNE)
@@ -122,16 +133,6 @@ def _keras_augmentation(settings: catalog.Augmentation) -> keras.Sequential:
     )
 
 
-def _stage(settings: dict, folder: str):
-    """Return what an epoch of the package needs: stage, parts, answers, session, in a folder of its own."""
-    recipe, dataset = recipe_of(settings), some_faces(settings["rows"])
-    with mock.patch.object(paths, "run_cache_dir", lambda: Path(folder)):
-        parts = trainer.protocols.parts(recipe, dataset, seed=0)
-        session = trainer._Session(recipe, dataset, 0)
-        stage = trainer._Stage(session, recipe, parts, cache_features=True)
-    return recipe, stage, parts, targets.targets_of(recipe, parts.training), session
-
-
 def epoch(settings: dict):
     """An epoch of the package's loop, networks built and compiled before: batches, augmentation, steps, checkpoint.
 
@@ -140,25 +141,29 @@ def epoch(settings: dict):
     that is in memory already: what an epoch cannot be faster than. They are in the same process, since two of the same
     kind may differ by more than the loop costs.
     """
-    folder = tempfile.mkdtemp()
-    recipe, stage, parts, answers, session = _stage(settings, folder)
+    recipe, dataset = recipe_of(settings), some_faces(settings["rows"])
+    with mock.patch.object(paths, "run_cache_dir", lambda: Path(tempfile.mkdtemp())):
+        parts = splits.parts(recipe, dataset, seed=0)
+        checkpoint = trainer._Checkpoint(recipe, dataset, 0, {})
+        training = trainer._Training(recipe, parts, targets.targets_of(recipe.targets, parts.training), seed=0)
     done = []
 
     def turn():
-        began = time.perf_counter()
         shuffled = batches.FaceBatches(
-            stage.prepared(parts.training), answers.outputs, weights=None, recipe=recipe, seed=0, epoch=len(done)
+            training.inputs(parts.training), training.answers.outputs, recipe=recipe, seed=0, epoch=len(done)
         )
-        trainer._train_on_all(stage.trained_part, shuffled, session.progress_bar(len(shuffled), len(done)))
+        with tqdm.tqdm(total=len(shuffled)) as bar:
+            began = time.perf_counter()
+            training.passes.train(shuffled, bar)
         done.append(1)
         trained = time.perf_counter()
-        session.checkpoint(stage.trained_part, [])
+        checkpoint.write(training.trained_part, [])
         written = time.perf_counter()
-        trainer._watch(stage, parts)
+        training._watch()
         watched = time.perf_counter()
-        batch = trainer._as_keras(shuffled[0])
+        batch = backends._as_keras(shuffled[0])
         for _ in range(len(shuffled)):
-            stage.trained_part.train_function(iter([batch]))
+            training.passes._tensorflow_step(batch)
         return {
             "seconds": trained - began + settings["rows"] / ALL_TRAINING_ROWS * (written - trained),
             "watch_s": watched - written,
@@ -173,7 +178,7 @@ def one_step(settings: dict):
     if "policy" in settings:
         keras.config.set_dtype_policy(settings["policy"])
     chosen = {name: settings[name] for name in ("input_px", "batch_size", "optimizer")}
-    recipe = dataclasses.replace(catalog.TL_WHOLE, weights=None, **chosen)
+    recipe = catalog.TL_WHOLE.replace(weights=None, **chosen)
     kept = {
         "all": (),
         "none": tuple(fast_layers.REPLACED),
@@ -204,7 +209,7 @@ def forward_pass(settings: dict):
     recipe, dataset = recipe_of(settings), some_faces(settings["rows"])
     model = mobilenet.build_model(recipe, seed=0)
     faces = np.asarray(dataset.split("Training").pixels)
-    return lambda: {"faces": len(forward.predict_logits(model, faces))}
+    return lambda: {"faces": len(backends.predict_logits(model, faces))}
 
 
 def matrix(settings: dict):
@@ -226,7 +231,7 @@ def matrix(settings: dict):
 
 def seeds(settings: dict):
     """Train a small recipe with several seeds, one after another."""
-    recipe = catalog.fast_version(catalog.TL_TOP)
+    recipe = catalog.TL_TOP.fast()
     dataset = load_sample(280, seed=0)
 
     def turn():

@@ -11,7 +11,7 @@ def test_an_interrupted_training_says_how_to_go_on(isolated, call, monkeypatch):
     def interrupted(*arguments, **keywords):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("emotion_detection.training.cross_validation.train", interrupted)
+    monkeypatch.setattr("emotion_detection.training.trainer.train", interrupted)
     monkeypatch.setattr("emotion_detection.notebook.load_fer2013", lambda: None)
     code, _, err = call("train", "tl_top", "--seed", "3")
     assert code == 130
@@ -19,9 +19,8 @@ def test_an_interrupted_training_says_how_to_go_on(isolated, call, monkeypatch):
 
 
 def test_sweep_trains_nothing_that_is_recorded(recorded, call):
-    code, out, _ = call("sweep", "tl_top", "--engine", "plain")
+    code, out, _ = call("sweep", "tl_top")
     assert code == 0
-    assert "tl_top-s0: recorded already" in out
     assert "1 of 1 runs are recorded" in out
 
 
@@ -36,8 +35,8 @@ def test_a_sweep_with_a_failure_tells_it_and_ends_with_1(isolated, call, monkeyp
     from emotion_detection.training import sweep
 
     monkeypatch.setattr(notebook, "load_fer2013", lambda: None)
-    monkeypatch.setattr(sweep, "trained", lambda job, *_, **__: sweep.Outcome(reason=f"{job.name} broke."))
-    code, out, err = call("sweep", "tl_top", "--seeds", "0,1", "--engine", "plain")
+    monkeypatch.setattr(sweep, "_trained", lambda job, dataset: f"{job.name} broke.")
+    code, out, err = call("sweep", "tl_top", "--seeds", "0,1")
     assert code == 1
     assert "Failed: tl_top-s1: tl_top-s1 broke." in err
     assert "0 of 2 runs are recorded" in out
@@ -51,8 +50,8 @@ def test_an_interrupted_sweep_says_what_is_recorded_and_goes_on(recorded, call, 
         raise KeyboardInterrupt
 
     monkeypatch.setattr(notebook, "load_fer2013", lambda: None)
-    monkeypatch.setattr(sweep, "trained", interrupted)
-    code, _, err = call("sweep", "tl_top", "--seeds", "0,1", "--engine", "plain")
+    monkeypatch.setattr(sweep, "_trained", interrupted)
+    code, _, err = call("sweep", "tl_top", "--seeds", "0,1")
     assert code == 130
     assert "Recorded: 1 of 2 (tl_top-s0)" in err
     assert "the same command goes on" in err

@@ -462,15 +462,15 @@ def test_the_command_line_shows_the_table_and_what_a_folder_holds(folder, call, 
 
 
 def test_the_command_line_trains_on_own_pictures(folder, isolated, call, monkeypatch):
-    from emotion_detection.training import cross_validation
+    from emotion_detection.training import trainer
 
     given = []
 
-    def interrupted(recipe, dataset, *, seed):
+    def interrupted(recipe, dataset, *, seed, replace):
         given.append((recipe.name, dataset.name, len(dataset), seed))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cross_validation, "train", interrupted)
+    monkeypatch.setattr(trainer, "train", interrupted)
     code, _, err = call("train", "tl_top", "--seed", "2", "--pictures", str(folder))
     assert code == 130
     assert given == [("tl_top", "pictures mine", 140, 2)]

@@ -1,29 +1,33 @@
-"""TensorFlow, JAX and torch learn the same from the same batches: two steps, each backend in a process of its own."""
+"""The same steps on TensorFlow, JAX and torch, each in a process of its own; two devices do what one does."""
 
-import dataclasses
 import importlib.util
 import json
 import os
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 
-STEPS = """
-import dataclasses, json, sys
-import numpy as np
-from emotion_detection import batches, fast_layers, forward, models, optimizers, recipes, training
 from emotion_detection.data import load_sample
+from emotion_detection.errors import DataError
+from emotion_detection.training import backends, catalog, mobilenet
+
+STEPS = """
+import json, sys
+import numpy as np
+from emotion_detection.data import load_sample
+from emotion_detection.training import backends, batches, catalog, fast_layers, mobilenet, optimizers
 
 weights, result = sys.argv[1:]
 faces = load_sample(140, seed=0)
 labels = [np.eye(classes, dtype=np.float32)[faces.emotion] for classes in (7, 8)]
-augmentation = recipes.Augmentation(erasing=0.5, mixup=0.5, cutmix=0.5)
+augmentation = catalog.Augmentation(erasing=0.5, mixup=0.5, cutmix=0.5)
 changes = {"augmentation": augmentation, "dropout": 0.0, "ema": 0.9, "ferplus_auxiliary": 0.5}
 changes |= {"optimizer": "sgd", "learning_rate": 1e-4, "schedule": "constant"}
-recipe = dataclasses.replace(recipes.fast_version(recipes.TL_WHOLE), **changes)
-network = models.with_second_task(models.build_model(recipe, seed=0), classes=8, seed=0)
+recipe = catalog.TL_WHOLE.fast().replace(**changes)
+network = mobilenet.with_second_task(mobilenet.build_model(recipe, seed=0), classes=8, seed=0)
 with np.load(weights) as first:
     network.set_weights([first[name] for name in sorted(first)])
 trained = fast_layers.arranged(network)
@@ -35,9 +39,9 @@ for index in range(2):
     logs = trained.train_on_batch(inputs, answers, return_dict=True)
     losses.append({name: float(value) for name, value in logs.items()})
 optimizers.take_average(trained)
-forward.reestimate_batch_norm(trained, faces.pixels, n_batches=1)
+backends.Passes(trained).estimate_batch_norm(faces.pixels, n_batches=1)
 fast_layers.copy_back(trained, network)
-logits = forward.predict_logits(models.answering_part(network), faces.pixels[:32])
+logits = backends.predict_logits(mobilenet.answering_part(network), faces.pixels[:32])
 after = {f"w{index:04d}": weight for index, weight in enumerate(network.get_weights())}
 np.savez(result, losses=json.dumps(losses), logits=logits, **after)
 """
@@ -70,10 +74,8 @@ def trained_on(backend: str, folder) -> dict:
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
     """Random first weights for all, and what TensorFlow makes of them."""
-    from emotion_detection.training import catalog, mobilenet
-
     folder = tmp_path_factory.mktemp("backends")
-    recipe = dataclasses.replace(catalog.fast_version(catalog.TL_WHOLE), dropout=0.0)
+    recipe = catalog.TL_WHOLE.fast().replace(dropout=0.0)
     network = mobilenet.with_second_task(mobilenet.build_model(recipe, seed=0), classes=8, seed=0)
     np.savez(folder / "first.npz", **{f"w{i:04d}": weight for i, weight in enumerate(network.get_weights())})
     return folder, trained_on("tensorflow", folder)
@@ -101,14 +103,13 @@ def test_two_steps_on_another_backend_are_those_of_tensorflow(backend, request):
 
 
 PASSES = """
-import dataclasses, sys
 import numpy as np
-from emotion_detection import batches, forward, models, optimizers, recipes, training
 from emotion_detection.data import load_sample
+from emotion_detection.training import backends, batches, catalog, mobilenet, optimizers
 
 faces = load_sample(140, seed=0)
 labels = [np.eye(7, dtype=np.float32)[faces.emotion]]
-recipe = dataclasses.replace(recipes.fast_version(recipes.TL_WHOLE), full_batches=True)
+recipe = catalog.TL_WHOLE.fast().replace(full_batches=True)
 
 
 class Bar:
@@ -119,26 +120,27 @@ class Bar:
 
 
 def trained(one_by_one):
-    network, bar = models.build_model(recipe, seed=0), Bar()
+    network, bar = mobilenet.build_model(recipe, seed=0), Bar()
     optimizers.compile_for(network, recipe, steps_per_epoch=4)
     shuffled = batches.FaceBatches(faces.pixels, labels, recipe=recipe, seed=0, epoch=0)
     assert len(shuffled) == 4  # the last 12 faces are left out
-    if one_by_one:
-        for index in range(4):
-            network.train_on_batch(*training._as_keras(shuffled[index]))
-    else:
-        logs = training._train_on_all(network, shuffled, bar)
-        assert bar.moved == 4 and 0 <= logs["accuracy"] <= 1 and np.isfinite(logs["loss"])
-    return network
+    passes = backends.Passes(network)
+    means = passes._train_by_keras(shuffled, bar) if one_by_one else passes.train(shuffled, bar)
+    assert bar.moved == 4
+    return network, means
 
 
-expected, found = (trained(one_by_one) for one_by_one in (True, False))
+(expected, their_means), (found, means) = (trained(one_by_one) for one_by_one in (True, False))
+for name, value in means.items():
+    np.testing.assert_allclose(value, their_means[name], rtol=1e-4)
 for ours, theirs in zip(found.get_weights(), expected.get_weights(), strict=True):
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
-norms = models.batch_norm_layers(found)
+norms = mobilenet.batch_norm_layers(found)
 before = [np.array(norm.moving_mean) for norm in norms]
-forward.reestimate_batch_norm(found, faces.pixels, n_batches=2)
-forward.reestimate_batch_norm(expected, faces.pixels, n_batches=2, forward=lambda batch: expected(batch, training=True))
+plain = backends.Passes(expected)
+plain.__dict__["_forward"] = lambda batch: expected(batch, training=True)
+for passes in (backends.Passes(found), plain):
+    passes.estimate_batch_norm(faces.pixels, n_batches=2)
 for ours, theirs in zip(found.get_weights(), expected.get_weights(), strict=True):
     np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
 assert any(np.abs(np.array(norm.moving_mean) - mean).max() > 1e-3 for norm, mean in zip(norms, before))
@@ -146,9 +148,116 @@ assert any(np.abs(np.array(norm.moving_mean) - mean).max() > 1e-3 for norm, mean
 
 
 @pytest.mark.slow
-def test_a_pass_on_jax_does_what_its_steps_do_one_by_one():
-    if importlib.util.find_spec("jax") is None and not is_required("jax"):
-        pytest.skip("jax is not installed: pip install jax (EMOTION_REQUIRE_JAX=1 insists)")
-    environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "2"}
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_a_pass_does_what_its_steps_do_one_by_one(backend):
+    if importlib.util.find_spec(backend) is None and not is_required(backend):
+        pytest.skip(f"{backend} is not installed: pip install {backend} (EMOTION_REQUIRE_JAX=1 insists)")
+    environment = os.environ | {"KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "2"}
     done = subprocess.run([sys.executable, "-c", PASSES], env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_reestimated_statistics_are_the_means_over_the_batches():
+    faces = load_sample(140, seed=0)
+    model = mobilenet.build_model(catalog.TL_WHOLE.fast(), seed=0)
+    layer = mobilenet.batch_norm_layers(model)[0]
+    inputs = faces.pixels[:64]
+    backends.Passes(model).estimate_batch_norm(inputs, n_batches=1)
+    activations = keras.Model(model.input, layer.input).predict_on_batch(inputs[..., None])
+    assert keras.ops.convert_to_numpy(layer.moving_mean) == pytest.approx(activations.mean(axis=(0, 1, 2)), abs=1e-3)
+    assert keras.ops.convert_to_numpy(layer.moving_variance) == pytest.approx(
+        activations.var(axis=(0, 1, 2)), rel=1e-2, abs=1e-3
+    )
+    assert layer.momentum == pytest.approx(0.999)
+
+
+needs_jax = pytest.mark.skipif(
+    importlib.util.find_spec("jax") is None, reason='JAX not installed: pip install -e ".[jax]"'
+)
+
+TRAINED = """
+import json, sys
+import keras, numpy as np
+from emotion_detection.data import load_sample
+from emotion_detection.training import backends, batches, catalog, mobilenet, optimizers, trainer
+
+same = {"dropout": 0.0, "augmentation": None, "batch_norm_batches": 0, "batch_norm_momentum": 0.0, "epochs": 2}
+top, whole = (each.fast().replace(**same) for each in (catalog.TL_TOP, catalog.TL_WHOLE))
+dataset, kept = load_sample(170, seed=0), {"losses": []}
+original = keras.Model.train_on_batch
+
+def train_on_batch(model, *arguments, **keywords):
+    logs = original(model, *arguments, **keywords)
+    kept["losses"].append(float(logs["loss"]))
+    return logs
+
+keras.Model.train_on_batch = train_on_batch
+with backends.several_devices(int(sys.argv[1])) as distribution:
+    trainer._has_constant_features = lambda recipe: False
+    run = trainer.train(top, dataset, record=False)
+    kept["val_losses"] = run.history["val_loss"].tolist()
+
+    network = mobilenet.build_model(whole)
+    optimizers.compile_for(network, whole, steps_per_epoch=1)
+    labels = np.eye(7, dtype=np.float32)[dataset.emotion]
+    inputs, answers, _ = batches.FaceBatches(dataset.pixels, [labels], recipe=whole, seed=0, epoch=0)[0]
+    kept["whole_loss"] = float(original(network, inputs, answers[0], return_dict=True)["loss"])
+    norm = mobilenet.batch_norm_layers(network)[-1]
+    kept["variance"] = np.asarray(norm.moving_variance).tolist()
+    kept["devices"] = len(norm.moving_variance.value.sharding.device_set)
+    layout = distribution.get_data_layout(inputs.shape).backend_layout
+    kept["shard"] = layout.shard_shape(inputs.shape)
+kept["last_batch"] = len(dataset.training) % top.optimisation.batch_size
+print(json.dumps(kept))
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """What a training of a few steps leaves behind on one device and on two."""
+    found = {}
+    for devices in (1, 2):
+        variables = {
+            "KERAS_BACKEND": "jax",
+            "JAX_PLATFORMS": "cpu",
+            "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+            "EMOTION_OUTPUT_DIR": str(tmp_path_factory.mktemp("output")),
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", TRAINED, str(devices)], env=os.environ | variables, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        found[devices] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@needs_jax
+@pytest.mark.slow
+class TestOnTwoDevices:
+    def test_each_device_sees_its_half_of_every_batch(self, trained):
+        assert [trained[devices]["devices"] for devices in (1, 2)] == [1, 2]
+        assert [trained[devices]["shard"] for devices in (1, 2)] == [[32, 48, 48, 1], [16, 48, 48, 1]]
+
+    def test_losses_are_those_of_one_device(self, trained):
+        """Ten steps of TL top, all layers computed in each, with a last batch of an epoch that cannot be halved."""
+        assert trained[1]["last_batch"] % 2 == 1
+        assert len(set(trained[1]["losses"])) == 10
+        assert trained[2]["losses"] == pytest.approx(trained[1]["losses"], rel=1e-4)
+        assert trained[2]["val_losses"] == pytest.approx(trained[1]["val_losses"], rel=1e-4)
+
+    def test_batch_norm_sees_the_global_batch(self, trained):
+        """The mean of each half's variance would be smaller: it lacks the variance between the halves.
+
+        One step of TL whole. In later ones, from random weights, differences by rounding grow as fast as those by
+        another order of the same batch on one device, so their losses tell nothing.
+        """
+        assert min(trained[1]["variance"]) > 1e-6
+        assert trained[2]["variance"] == pytest.approx(trained[1]["variance"], rel=1e-3)
+        assert trained[2]["whole_loss"] == pytest.approx(trained[1]["whole_loss"], rel=1e-5)
+
+
+def test_another_backend_is_told():
+    if keras.backend.backend() == "jax":
+        pytest.skip("Keras runs on JAX here")
+    with pytest.raises(DataError, match=r"only on JAX.*KERAS_BACKEND=jax"), backends.several_devices():
+        pass

@@ -1,7 +1,5 @@
 """The arranged network is the same function with the same gradients, and gives its weights back."""
 
-import dataclasses
-
 import keras
 import numpy as np
 import pytest
@@ -13,7 +11,7 @@ tensorflow_only = pytest.mark.skipif(keras.backend.backend() != "tensorflow", re
 
 
 def network(regime: str, **changes) -> keras.Model:
-    recipe = dataclasses.replace(catalog.TL_WHOLE, regime=regime, weights=None, dropout=0.0, **changes)
+    recipe = catalog.TL_WHOLE.replace(regime=regime, weights=None, dropout=0.0, **changes)
     return mobilenet.build_model(recipe, seed=1)
 
 

@@ -1,7 +1,5 @@
 """The average of the weights: what it is, and that it can be looked through and taken."""
 
-import dataclasses
-
 import keras
 import numpy as np
 import pytest
@@ -13,7 +11,7 @@ from emotion_detection.training import catalog, optimizers
 def network(**changes) -> keras.Model:
     inputs = keras.Input((3,))
     model = keras.Model(inputs, keras.layers.Dense(7, name="logits")(inputs))
-    recipe = dataclasses.replace(catalog.TL_WHOLE, schedule="constant", learning_rate=0.1, **changes)
+    recipe = catalog.TL_WHOLE.replace(schedule="constant", learning_rate=0.1, **changes)
     optimizers.compile_for(model, recipe, steps_per_epoch=3)
     return model
 
@@ -40,7 +38,7 @@ def test_the_average_has_a_decay_that_rises_to_the_one_asked_for(optimizer):
 
 
 def test_the_ends_of_cycles_are_averaged_and_the_rate_begins_anew():
-    recipe = dataclasses.replace(catalog.TL_WHOLE, epochs=6, cycles=3, learning_rate=0.1)
+    recipe = catalog.TL_WHOLE.replace(epochs=6, cycles=3, learning_rate=0.1)
     inputs = keras.Input((3,))
     model = keras.Model(inputs, keras.layers.Dense(7, name="logits")(inputs))
     optimizers.compile_for(model, recipe, steps_per_epoch=2)
@@ -61,7 +59,7 @@ def test_the_ends_of_cycles_are_averaged_and_the_rate_begins_anew():
 @pytest.mark.parametrize("changes", [{"cycles": 3}, {"cycles": 2, "schedule": "constant"}, {"cycles": 2, "ema": 0.9}])
 def test_cycles_that_cannot_be_are_refused(changes):
     with pytest.raises(DataError, match="Give epochs that the cycles share equally"):
-        dataclasses.replace(catalog.TL_WHOLE, epochs=10, **changes)
+        catalog.TL_WHOLE.replace(epochs=10, **changes)
 
 
 def test_without_an_average_the_weights_stay_as_they_are():

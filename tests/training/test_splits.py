@@ -27,7 +27,7 @@ def test_our_recipes_keep_the_official_split(faces):
 
 def test_only_recipes_that_say_so_by_name_see_other_rows():
     fields = ("val_is_train_as_published", "pool_all_splits_as_published", "augment_before_split_as_published")
-    odd = {name for name, recipe in catalog.RECIPES.items() if any(getattr(recipe, field) for field in fields)}
+    odd = {name for name, recipe in catalog.RECIPES.items() if any(getattr(recipe.protocol, field) for field in fields)}
     assert odd == {name for name in catalog.RECIPES if name.startswith(("published_", "gap_", "augmented_before"))}
 
 
@@ -47,7 +47,7 @@ def test_the_regimes_of_one_replay_share_their_rows(faces):
 
 
 def test_augmenting_before_splitting_puts_copies_of_learned_faces_into_validation(faces):
-    parts = splits.parts(catalog.AUGMENTED_BEFORE_SPLIT, faces, seed=0)
+    parts = splits.parts(catalog.get_recipe("augmented_before_split"), faces, seed=0)
     rare = parts.validation.emotion == EMOTIONS.index("disgust")
     assert np.isin(parts.validation.row[rare], parts.training.row).mean() > 0.8
     assert set(parts.scored) == {"Unseen", "PublicTest"}
@@ -56,7 +56,7 @@ def test_augmenting_before_splitting_puts_copies_of_learned_faces_into_validatio
 def test_private_test_is_watched_only_where_the_recipe_says_so(faces):
     parts = splits.parts(catalog.HONEST_WHOLE, faces, seed=0)
     assert set(parts.watched["private_accuracy_for_audit"].usage) == {"PrivateTest"}
-    watching = [name for name, recipe in catalog.RECIPES.items() if recipe.watch_private_test_for_audit]
+    watching = [name for name, recipe in catalog.RECIPES.items() if recipe.protocol.watch_private_test_for_audit]
     assert watching == ["honest_whole"]
 
 
@@ -97,4 +97,32 @@ def test_copies_join_training_only_and_an_epoch_stays_as_long(faces):
 
 def test_a_recipe_says_its_protocol_in_words():
     assert splits.describe(catalog.PUBLISHED_TOP.settings()) == "all splits pooled, validated on its training rows"
-    assert splits.describe(dataclasses.asdict(catalog.HONEST_WHOLE)) == "official split, PrivateTest watched"
+    assert splits.describe(catalog.HONEST_WHOLE.settings()) == "official split, PrivateTest watched"
+
+
+@pytest.fixture(scope="module")
+def with_twins():
+    """280 drawn faces, of which Training's second half repeats its first."""
+    sample = load_sample(280, seed=0)
+    at = np.flatnonzero(sample.usage == "Training")
+    half = len(at) // 2
+    pixels, emotion = sample.pixels.copy(), sample.emotion.copy()
+    pixels[at[half : 2 * half]], emotion[at[half : 2 * half]] = pixels[at[:half]], emotion[at[:half]]
+    return dataclasses.replace(sample, pixels=pixels, emotion=emotion)
+
+
+def test_folds_hold_every_face_once_and_keep_twins_together(with_twins):
+    part = with_twins.training
+    folds = splits.folds(part, 5, seed=0)
+    held_out = np.concatenate([fold.public_test.row for fold in folds])
+    assert np.array_equal(np.sort(held_out), np.sort(part.row))
+    for fold in folds:
+        learned = {face.tobytes() for face in fold.training.pixels}
+        assert not any(face.tobytes() in learned for face in fold.public_test.pixels)
+        assert len(fold.private_test) == 0
+
+
+def test_folds_depend_on_the_seed_alone(with_twins):
+    first, again, other = (splits.folds(with_twins.training, 3, seed=seed)[0].usage for seed in (0, 0, 1))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)

@@ -11,7 +11,7 @@ from emotion_detection.data import FaceDataset, ferplus, load_sample
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError, OverlapError
 from emotion_detection.runs import store
-from emotion_detection.training import batches, catalog, forward, mobilenet, splits, targets
+from emotion_detection.training import backends, batches, catalog, mobilenet, splits, targets
 
 FEAR, SURPRISE = EMOTIONS.index("fear"), EMOTIONS.index("surprise")
 
@@ -30,17 +30,17 @@ def faces(monkeypatch):
 
 
 def recipe(**changes) -> catalog.Recipe:
-    return dataclasses.replace(catalog.fast_version(catalog.TL_WHOLE), **changes)
+    return catalog.TL_WHOLE.fast().replace(**changes)
 
 
 def test_plain_recipes_learn_the_labels(faces):
-    (answers,) = targets.targets_of(recipe(), faces.training).outputs
+    (answers,) = targets.targets_of(recipe().targets, faces.training).outputs
     assert np.array_equal(answers, np.eye(7, dtype=np.float32)[faces.training.emotion])
 
 
 def test_a_blend_holds_a_share_of_the_votes_without_contempt_and_the_label_where_nobody_voted(faces):
     part = faces.training
-    (answers,) = targets.targets_of(recipe(ferplus_blend=0.5), part).outputs
+    (answers,) = targets.targets_of(recipe(ferplus_blend=0.5).targets, part).outputs
     assert answers.sum(axis=1) == pytest.approx(1)
     at = int(np.flatnonzero(part.emotion[1:] == FEAR)[0]) + 1
     assert answers[at, FEAR] == pytest.approx(0.5 + 0.5 * 6 / 8)
@@ -49,7 +49,7 @@ def test_a_blend_holds_a_share_of_the_votes_without_contempt_and_the_label_where
 
 
 def test_the_second_task_has_eight_classes_with_contempt(faces):
-    main, second = targets.targets_of(recipe(ferplus_auxiliary=0.5), faces.training).outputs
+    main, second = targets.targets_of(recipe(ferplus_auxiliary=0.5).targets, faces.training).outputs
     assert np.array_equal(main, np.eye(7, dtype=np.float32)[faces.training.emotion])
     assert second.shape == (len(faces.training), 8)
     assert second[1:, ferplus.CONTEMPT] == pytest.approx(0.2)
@@ -60,7 +60,7 @@ def test_learning_from_votes_alone_leaves_out_faces_without_any(faces):
     alone = recipe(ferplus_only=True)
     part = splits.parts(alone, faces, seed=0).training
     assert np.array_equal(part.row, faces.training.row[1:])
-    (answers,) = targets.targets_of(alone, part).outputs
+    (answers,) = targets.targets_of(alone.targets, part).outputs
     at = int(np.flatnonzero(part.emotion == FEAR)[0])
     assert answers[at, FEAR] == pytest.approx(6 / 8)
 
@@ -68,23 +68,24 @@ def test_learning_from_votes_alone_leaves_out_faces_without_any(faces):
 @pytest.mark.parametrize("split", ["PublicTest", "PrivateTest"])
 def test_votes_on_test_faces_are_never_learned_from(faces, split):
     with pytest.raises(OverlapError, match="not of FER2013's Training"):
-        targets.targets_of(recipe(ferplus_blend=0.5), faces.split(split))
+        targets.targets_of(recipe(ferplus_blend=0.5).targets, faces.split(split))
 
 
 def test_votes_cannot_be_joined_to_a_copy_without_official_rows(faces):
     with pytest.raises(DataError, match=r"row numbers.*without FER\+"):
-        targets.targets_of(recipe(ferplus_blend=0.5), dataclasses.replace(faces.training, has_official_rows=False))
+        others = dataclasses.replace(faces.training, has_official_rows=False)
+        targets.targets_of(recipe(ferplus_blend=0.5).targets, others)
 
 
 def test_missing_votes_say_where_they_belong(isolated):
     faces = dataclasses.replace(load_sample(70), has_official_rows=True)
     with pytest.raises(MissingFileError, match=r"votes of FER\+ were not found.*EMOTION_DATA_DIR"):
-        targets.targets_of(recipe(ferplus_blend=0.5), faces.training)
+        targets.targets_of(recipe(ferplus_blend=0.5).targets, faces.training)
 
 
 def test_a_missing_teacher_is_named_with_the_command_that_trains_it(isolated, faces):
     with pytest.raises(MissingFileError, match=r"teacher late_base-s1.*train late_base --seed 1 --retrain"):
-        targets.sources(recipe(teachers=("late_base-s1",), distillation=0.5))
+        targets.sources(recipe(teachers=("late_base-s1",), distillation=0.5).targets)
 
 
 SURE = np.arange(1000) % 5  # of surprise, by face
@@ -111,11 +112,11 @@ def test_a_teacher_in_folds_gives_what_it_recorded_for_each_face(isolated, faces
     part = faces.training
     record_folded_teacher(part)
     pupil = recipe(teachers=("folded",), distillation=0.5, label_smoothing=0.0)
-    (learned,) = targets.targets_of(pupil, part[np.arange(5, 25)]).outputs
+    (learned,) = targets.targets_of(pupil.targets, part[np.arange(5, 25)]).outputs
     logits = np.outer(SURE[5:25], np.arange(7) == SURPRISE)
     taught = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     assert learned == pytest.approx(0.5 * np.eye(7)[part.emotion[5:25]] + 0.5 * taught, abs=1e-6)
-    assert targets.sources(pupil) == {"folded-s0": files.sha256(store.run_dir("folded") / "predictions.npz")}
+    assert targets.sources(pupil.targets) == {"folded-s0": files.sha256(store.run_dir("folded") / "predictions.npz")}
 
 
 def test_a_teacher_in_folds_that_answered_other_faces_is_refused(isolated, faces):
@@ -125,23 +126,23 @@ def test_a_teacher_in_folds_that_answered_other_faces_is_refused(isolated, faces
     relabelled = dataclasses.replace(part, emotion=(part.emotion + 1) % 7)
     for others, count in ((relabelled, len(part)), (dataclasses.replace(part, row=part.row + 10_000), len(part))):
         with pytest.raises(DataError, match=rf"folded-s0 .*; {count:,} of .* Train the teacher on this copy"):
-            targets.targets_of(pupil, others)
+            targets.targets_of(pupil.targets, others)
 
 
 def test_teachers_are_asked_once_on_faces_and_their_mirror_images(isolated, faces, monkeypatch):
     model = mobilenet.build_model(recipe(), seed=3)
     mobilenet.save_model(model, store.weights_path("old-s0"))
     pupil = recipe(teachers=("old",), distillation=0.25, distillation_temperature=2.0, label_smoothing=0.1)
-    (answers,) = targets.targets_of(pupil, faces.training).outputs
+    (answers,) = targets.targets_of(pupil.targets, faces.training).outputs
     views = (faces.training.pixels, faces.training.pixels[:, :, ::-1])
-    logits = [forward.predict_logits(model, view) for view in views]
+    logits = [backends.predict_logits(model, view) for view in views]
     taught = np.mean([np.exp(each / 2) / np.exp(each / 2).sum(axis=1, keepdims=True) for each in logits], axis=0)
     smoothed = 0.9 * np.eye(7)[faces.training.emotion] + 0.1 / 7
     assert answers == pytest.approx(0.75 * smoothed + 0.25 * taught, abs=1e-5)
-    assert targets.smoothing_in_loss(pupil) == 0
-    assert list(targets.sources(pupil)) == ["old-s0"]
-    monkeypatch.setattr(forward, "predict_logits", None)
-    assert np.array_equal(targets.targets_of(pupil, faces.training).outputs[0], answers)
+    assert targets.smoothing_in_loss(pupil.targets) == 0
+    assert list(targets.sources(pupil.targets)) == ["old-s0"]
+    monkeypatch.setattr(backends, "predict_logits", None)
+    assert np.array_equal(targets.targets_of(pupil.targets, faces.training).outputs[0], answers)
 
 
 def test_targets_and_weights_are_mixed_as_their_faces_are():
@@ -173,3 +174,10 @@ def test_conflicting_and_constant_training_faces_can_be_left_out():
     kept = splits.parts(recipe(drop_conflicting=True), faces, seed=0)
     assert np.array_equal(kept.training.row, np.delete(sample.row[at], [0, 1, 5]))
     assert len(kept.validation) == len(public)
+
+
+def test_class_weights_are_inverse_to_frequency_and_one_on_average():
+    labels = np.repeat(np.arange(7), [1, 2, 3, 4, 5, 6, 7]).astype(np.int8)
+    weights = targets.class_weights(labels)
+    assert weights[labels].mean() == pytest.approx(1)
+    assert weights[0] / weights[6] == pytest.approx(7)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from unittest import mock
 
 import keras
 import numpy as np
@@ -16,18 +17,31 @@ from emotion_detection.data import FaceDataset, ferplus, load_sample
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError, OverlapError
 from emotion_detection.export import kept
-from emotion_detection.runs import registry, store
-from emotion_detection.training import batches, catalog, finalize, forward, mobilenet, optimizers, trainer
+from emotion_detection.runs import store
+from emotion_detection.training import backends, batches, catalog, finalize, mobilenet, optimizers, trainer
 
 
 def small(regime: str, **changes) -> catalog.Recipe:
     recipe = {"top": catalog.TL_TOP, "100": catalog.TL_100, "whole": catalog.TL_WHOLE}[regime]
-    return dataclasses.replace(catalog.fast_version(recipe), **({"epochs": 3, "batch_norm_batches": 1} | changes))
+    return recipe.fast().replace(**({"epochs": 3, "batch_norm_batches": 1} | changes))
 
 
 @pytest.fixture(scope="module")
 def faces():
     return load_sample(140, seed=0)
+
+
+def interrupt(recipe: catalog.Recipe, faces: FaceDataset, *, seed: int = 0, after: int) -> None:
+    """Train, and press Ctrl-C once so many epochs are finished."""
+    written = trainer._Checkpoint.write
+
+    def write(checkpoint, model, history):
+        written(checkpoint, model, history)
+        if len(history) >= after:
+            raise KeyboardInterrupt
+
+    with mock.patch.object(trainer._Checkpoint, "write", write), pytest.raises(KeyboardInterrupt):
+        trainer.train(recipe, faces, seed=seed)
 
 
 def history_of(run: store.Run) -> np.ndarray:
@@ -40,8 +54,7 @@ def test_an_interrupted_run_ends_with_the_history_of_an_uninterrupted_one(isolat
     whole = trainer.train(recipe, faces, seed=1, record=False)
     for path in (isolated / "data" / "cache" / "checkpoints").iterdir():
         path.unlink()
-    with pytest.raises(KeyboardInterrupt):
-        trainer.train(recipe, faces, seed=1, stop_after=1)
+    interrupt(recipe, faces, seed=1, after=1)
     resumed = trainer.train(recipe, faces, seed=1)
     assert np.array_equal(history_of(whole), history_of(resumed))
     assert np.array_equal(whole.predictions["PublicTest"].logits, resumed.predictions["PublicTest"].logits)
@@ -59,8 +72,6 @@ def with_votes(faces, monkeypatch):
 
 ALL_ON = {
     "epochs": 3,
-    "input_px": 64,
-    "stages": ((48, 2), (64, 1)),
     "augmentation": catalog.Augmentation(shear=0.1, blur_px=0.5, noise=0.05, erasing=0.5, mixup=0.4, cutmix=0.4),
     "ferplus_auxiliary": 0.5,
     "ferplus_blend": 0.3,
@@ -74,8 +85,7 @@ ALL_ON = {
 def test_a_taught_run_in_cycles_goes_on_exactly_within_a_cycle_and_between_cycles(isolated, with_votes):
     teacher = small("top", epochs=1)
     trainer.train(teacher, with_votes, seed=0)
-    best = dataclasses.replace(
-        catalog.fast_version(catalog.BEST),
+    best = catalog.BEST.fast().replace(
         continues=teacher.name,
         epochs=4,
         cycles=2,
@@ -89,22 +99,20 @@ def test_a_taught_run_in_cycles_goes_on_exactly_within_a_cycle_and_between_cycle
     for path in (isolated / "data" / "cache" / "checkpoints").iterdir():
         path.unlink()
     for epochs in (1, 2, 3):
-        with pytest.raises(KeyboardInterrupt):
-            trainer.train(best, with_votes, seed=0, stop_after=epochs)
+        interrupt(best, with_votes, seed=0, after=epochs)
     resumed = trainer.train(best, with_votes, seed=0)
     assert np.array_equal(history_of(whole), history_of(resumed), equal_nan=True)
     assert np.array_equal(whole.predictions["PublicTest"].logits, resumed.predictions["PublicTest"].logits)
 
 
 @pytest.mark.slow
-def test_a_run_with_every_switch_on_goes_on_exactly_within_a_stage_and_between_stages(isolated, with_votes):
+def test_a_run_with_every_switch_on_goes_on_exactly(isolated, with_votes):
     recipe = small("whole", **ALL_ON)
     whole = trainer.train(recipe, with_votes, seed=1, record=False)
     for path in (isolated / "data" / "cache" / "checkpoints").iterdir():
         path.unlink()
     for epochs in (1, 2):
-        with pytest.raises(KeyboardInterrupt):
-            trainer.train(recipe, with_votes, seed=1, stop_after=epochs)
+        interrupt(recipe, with_votes, seed=1, after=epochs)
     resumed = trainer.train(recipe, with_votes, seed=1)
     assert np.array_equal(history_of(whole), history_of(resumed), equal_nan=True)
     assert whole.history["val_accuracy"].notna().tolist() == [False, True, True]
@@ -113,25 +121,16 @@ def test_a_run_with_every_switch_on_goes_on_exactly_within_a_stage_and_between_s
     assert (answers.predicted == answers.label).mean() == resumed.history["val_accuracy"].iloc[-1]
     saved = mobilenet.load_network(store.weights_path("tl_whole-s1"))
     assert saved.output_shape == (None, 7) and saved.count_params() == 2_266_951
-    assert forward.predict_logits(saved, with_votes.public_test.pixels) == pytest.approx(answers.logits, abs=1e-4)
+    assert backends.predict_logits(saved, with_votes.public_test.pixels) == pytest.approx(answers.logits, abs=1e-4)
     assert store.load_run("tl_whole-s1").history["val_loss"].isna().tolist() == [True, False, False]
-
-
-def test_a_network_grows_at_an_epoch_boundary_and_keeps_weights_and_optimiser(isolated, faces):
-    still = {"learning_rate": 0.0, "schedule": "constant", "epochs": 2}
-    grown = trainer.train(small("top", **still, input_px=64, stages=((48, 1), (64, 1))), faces, record=False)
-    direct = trainer.train(small("top", **still, input_px=64, name="direct"), faces, record=False)
-    assert np.array_equal(grown.predictions["PublicTest"].logits, direct.predictions["PublicTest"].logits)
-    assert grown.history["val_loss"][0] != direct.history["val_loss"][0]
-    assert grown.history["val_loss"][1] == direct.history["val_loss"][1]
 
 
 def test_the_averaged_network_is_the_one_that_is_scored_and_saved(isolated, faces):
     run = trainer.train(small("top", ema=0.8), faces)
     plain = trainer.train(small("top"), faces, record=False)
     answers = run.predictions["PublicTest"]
-    assert trainer._loss_and_accuracy(answers.logits, answers.label)[0] == run.history["val_loss"].iloc[-1]
-    saved = forward.predict_logits(mobilenet.load_network(store.weights_path(run.name)), faces.public_test.pixels)
+    assert trainer.loss_and_accuracy(answers.logits, answers.label)[0] == run.history["val_loss"].iloc[-1]
+    saved = backends.predict_logits(mobilenet.load_network(store.weights_path(run.name)), faces.public_test.pixels)
     assert saved == pytest.approx(answers.logits, abs=1e-4)
     assert run.history["loss"].tolist() == plain.history["loss"].tolist()
     assert run.history["val_loss"].iloc[-1] != plain.history["val_loss"].iloc[-1]
@@ -153,11 +152,10 @@ def test_the_second_task_is_learned_and_left_out_of_the_network(isolated, with_v
 
 
 KILLED = """
-from emotion_detection import recipes, training
 from emotion_detection.data import load_sample
-import dataclasses
-recipe = dataclasses.replace(recipes.fast_version(recipes.TL_TOP), epochs=400, batch_norm_batches=1)
-training.train(recipe, load_sample(140, seed=0), seed=1)
+from emotion_detection.training import catalog, trainer
+recipe = catalog.TL_TOP.fast().replace(epochs=400, batch_norm_batches=1)
+trainer.train(recipe, load_sample(140, seed=0), seed=1)
 """
 
 
@@ -172,20 +170,18 @@ def test_a_run_that_is_killed_goes_on_from_its_last_epoch(isolated, faces, monke
             time.sleep(0.05)
         time.sleep(0.5)
         process.kill()
-    recipe = dataclasses.replace(small("top"), epochs=400)
+    recipe = small("top").replace(epochs=400)
     model = mobilenet.build_model(recipe, seed=1)
     _, trained = mobilenet.split_at(model, "features")
     optimizers.compile_for(trained, recipe, steps_per_epoch=1)
-    session = trainer._Session(recipe, faces, 1)
-    finished = len(session.restore(trained))
+    checkpoint = trainer._Checkpoint(recipe, faces, 1, {})
+    finished = len(checkpoint.restore(trained))
     assert 0 < finished < 400
-    with pytest.raises(KeyboardInterrupt):
-        trainer.train(recipe, faces, seed=1, stop_after=finished + 3)
-    resumed = session.restore(trained)
-    session.path.unlink()
-    with pytest.raises(KeyboardInterrupt):
-        trainer.train(recipe, faces, seed=1, stop_after=finished + 3)
-    whole = session.restore(trained)
+    interrupt(recipe, faces, seed=1, after=finished + 3)
+    resumed = checkpoint.restore(trained)
+    checkpoint.path.unlink()
+    interrupt(recipe, faces, seed=1, after=finished + 3)
+    whole = checkpoint.restore(trained)
     assert [line["val_loss"] for line in resumed] == [line["val_loss"] for line in whole]
     assert [line["loss"] for line in resumed] == [line["loss"] for line in whole]
 
@@ -199,19 +195,13 @@ def test_a_folder_that_cannot_be_written_is_named_before_training(isolated, face
         trainer.train(small("top"), faces)
 
 
-def test_a_split_without_faces_is_not_finalised(isolated, faces):
-    part = faces[faces.usage != "PrivateTest"]
-    trainer.train(small("top", epochs=1), part)
-    with pytest.raises(DataError, match="PrivateTest of drawn sample has 0 faces"):
-        finalize.finalise("tl_top", part)
-
-
 def test_cached_frozen_features_give_the_result_of_the_full_network(isolated, faces):
     recipe = small("top")
     cached = trainer.train(recipe, faces, record=False)
     for path in (isolated / "data" / "cache" / "checkpoints").iterdir():
         path.unlink()
-    full = trainer.train(recipe, faces, record=False, cache_features=False)
+    with mock.patch.object(trainer, "_has_constant_features", lambda recipe: False):
+        full = trainer.train(recipe, faces, record=False)
     assert history_of(cached) == pytest.approx(history_of(full), abs=1e-4)
 
 
@@ -230,33 +220,6 @@ def test_faces_without_labels_are_refused(isolated, faces):
         trainer.train(small("top"), FaceDataset(faces.pixels, emotion, faces.usage, faces.row), record=False)
 
 
-def test_a_record_appears_whole_and_can_be_finalised_once(isolated, faces):
-    trained = trainer.train(small("top"), faces)
-    loaded = store.load_run("tl_top")
-    assert loaded.info == trained.info
-    assert not loaded.is_final
-    labels = faces.emotion.copy()
-    done = finalize.finalise("tl_top", faces, labels_ferplus=labels)
-    assert done.is_final
-    reread = store.load_run("tl_top")
-    scored = reread.predictions["PrivateTest"]
-    expected = float((scored.predicted == scored.label).mean())
-    assert reread.info["metrics"]["PrivateTest"]["accuracy"] == pytest.approx(expected)
-    assert reread.info["ferplus"]["PrivateTest"]["accuracy"] == pytest.approx(expected)
-    with pytest.raises(DataError, match="reported once"):
-        finalize.finalise("tl_top", faces)
-
-
-def test_finalising_uses_the_trained_network_even_if_another_of_its_name_is_shipped(isolated, faces):
-    run = trainer.train(small("top", epochs=1), faces)
-    card = {"run": run.name, "finished": "earlier", "files": {}, "temperature": 1.0, "classes": list(EMOTIONS)}
-    files.write_json(registry.card_path(), card)
-    assert not registry.is_shipped(run)
-    model = mobilenet.load_network(store.weights_path(run.name))
-    expected = forward.predict_logits(model, faces.private_test.pixels)
-    assert np.array_equal(finalize.finalise(run.name, faces).predictions["PrivateTest"].logits, expected)
-
-
 def test_a_run_goes_on_from_a_network_that_was_kept(isolated, faces):
     first = trainer.train(small("top", epochs=1), faces)
     trained = mobilenet.load_network(store.weights_path("tl_top")).get_weights()
@@ -267,7 +230,7 @@ def test_a_run_goes_on_from_a_network_that_was_kept(isolated, faces):
     for mine, other in zip(mobilenet.load_network(path).get_weights(), trained, strict=True):
         assert mine.dtype == other.dtype
         assert np.array_equal(mine, other.astype(np.float16).astype(other.dtype))
-    later = dataclasses.replace(small("top", epochs=1), name="later", continues="tl_top", learning_rate=0.0)
+    later = small("top", epochs=1).replace(name="later", continues="tl_top", learning_rate=0.0)
     before, after = (run.predictions["PublicTest"].probabilities() for run in (first, trainer.train(later, faces)))
     assert np.abs(before - after).max() < 0.05
 
@@ -287,8 +250,7 @@ def test_a_kept_network_of_another_training_is_not_gone_on_from(isolated, faces,
 
 
 def test_a_damaged_checkpoint_is_not_resumed(isolated, faces, caplog):
-    with pytest.raises(KeyboardInterrupt):
-        trainer.train(small("top"), faces, stop_after=1)
+    interrupt(small("top"), faces, after=1)
     checkpoint = next((isolated / "data" / "cache" / "checkpoints").iterdir())
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
     assert len(trainer.train(small("top"), faces, record=False).history) == 3
@@ -307,39 +269,13 @@ def test_damaged_features_are_computed_anew(isolated, faces, caplog, kept_bytes)
     assert "are damaged" in caplog.text
 
 
-def test_finalising_on_other_data_is_refused(isolated, faces):
-    trainer.train(small("top", epochs=1), faces)
-    with pytest.raises(DataError, match="was trained on data"):
-        finalize.finalise("tl_top", load_sample(140, seed=9))
-
-
-def test_recomputing_a_run_whose_network_is_not_here_says_so(isolated, faces):
-    trainer.train(small("top", epochs=1), faces)
-    store.weights_path("tl_top").unlink()
-    with pytest.raises(MissingFileError, match="is not on this machine"):
-        finalize.recompute(store.load_run("tl_top"), faces, split="PublicTest")
-
-
-def test_reestimated_statistics_are_the_means_over_the_batches(faces):
-    model = mobilenet.build_model(small("whole"), seed=0)
-    layer = mobilenet.batch_norm_layers(model)[0]
-    inputs = faces.pixels[:64]
-    forward.reestimate_batch_norm(model, inputs, n_batches=1)
-    activations = keras.Model(model.input, layer.input).predict_on_batch(inputs[..., None])
-    assert keras.ops.convert_to_numpy(layer.moving_mean) == pytest.approx(activations.mean(axis=(0, 1, 2)), abs=1e-3)
-    assert keras.ops.convert_to_numpy(layer.moving_variance) == pytest.approx(
-        activations.var(axis=(0, 1, 2)), rel=1e-2, abs=1e-3
-    )
-    assert layer.momentum == pytest.approx(0.999)
-
-
 def test_the_history_holds_means_over_all_training_faces(isolated, faces):
     """With a learning rate of zero and no dropout, that is the loss of the first weights on every face."""
     recipe = small("top", epochs=1, dropout=0.0, learning_rate=0.0, schedule="constant", label_smoothing=0.0)
     run = trainer.train(recipe, faces, record=False)
     model = mobilenet.build_model(recipe, seed=0)
-    logits = forward.predict_logits(model, faces.training.pixels)
-    expected = trainer._loss_and_accuracy(logits, faces.training.emotion)
+    logits = backends.predict_logits(model, faces.training.pixels)
+    expected = trainer.loss_and_accuracy(logits, faces.training.emotion)
     assert run.history.loc[0, ["loss", "accuracy"]].tolist() == pytest.approx(expected, abs=1e-4)
     assert run.history.loc[0, "objective"] == pytest.approx(expected[0], abs=1e-4)
 
@@ -415,3 +351,12 @@ def test_batches_depend_on_seed_and_epoch_alone(faces):
     assert np.array_equal(batch(0, 2)[0], batch(0, 2)[0])
     assert not np.array_equal(batch(0, 2)[0], batch(0, 3)[0])
     assert not np.array_equal(batch(0, 2)[1][0], batch(1, 2)[1][0])
+
+
+def test_a_run_in_folds_records_predictions_on_all_of_training(isolated, faces):
+    recipe = catalog.TL_TOP.fast().replace(name="rare_plain", folds=2, class_weights=True)
+    trainer.train(recipe, faces)
+    run = store.load_run("rare_plain")
+    assert np.array_equal(run.predictions["Folds"].row, np.sort(faces.training.row))
+    assert len(run.history) == 1
+    assert store.recorded() == ["rare_plain-s0"]

@@ -38,7 +38,7 @@ def evaluate(
     from emotion_detection import notebook
     from emotion_detection.evaluation import metrics
     from emotion_detection.reporting import reports
-    from emotion_detection.training import views
+    from emotion_detection.training import finalize
 
     if averaged and recompute:
         raise typer.BadParameter("is recorded only: leave out --recompute.", param_hint="--averaged")
@@ -49,7 +49,7 @@ def evaluate(
     if recompute:
         usage = usage or ("PrivateTest" if loaded.is_final else "PublicTest")
         loaded = _recomputed(loaded, usage)
-    scores = metrics.scores(views.of_run(loaded) if averaged else loaded, split=usage)
+    scores = metrics.scores(finalize.with_averaged_answers(loaded) if averaged else loaded, split=usage)
     typer.echo(json.dumps(scores, indent=1) if as_json else reports.describe(scores))
 
 

@@ -1,6 +1,5 @@
 """`train` and `sweep`: train recipes and record the runs."""
 
-import os
 import shlex
 from pathlib import Path
 from typing import Annotated
@@ -37,10 +36,10 @@ def train(
             f"{name} is recorded already (see `runs`). To train it again: train {recipe} --seed {seed} --retrain{where}"
         )
         return
-    from emotion_detection.training import cross_validation
+    from emotion_detection.training import trainer
 
     try:
-        run = cross_validation.train(chosen, notebook.chosen_dataset(), seed=seed, replace=retrain)
+        run = trainer.train(chosen, notebook.chosen_dataset(), seed=seed, replace=retrain)
     except KeyboardInterrupt:  # typer would end without a word
         typer.echo(
             f"\nInterrupted. Finished epochs are kept: `train {recipe} --seed {seed}{where}` goes on from there.",
@@ -57,22 +56,19 @@ def sweep(
     names: Annotated[list[str], typer.Argument(metavar="RECIPE...", help="One or several; see `train --help`.")],
     seeds: Annotated[str, typer.Option(help="Such as 0,1,2.")] = str(store.FIRST_SEED),
     needed: Annotated[bool, typer.Option("--needed", help="First those that these go on from or learn from.")] = False,
-    engine: Annotated[str, typer.Option(help="ray, or plain: one job after another, without Ray.")] = "ray",
-    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; else processes on this machine.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Jobs at a time; else one per core.")] = None,
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster whose machines share a folder.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Jobs at a time, in processes of Ray's here.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Cores and threads of each job on Ray.")] = 1,
 ):
-    """Train recipes with several seeds on FER2013, side by side; goes on where it was interrupted."""
-    os.environ.setdefault("TQDM_DISABLE", "1")  # the table takes the place of the bars
-    from emotion_detection.training import progress_table
+    """Train recipes with several seeds on FER2013; goes on where it was interrupted.
+
+    One after another in this process, or side by side on Ray with --workers or --address.
+    """
     from emotion_detection.training import sweep as sweeps
 
-    wanted = sweeps.jobs(names, seeds=_numbers(seeds))
-    wanted = sweeps.with_needed(wanted) if needed else wanted
-    where = {"engine": engine, "address": address, "workers": workers, "threads": threads}
+    wanted = sweeps.jobs(names, seeds=_numbers(seeds), needed=needed)
     try:
-        with progress_table.shown() as on_change:
-            states = sweeps.train(wanted, _faces_for(wanted), on_change=on_change, **where)
+        failed = sweeps.train(wanted, _faces_for(wanted), address=address, workers=workers, threads=threads)
     except KeyboardInterrupt:
         ready = [job.name for job in wanted if store.is_recorded(job.name, here=True)]
         typer.echo(
@@ -81,10 +77,9 @@ def sweep(
             err=True,
         )
         raise typer.Exit(130) from None
-    failed = [state for state in states if state.state == "failed"]
-    for state in failed:
-        typer.echo(f"Failed: {state.job.name}: {state.reason}", err=True)
-    typer.echo(f"{len(states) - len(failed)} of {len(states)} runs are recorded (see `runs`).")
+    for name, reason in failed.items():
+        typer.echo(f"Failed: {name}: {reason}", err=True)
+    typer.echo(f"{len(wanted) - len(failed)} of {len(wanted)} runs are recorded (see `runs`).")
     if failed:
         raise typer.Exit(1)
 

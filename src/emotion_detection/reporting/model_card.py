@@ -6,7 +6,7 @@ import pandas as pd
 
 from emotion_detection.emotions import DISPLAY_NAMES
 from emotion_detection.errors import DataError
-from emotion_detection.evaluation import ferplus_scores, formatting, metrics, mistakes
+from emotion_detection.evaluation import ferplus_scores, metrics, mistakes
 from emotion_detection.reporting import reports
 from emotion_detection.runs import registry, store
 from emotion_detection.studies import final_runs, speed
@@ -38,7 +38,7 @@ def page() -> str:
         float16_size=sizes[registry.network_path("float16").name],
         int8_size=sizes[registry.network_path("int8").name],
         int8_but=", the first convolutions apart" if card["formats"]["int8"]["convolutions_in_float"] else "",
-        input_px=recipe.input_px,
+        input_px=recipe.network.input_px,
         temperature=card["temperature"],
         features=card["outputs"]["features"],
         feature_map=card["outputs"]["feature_map"],
@@ -53,7 +53,7 @@ def page() -> str:
         int8=_filled(int8_told(card["formats"]["int8"])),
         latency=latency(),
         robustness=_filled(robustness_told()),
-        ferplus_use="train and to score" if recipe.uses_ferplus else "score only",
+        ferplus_use="train and to score" if recipe.targets.uses_ferplus else "score only",
         disgust=int(metrics.per_class(run.predictions[SPLIT])["support"]["disgust"]),
     )
 
@@ -207,10 +207,13 @@ def _tried(facts: dict) -> str:
 
 def latency() -> str:
     """Return the recorded times of one face as Markdown: the benchmark's, with the machine it ran on."""
-    if not speed.benchmark_path().is_file():
+    from emotion_detection.studies import speed_words
+
+    path = speed.path()
+    if not path.is_file():
         return "Not measured yet: `make bench RECORD=1`.\n"
-    benchmark = speed.load_benchmark()
-    table = benchmark.comparisons
+    record = speed.read(path)
+    table = speed.rows_table(record)
     faces = table[table["group"].isin(["one face", "formats"])]
     known = {f"{row.group}: {row.ours}": row.ours_s for row in faces.itertuples()}
     lines = [
@@ -224,14 +227,8 @@ def latency() -> str:
             {"What": f"{row.name}, {form}", "Median": seconds}
             for form, seconds in ((row.other, row.other_s), (row.ours, row.ours_s))
         ]
-    shown = pd.DataFrame(lines).assign(Median=lambda each: each["Median"].map(formatting.duration))
-    machine, packages = benchmark.machine.iloc[0], [" ".join(each) for each in benchmark.packages.items()]
-    measured = (
-        f"Measured on {machine['measured']}: {machine['cores']} cores of {machine['processor']}, "
-        f"{machine['memory_gb']} GB, {machine['system']}; it multiplies matrices at {machine['matrix_gflops']:,.0f} "
-        f"GFLOP/s (float32, all cores). {', '.join(packages)}."
-    )
-    return f"{_filled(measured)}\n\n{metrics.to_markdown(shown)}"
+    shown = pd.DataFrame(lines).assign(Median=lambda each: each["Median"].map(speed_words.in_units))
+    return f"{_filled(speed_words.machine(record))}\n\n{metrics.to_markdown(shown)}"
 
 
 def robustness_told() -> str:
@@ -257,40 +254,43 @@ def _recipe_paragraph(run: store.Run, recipe: catalog.Recipe) -> str:
 
 
 def _start(recipe: catalog.Recipe) -> str:
-    if recipe.continues:
-        before = catalog.get_recipe(recipe.continues)
+    if recipe.network.continues:
+        before = catalog.get_recipe(recipe.network.continues)
         return f"a network of recipe `{before.display_name}` ({_settings(before)}), which started from {_start(before)}"
     return "ImageNet weights of MobileNetV2 (trained at 224 px; Google, Apache-2.0)"
 
 
 def _statistics(recipe: catalog.Recipe) -> str:
-    if not recipe.batch_norm_batches:
+    if not recipe.optimisation.batch_norm_batches:
         return ""
-    often = "each epoch" if recipe.validate_every == 1 else f"every {recipe.validate_every} epochs and the last"
+    often = (
+        "each epoch"
+        if recipe.protocol.validate_every == 1
+        else f"every {recipe.protocol.validate_every} epochs and the last"
+    )
     return f" After {often} the batch-norm statistics are estimated anew on unchanged Training faces."
 
 
 def _settings(recipe: catalog.Recipe) -> str:
     """Return in words what a recipe sets: the optimiser, the targets, the augmentation."""
+    network, settings, targets = recipe.network, recipe.optimisation, recipe.targets
     parts = [
-        f"{recipe.epochs} epochs at {recipe.input_px} px, batch {recipe.batch_size}, {recipe.optimizer} at "
-        f"{recipe.learning_rate:g} ({recipe.schedule}), weight decay {recipe.weight_decay:g}, dropout "
-        f"{recipe.dropout:g}, label smoothing {recipe.label_smoothing:g}"
+        f"{settings.epochs} epochs at {network.input_px} px, batch {settings.batch_size}, {settings.optimizer} at "
+        f"{settings.learning_rate:g} ({settings.schedule}), weight decay {settings.weight_decay:g}, dropout "
+        f"{network.dropout:g}, label smoothing {targets.label_smoothing:g}"
     ]
-    if recipe.stages:
-        parts.append("sizes that grow: " + ", ".join(f"{epochs} epochs at {px} px" for px, epochs in recipe.stages))
-    if recipe.ferplus_only or recipe.ferplus_blend:
-        share = 1.0 if recipe.ferplus_only else recipe.ferplus_blend
+    if targets.ferplus_only or targets.ferplus_blend:
+        share = 1.0 if targets.ferplus_only else targets.ferplus_blend
         parts.append(f"FER+'s votes on Training faces are {share:.0%} of the targets (Barsoum et al., 2016)")
-    if recipe.ferplus_auxiliary:
+    if targets.ferplus_auxiliary:
         parts.append("a second head learned FER+'s classes during training")
-    if recipe.teachers:
-        names = ", ".join(f"`{name}`" for name in recipe.teachers)
-        parts.append(f"{recipe.distillation:.0%} of the targets are the answers of {names} (Hinton et al., 2015)")
-    if recipe.ema:
-        parts.append(f"a moving average of the weights (decay {recipe.ema:g}) is kept")
-    if recipe.cycles > 1:
-        parts.append(f"the weights at the ends of {recipe.cycles} cycles are averaged (Izmailov et al., 2018)")
+    if targets.teachers:
+        names = ", ".join(f"`{name}`" for name in targets.teachers)
+        parts.append(f"{targets.distillation:.0%} of the targets are the answers of {names} (Hinton et al., 2015)")
+    if settings.ema:
+        parts.append(f"a moving average of the weights (decay {settings.ema:g}) is kept")
+    if settings.cycles > 1:
+        parts.append(f"the weights at the ends of {settings.cycles} cycles are averaged (Izmailov et al., 2018)")
     return "; ".join(parts + ([_changes(recipe.augmentation)] if recipe.augmentation else []))
 
 

@@ -274,7 +274,7 @@ def again_told() -> str:
 
     recipe, _ = store.split_name(registry.read_card()["run"])
     seeds = [seed for name, seed in map(store.split_name, store.recorded()) if name == recipe]
-    needed = [job.name for job in sweep.with_needed(sweep.jobs([recipe], seeds=seeds))]
+    needed = [job.name for job in sweep.jobs([recipe], seeds=seeds, needed=True)]
     command = f"sweep {recipe} --seeds {','.join(map(str, seeds))} --needed"
     return (
         f"Trained again from ImageNet's weights, all seeds and teachers, in a folder of its own: "

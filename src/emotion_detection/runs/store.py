@@ -26,7 +26,7 @@ from emotion_detection.runs.run import Predictions, Run
 
 FIRST_SEED = registry.FIRST_SEED
 VIEWS = "_views"
-"""Ends the name of a part whose answers are averaged over several views of each face (see `views`)."""
+"""Ends the name of a part whose answers are averaged over several views of each face (see `training.finalize`)."""
 
 RECORDED_PARTS = (
     "PublicTest",

@@ -7,7 +7,7 @@ from emotion_detection.evaluation import metrics
 from emotion_detection.reporting import reports
 from emotion_detection.reporting.reports import percent, points
 from emotion_detection.runs import store
-from emotion_detection.training import arms, catalog
+from emotion_detection.training import catalog
 
 SPLIT = "PublicTest"
 """The search sees no other faces beside those of Training."""
@@ -21,7 +21,7 @@ ROUNDS = {
 
 def title(part: str) -> str:
     """Return a round's name with that of its base."""
-    return f"{ROUNDS[part]} ({arms.BASES[part]['display_name']})"
+    return f"{ROUNDS[part]} ({catalog.ABLATION_BASES[part].display_name})"
 
 
 def base_of(part: str) -> store.Run:
@@ -40,13 +40,15 @@ def base_of(part: str) -> store.Run:
 
 def recorded_rounds() -> list[str]:
     """Return the rounds whose base and at least one arm are recorded, in order."""
-    return [part for part in ROUNDS if store.is_recorded(catalog.ABLATION_BASES[part].name) and _arms(part, True)]
+    return [part for part in ROUNDS if store.is_recorded(catalog.ABLATION_BASES[part].name) and _arms(part)]
 
 
-def _arms(part: str, is_recorded: bool) -> list[str]:
-    """Return the arms of a round whose runs are recorded, or are not."""
-    names = arms.ARMS[part]
-    return [arm for arm in names if store.is_recorded(arms.recipe_name(part, arm)) == is_recorded]
+def _arms(part: str) -> dict[str, store.Run]:
+    """Return arm → run of a round's recorded arms, those whose code is gone among them."""
+    base = catalog.ABLATION_BASES[part].name
+    prefix = base.removesuffix("base")
+    names = [store.split_name(name)[0] for name in store.recorded() if name.startswith(prefix)]
+    return {name.removeprefix(prefix): store.load_run(name) for name in names if name != base}
 
 
 def differences(part: str) -> pd.DataFrame:
@@ -62,8 +64,8 @@ def differences(part: str) -> pd.DataFrame:
         MissingFileError: the base is not recorded.
     """
     base = base_of(part).predictions[SPLIT]
-    recorded = {arm: store.load_run(arms.recipe_name(part, arm)) for arm in _arms(part, True)}
-    rows = [_row(arm, arms.ARMS[part][arm][0], run.predictions[SPLIT], base) for arm, run in recorded.items()]
+    recorded = _arms(part)
+    rows = [_row(arm, metrics.display_name(run), run.predictions[SPLIT], base) for arm, run in recorded.items()]
     found = pd.DataFrame(rows, columns=list(_row("base", "base", base, base)))
     found.insert(2, "minutes", [reports.core_minutes(run) for run in recorded.values()])
     found = found.sort_values("difference", ascending=False, ignore_index=True)
@@ -130,8 +132,7 @@ def in_words(part: str, found: pd.DataFrame) -> str:
     base = base_of(part).predictions[SPLIT]
     better, worse = (int((found["verdict"] == each).sum()) for each in ("better", "worse"))
     likelier, unlikelier = (int((found["nll_verdict"] == each).sum()) for each in ("better", "worse"))
-    waiting = [arms.ARMS[part][arm][0] for arm in _arms(part, False)]
-    told = (
+    return (
         f"The base is right on {percent(metrics.accuracy(base))} of {len(base):,} PublicTest faces. Of {len(found)} "
         f"arms {better} {'is' if better == 1 else 'are'} better than it, {worse} {'is' if worse == 1 else 'are'} "
         f"worse, and for {len(found) - better - worse} no difference is shown; with nothing but chance about "
@@ -139,7 +140,6 @@ def in_words(part: str, found: pd.DataFrame) -> str:
         f"{'is' if likelier == 1 else 'are'} better and {unlikelier} worse. One seed each: another seed moves a "
         "network, too, so that intervals tell of the faces, not of the seeds."
     )
-    return told + (f" Not trained yet: {'; '.join(waiting)}." if waiting else "")
 
 
 def findings(found: pd.DataFrame) -> str:

@@ -81,14 +81,14 @@ def load(name: str) -> Baseline:
     path = find(name)
     import keras
 
-    from emotion_detection.training import forward
+    from emotion_detection.training import backends
 
     model = keras.models.load_model(path, compile=False)
     size = tuple(model.input_shape[1:3])
 
     def probabilities(pixels: np.ndarray) -> np.ndarray:
         resized = np.stack([cv2.resize(face, size) for face in pixels])[..., None]
-        return forward.predict_logits(model, (resized.astype(np.float32) / 255 - 0.5) * 2)
+        return backends.predict_logits(model, (resized.astype(np.float32) / 255 - 0.5) * 2)
 
     return Baseline(name, probabilities, int(model.count_params()), files.sha256(path))
 

@@ -12,6 +12,7 @@ from emotion_detection.reporting import reports
 from emotion_detection.reporting.reports import percent, points
 from emotion_detection.runs import lineage, store
 from emotion_detection.training import catalog
+from emotion_detection.training import recipe as recipe_module
 
 SPLIT = "PrivateTest"
 
@@ -87,10 +88,10 @@ def goals_of(run: store.Run) -> tuple[Goal, ...]:
 
     FER+'s majority is one aim more where its answers are FER+'s in part, and the only one where they are nothing else.
     """
-    recipe = catalog.from_settings(run.info["recipe"])
-    if recipe.ferplus_only:
+    recipe = run.info["recipe"]
+    if recipe.get("ferplus_only"):
         return (FERPLUS_GOAL,)
-    return (*GOALS, FERPLUS_GOAL) if recipe.ferplus_blend else GOALS
+    return (*GOALS, FERPLUS_GOAL) if recipe.get("ferplus_blend") else GOALS
 
 
 def recorded(recipe: str) -> list[store.Run]:
@@ -152,7 +153,7 @@ def settings_table(recipe: catalog.Recipe, base: catalog.Recipe) -> pd.DataFrame
     return pd.DataFrame(
         [
             {"Setting": f"`{name}`", base.display_name: _as_text(others), recipe.display_name: _as_text(own)}
-            for name, (own, others) in catalog.differing(recipe, base).items()
+            for name, (own, others) in recipe_module.differing(recipe, base).items()
         ]
     )
 

@@ -98,11 +98,11 @@ def _network(name: str) -> tuple[Answering, dict]:
         classifier = EmotionClassifier.load()
         facts = {"name": name, "finished": classifier.metadata["finished"], "format": registry.DEFAULT_FORMAT}
         return lambda pixels: classifier.logits(pixels).argmax(axis=1), facts
-    from emotion_detection.training import forward, mobilenet
+    from emotion_detection.training import backends, mobilenet
 
     model, finished = mobilenet.load_network(store.trained_network(name)), store.load_run(name).info["finished"]
     facts = {"name": name, "finished": finished, "format": "keras"}
-    return lambda pixels: forward.predict_logits(model, pixels).argmax(axis=1), facts
+    return lambda pixels: backends.predict_logits(model, pixels).argmax(axis=1), facts
 
 
 # From records alone

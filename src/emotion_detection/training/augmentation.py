@@ -11,8 +11,7 @@ import numpy as np
 
 from emotion_detection.data import FaceDataset
 from emotion_detection.emotions import EMOTIONS
-from emotion_detection.training import randaugment
-from emotion_detection.training.catalog import Augmentation
+from emotion_detection.training.recipe import Augmentation
 
 
 def augment(faces: np.ndarray, settings: Augmentation, *, size_px: int, rng: np.random.Generator) -> np.ndarray:
@@ -42,8 +41,6 @@ def augment(faces: np.ndarray, settings: Augmentation, *, size_px: int, rng: np.
             levels = np.clip(np.arange(256) * gain[index] + bias[index], 0, 255).astype(np.uint8)
             warped = cv2.LUT(warped, levels)
         changed[index] = warped
-    if settings.randaugment:
-        randaugment.apply(changed, settings.randaugment, magnitude=settings.randaugment_magnitude, rng=rng)
     _erase(changed, settings, rng)
     return changed
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from emotion_detection.training import augmentation, catalog
+from emotion_detection.training import augmentation
+from emotion_detection.training.recipe import Optimisation, Recipe
 
 
 class FaceBatches:
@@ -27,7 +28,7 @@ class FaceBatches:
         inputs: np.ndarray,
         targets: list[np.ndarray],
         *,
-        recipe: catalog.Recipe,
+        recipe: Recipe,
         seed: int,
         epoch: int,
         faces: int | None = None,
@@ -38,11 +39,12 @@ class FaceBatches:
         self.order = np.random.default_rng([seed, epoch]).permutation(len(inputs))[:faces]
 
     def __len__(self) -> int:
-        return steps_per_epoch(len(self.order), self.recipe)
+        return steps_per_epoch(len(self.order), self.recipe.optimisation)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, list[np.ndarray], np.ndarray | None]:
         """Return inputs, targets of each output and weights (or None) of one batch."""
-        rows = self.order[index * self.recipe.batch_size : (index + 1) * self.recipe.batch_size]
+        size = self.recipe.optimisation.batch_size
+        rows = self.order[index * size : (index + 1) * size]
         targets = [each[rows] for each in self.targets]
         weights = None if self.weights is None else self.weights[rows]
         settings = self.recipe.augmentation
@@ -51,7 +53,7 @@ class FaceBatches:
         if settings is None:
             return self.inputs[rows][..., None], targets, weights
         rng = np.random.default_rng([self.seed, self.epoch, index])
-        faces = augmentation.augment(self.inputs[rows], settings, size_px=self.recipe.input_px, rng=rng)
+        faces = augmentation.augment(self.inputs[rows], settings, size_px=self.recipe.network.input_px, rng=rng)
         if settings.mixup or settings.cutmix:
             faces, other, kept = augmentation.mix(faces, settings, rng)
             targets = [_mixed(each, other, kept) for each in targets]
@@ -59,10 +61,10 @@ class FaceBatches:
         return faces[..., None], targets, weights
 
 
-def steps_per_epoch(faces: int, recipe: catalog.Recipe) -> int:
+def steps_per_epoch(faces: int, settings: Optimisation) -> int:
     """Return how many batches an epoch of so many faces has; the last may be smaller, or is left out."""
-    whole, rest = divmod(faces, recipe.batch_size)
-    return whole + (rest > 0 and not (recipe.full_batches and whole))
+    whole, rest = divmod(faces, settings.batch_size)
+    return whole + (rest > 0 and not (settings.full_batches and whole))
 
 
 def _mixed(values: np.ndarray, other: np.ndarray, kept: float) -> np.ndarray:

@@ -9,7 +9,6 @@ import tqdm
 from emotion_detection.emotions import Emotion, classes_of
 from emotion_detection.errors import DataError, UnknownNameError
 from emotion_detection.faces import preprocessing
-from emotion_detection.training import mobilenet
 
 LAST_MAP = "out_relu"
 """The layer before pooling: 3×3 cells. Grad-CAM of it is the class activation that LiteRT gives, up to a constant."""
@@ -84,6 +83,8 @@ def _grad_cam_step(before, after, *, compiled: bool):
 def _cut(model, layer: str):
     """Return the parts of a Keras network before and after a layer's output."""
     import keras
+
+    from emotion_detection.training import mobilenet
 
     if keras.backend.backend() != "tensorflow":
         raise DataError(

@@ -8,7 +8,7 @@ from emotion_detection import files, paths
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
 from emotion_detection.runs import registry
-from emotion_detection.training import catalog
+from emotion_detection.training.recipe import LAST_FROZEN_LAYER, Network, Recipe
 
 IMAGENET_CHECKPOINT = "MobileNetV2 1.0, trained at 224 px"
 CACHE_POINT = {"top": "features", "100": "block_10_project_BN"}
@@ -39,14 +39,14 @@ def _downloaded_weights() -> str:
         ) from error
 
 
-def build_model(recipe: catalog.Recipe, *, seed: int = 0) -> keras.Model:
+def build_model(recipe: Recipe, *, seed: int = 0) -> keras.Model:
     """Build MobileNetV2 (width 1.0) with its input stage and head, the regime's layers frozen.
 
     The input is uint8 grey (n, height, width, 1), 48×48 or larger: resizing, grey → RGB and scaling are layers of the
     network. Layers of interest: `feature_map` (n, 3, 3, 1280 at 96 px), `features` (n, 1280), `logits` (n, 7).
 
     Args:
-        recipe: gives size, scaling, head, dropout, regime and weights.
+        recipe: its `network` is built.
         seed: seed of the head's first weights and of dropout.
 
     Returns:
@@ -57,14 +57,12 @@ def build_model(recipe: catalog.Recipe, *, seed: int = 0) -> keras.Model:
     """
     keras.utils.set_random_seed(seed)
     faces = keras.Input((None, None, 1), dtype="uint8", name="faces")
-    weights = find_imagenet_weights() if recipe.weights == "imagenet" else recipe.weights
-    base = _mobilenet(_input_stage(faces, recipe), recipe.input_px, weights)
-    logits = _head(base.output, recipe, seed)
-    model = keras.Model(faces, logits, name="emotion_mobilenetv2")
-    if recipe.stem_stride != 2:
-        model = _with_stem_stride(model, recipe.stem_stride)
-    freeze(model, recipe.regime)
-    _set_batch_norm(model, recipe)
+    network = recipe.network
+    weights = find_imagenet_weights() if network.weights == "imagenet" else network.weights
+    base = _mobilenet(_input_stage(faces, network), network.input_px, weights)
+    model = keras.Model(faces, _head(base.output, network, seed), name="emotion_mobilenetv2")
+    freeze(model, network.regime)
+    _set_batch_norm(model, network)
     return model
 
 
@@ -84,36 +82,25 @@ def _mobilenet(inputs, input_px: int, weights: str | None) -> keras.Model:
         ) from error
 
 
-def _input_stage(faces, recipe: catalog.Recipe):
+def _input_stage(faces, network: Network):
     """Resize to the network's size, repeat grey as RGB, scale."""
-    resized = keras.layers.Resizing(recipe.input_px, recipe.input_px, interpolation="bilinear", name="resize")(faces)
+    side = network.input_px
+    resized = keras.layers.Resizing(side, side, interpolation="bilinear", name="resize")(faces)
     rgb = keras.layers.Concatenate(name="gray_to_rgb")([resized] * 3)
-    scale, offset = {"symmetric": (1 / 127.5, -1.0), "unit": (1 / 255, 0.0)}[recipe.scaling]
+    scale, offset = {"symmetric": (1 / 127.5, -1.0), "unit": (1 / 255, 0.0)}[network.scaling]
     return keras.layers.Rescaling(scale, offset, name="scale")(rgb)
 
 
-def _head(feature_map, recipe: catalog.Recipe, seed: int):
+def _head(feature_map, network: Network, seed: int):
     """Pool the last feature map and map it to seven logits."""
     initializer = keras.initializers.GlorotUniform
     values = keras.layers.GlobalAveragePooling2D(name="features")(feature_map)
-    if recipe.head == "two_dense":
+    if network.head == "two_dense":
         values = keras.layers.Dense(128, "relu", name="dense_1", kernel_initializer=initializer(seed + 1))(values)
-    values = keras.layers.Dropout(recipe.dropout, seed=seed, name="dropout")(values)
-    if recipe.head == "two_dense":
+    values = keras.layers.Dropout(network.dropout, seed=seed, name="dropout")(values)
+    if network.head == "two_dense":
         values = keras.layers.Dense(128, "relu", name="dense_2", kernel_initializer=initializer(seed + 2))(values)
     return keras.layers.Dense(len(EMOTIONS), name="logits", kernel_initializer=initializer(seed))(values)
-
-
-def _with_stem_stride(model: keras.Model, stride: int) -> keras.Model:
-    """Return a copy with equal weights whose first convolution has another stride."""
-
-    def copied(layer):
-        changes = {"strides": (stride, stride)} if layer.name == "Conv1" else {}
-        return type(layer).from_config(layer.get_config() | changes)
-
-    copy = keras.models.clone_model(model, clone_function=copied)
-    copy.set_weights(model.get_weights())
-    return copy
 
 
 def freeze(model: keras.Model, regime: str) -> None:
@@ -121,7 +108,7 @@ def freeze(model: keras.Model, regime: str) -> None:
 
     A frozen batch norm runs in inference mode in Keras 3, whatever `training` says.
     """
-    last_frozen = catalog.LAST_FROZEN_LAYER[regime]
+    last_frozen = LAST_FROZEN_LAYER[regime]
     frozen = last_frozen is not None
     for layer in model.layers:
         layer.trainable = not frozen
@@ -129,18 +116,18 @@ def freeze(model: keras.Model, regime: str) -> None:
             frozen = False
 
 
-def _set_batch_norm(model: keras.Model, recipe: catalog.Recipe) -> None:
+def _set_batch_norm(model: keras.Model, network: Network) -> None:
     """Set the momentum of the trained batch norms, and what the frozen ones do while the network is trained."""
     trained = batch_norm_layers(model)
     for layer in trained:
-        layer.momentum = recipe.batch_norm_momentum
-    if recipe.frozen_batch_norm == "inference":
+        layer.momentum = network.batch_norm_momentum
+    if network.frozen_batch_norm == "inference":
         return
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization) and not layer.trainable:
             layer.trainable = True  # Keras 3 uses batch statistics only where a layer is trainable
-            kept = recipe.frozen_batch_norm == "batch_statistics_averages_kept"
-            layer.momentum = 1.0 if kept else recipe.batch_norm_momentum
+            kept = network.frozen_batch_norm == "batch_statistics_averages_kept"
+            layer.momentum = 1.0 if kept else network.batch_norm_momentum
             layer.gamma.trainable = layer.beta.trainable = False
 
 

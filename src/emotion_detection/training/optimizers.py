@@ -5,10 +5,11 @@ import contextlib
 import keras
 import numpy as np
 
-from emotion_detection.training import catalog, targets
+from emotion_detection.training import targets
+from emotion_detection.training.recipe import Optimisation, Recipe
 
 
-def compile_for(model: keras.Model, recipe: catalog.Recipe, *, steps_per_epoch: int) -> None:
+def compile_for(model: keras.Model, recipe: Recipe, *, steps_per_epoch: int) -> None:
     """Compile with the recipe's optimiser, schedule, losses; XLA only on JAX (on the CPU it is several times slower).
 
     Args:
@@ -16,8 +17,10 @@ def compile_for(model: keras.Model, recipe: catalog.Recipe, *, steps_per_epoch: 
         recipe: what to compile for.
         steps_per_epoch: batches in an epoch, for the schedule.
     """
-    optimizer = _optimizer(recipe, steps_per_epoch)
-    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=targets.smoothing_in_loss(recipe))
+    optimizer = _optimizer(recipe.optimisation, steps_per_epoch)
+    loss = keras.losses.CategoricalCrossentropy(
+        from_logits=True, label_smoothing=targets.smoothing_in_loss(recipe.targets)
+    )
     metrics = [
         keras.metrics.CategoricalAccuracy(name="accuracy"),
         keras.metrics.CategoricalCrossentropy(from_logits=True, name="cross_entropy"),
@@ -25,22 +28,22 @@ def compile_for(model: keras.Model, recipe: catalog.Recipe, *, steps_per_epoch: 
     losses = {"loss": loss, "metrics": metrics}
     if len(model.outputs) == 2:
         second = keras.losses.CategoricalCrossentropy(from_logits=True)
-        weights = [1.0, recipe.ferplus_auxiliary]
+        weights = [1.0, recipe.targets.ferplus_auxiliary]
         losses = {"loss": [loss, second], "loss_weights": weights, "metrics": [metrics, []]}
     model.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax", **losses)
     optimizer.build(model.trainable_variables)
 
 
-def _optimizer(recipe: catalog.Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    kind, settings = {
-        "adamw": (keras.optimizers.AdamW, {"weight_decay": recipe.weight_decay}),
-        "sgd": (keras.optimizers.SGD, {"momentum": 0.9, "nesterov": True, "weight_decay": recipe.weight_decay}),
+def _optimizer(settings: Optimisation, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+    kind, options = {
+        "adamw": (keras.optimizers.AdamW, {"weight_decay": settings.weight_decay}),
+        "sgd": (keras.optimizers.SGD, {"momentum": 0.9, "nesterov": True, "weight_decay": settings.weight_decay}),
         "rmsprop": (keras.optimizers.RMSprop, {}),
-    }[recipe.optimizer]
-    if recipe.averages_weights:
-        kind, settings = _averaging(kind, _decay(recipe, steps_per_epoch)), settings | {"use_ema": True}
-    optimizer = kind(_schedule(recipe, steps_per_epoch), **settings)
-    if recipe.optimizer in ("adamw", "sgd"):
+    }[settings.optimizer]
+    if settings.averages_weights:
+        kind, options = _averaging(kind, _decay(settings, steps_per_epoch)), options | {"use_ema": True}
+    optimizer = kind(_schedule(settings, steps_per_epoch), **options)
+    if settings.optimizer in ("adamw", "sgd"):
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
 
@@ -67,7 +70,7 @@ def _averaging(kind: type, decay) -> type:
     return Averaging
 
 
-def _decay(recipe: catalog.Recipe, steps_per_epoch: int):
+def _decay(settings: Optimisation, steps_per_epoch: int):
     """Return how the decay of the recipe's average depends on the number of finished steps.
 
     A moving average's is (1 + t) / (10 + t) at step t, up to the one asked for: it soon forgets the first weights. With
@@ -76,28 +79,28 @@ def _decay(recipe: catalog.Recipe, steps_per_epoch: int):
 
     def rising(finished):
         step = keras.ops.cast(finished, "float32")
-        return keras.ops.minimum(recipe.ema, (1 + step) / (10 + step))
+        return keras.ops.minimum(settings.ema, (1 + step) / (10 + step))
 
     def at_ends(finished):
         ends = keras.ops.cast((finished + 1) // steps_of_cycle, "float32")
         return keras.ops.where((finished + 1) % steps_of_cycle == 0, 1 - 1 / keras.ops.maximum(ends, 1.0), 1.0)
 
-    steps_of_cycle = recipe.epochs * steps_per_epoch // recipe.cycles
-    return rising if recipe.ema else at_ends
+    steps_of_cycle = settings.epochs * steps_per_epoch // settings.cycles
+    return rising if settings.ema else at_ends
 
 
-def _schedule(recipe: catalog.Recipe, steps_per_epoch: int):
-    if recipe.schedule == "constant":
-        return recipe.learning_rate
-    steps = recipe.epochs * steps_per_epoch
-    if recipe.cycles > 1:
+def _schedule(settings: Optimisation, steps_per_epoch: int):
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    steps = settings.epochs * steps_per_epoch
+    if settings.cycles > 1:
         schedules = keras.optimizers.schedules
-        return schedules.CosineDecayRestarts(recipe.learning_rate, steps // recipe.cycles, t_mul=1.0, m_mul=1.0)
-    warmup_steps = round(recipe.warmup_epochs * steps_per_epoch)
+        return schedules.CosineDecayRestarts(settings.learning_rate, steps // settings.cycles, t_mul=1.0, m_mul=1.0)
+    warmup_steps = round(settings.warmup_epochs * steps_per_epoch)
     return keras.optimizers.schedules.CosineDecay(
-        0.0 if warmup_steps else recipe.learning_rate,
+        0.0 if warmup_steps else settings.learning_rate,
         decay_steps=max(1, steps - warmup_steps),
-        warmup_target=recipe.learning_rate if warmup_steps else None,
+        warmup_target=settings.learning_rate if warmup_steps else None,
         warmup_steps=warmup_steps,
     )
 

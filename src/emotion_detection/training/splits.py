@@ -6,11 +6,12 @@ All but the audited recipes keep the official split. The others repeat what was 
 import dataclasses
 
 import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
 
 from emotion_detection.data import FaceDataset, duplicates, ferplus
 from emotion_detection.errors import DataError, OverlapError
 from emotion_detection.training import augmentation
-from emotion_detection.training.catalog import Recipe
+from emotion_detection.training.recipe import Recipe
 
 LEARNED_SHARE = 0.8
 """Share of the faces that the published recipe learns from (`int(n * 0.8)` of them); the rest it never sees."""
@@ -43,26 +44,26 @@ def parts(recipe: Recipe, dataset: FaceDataset, *, seed: int) -> Parts:
         OverlapError: a validation row is also a Training row, and the recipe does not ask for that by name.
         DataError: a part has no faces, or faces without a label.
     """
-    if recipe.pool_all_splits_as_published:
+    if recipe.protocol.pool_all_splits_as_published:
         training, unseen = _shuffled_split(dataset, seed)
         found = Parts(training, training, {"Training": training, "Unseen": unseen})
-    elif recipe.augment_before_split_as_published:
+    elif recipe.protocol.augment_before_split_as_published:
         copies = augmentation.with_copies_of_rare(dataset.training, augmentation.PUBLISHED_COPIES)
         training, unseen = _shuffled_split(copies, seed)
         found = Parts(training, unseen, {"Unseen": unseen, "PublicTest": dataset.public_test})
     else:
         public = dataset.public_test
         found = Parts(dataset.training, public, {"PublicTest": public})
-    if recipe.drop_conflicting:
+    if recipe.protocol.drop_conflicting:
         found = dataclasses.replace(found, training=_without_conflicts(found.training))
-    if recipe.ferplus_only:
+    if recipe.targets.ferplus_only:
         found = dataclasses.replace(found, training=ferplus.with_votes(found.training))
-    if recipe.copies:
-        enlarged = augmentation.with_copies_of_rare(found.training, augmentation.COPIES[recipe.copies])
+    if recipe.protocol.copies:
+        enlarged = augmentation.with_copies_of_rare(found.training, augmentation.COPIES[recipe.protocol.copies])
         found = dataclasses.replace(found, training=enlarged, faces_per_epoch=len(found.training))
-    if recipe.val_is_train_as_published:
+    if recipe.protocol.val_is_train_as_published:
         found = dataclasses.replace(found, validation=found.training)
-    if recipe.watch_private_test_for_audit:
+    if recipe.protocol.watch_private_test_for_audit:
         found = dataclasses.replace(found, watched={"private_accuracy_for_audit": dataset.private_test})
     _check(found, recipe)
     return found
@@ -83,6 +84,29 @@ def _without_conflicts(training: FaceDataset) -> FaceDataset:
     return training[kept]
 
 
+def folds(faces: FaceDataset, count: int, *, seed: int = 0) -> list[FaceDataset]:
+    """Cut faces into folds of like class shares that keep twins (identical or near) together.
+
+    Args:
+        faces: labelled, usually Training.
+        count: number of folds.
+        seed: decides the cut.
+
+    Returns:
+        `count` data sets of all faces, in which one fold has the usage PublicTest and the others Training.
+    """
+    clusters = duplicates.twin_clusters(
+        len(faces), duplicates.near_pairs(faces.pixels), duplicates.identical_ids(faces)
+    )
+    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    found = []
+    for _, held_out in splitter.split(np.zeros(len(faces)), faces.emotion, clusters):
+        usage = np.full(len(faces), "Training", dtype="<U11")
+        usage[held_out] = "PublicTest"
+        found.append(dataclasses.replace(faces, usage=usage))
+    return found
+
+
 def _check(found: Parts, recipe: Recipe) -> None:
     for name, part in (("Training", found.training), ("PublicTest", found.validation)):
         if not len(part) or (part.emotion < 0).any():
@@ -91,20 +115,13 @@ def _check(found: Parts, recipe: Recipe) -> None:
                 "training needs labelled faces in both. Use a source with the official split (see data/README.md)."
             )
     shared = np.intersect1d(found.training.row, found.validation.row)
-    if len(shared) and not (recipe.val_is_train_as_published or recipe.augment_before_split_as_published):
+    if len(shared) and not (
+        recipe.protocol.val_is_train_as_published or recipe.protocol.augment_before_split_as_published
+    ):
         raise OverlapError(
             f"{len(shared)} rows are in both Training and PublicTest (first: {shared[:3].tolist()}). A score on "
             "training rows says nothing: correct the split of the data set."
         )
-
-
-def validated_on(recipe: dict) -> str:
-    """Return which part of a record the validation columns of its history are about."""
-    if recipe.get("pool_all_splits_as_published") or recipe.get("val_is_train_as_published"):
-        return "Training"
-    if recipe.get("folds"):
-        return "Folds"
-    return "Unseen" if recipe.get("augment_before_split_as_published") else "PublicTest"
 
 
 def describe(recipe: dict) -> str:

@@ -23,11 +23,12 @@ from emotion_detection.data import FaceDataset, ferplus
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError
 from emotion_detection.runs import store
-from emotion_detection.training import catalog, fast_layers, forward, mobilenet
+from emotion_detection.training import backends, fast_layers, mobilenet
+from emotion_detection.training.recipe import Targets
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Targets:
+class Answers:
     """What the network is to answer on the faces to learn from.
 
     Args:
@@ -40,7 +41,7 @@ class Targets:
     weights: np.ndarray | None = None
 
 
-def targets_of(recipe: catalog.Recipe, faces: FaceDataset) -> Targets:
+def targets_of(settings: Targets, faces: FaceDataset) -> Answers:
     """Return what a recipe learns to answer on `faces`.
 
     Raises:
@@ -49,21 +50,21 @@ def targets_of(recipe: catalog.Recipe, faces: FaceDataset) -> Targets:
         OverlapError: faces outside Training would be learned from by their votes.
     """
     labels = np.eye(len(EMOTIONS), dtype=np.float32)[faces.emotion]
-    votes = ferplus.votes_on(faces) if recipe.uses_ferplus else None
-    share = 1.0 if recipe.ferplus_only else recipe.ferplus_blend
+    votes = ferplus.votes_on(faces) if settings.uses_ferplus else None
+    share = 1.0 if settings.ferplus_only else settings.ferplus_blend
     main = labels if not share else (1 - share) * labels + share * distribution(votes, faces.emotion, classes=7)
-    if recipe.teachers:
-        smoothed = (1 - recipe.label_smoothing) * main + recipe.label_smoothing / len(EMOTIONS)
-        main = (1 - recipe.distillation) * smoothed + recipe.distillation * taught(recipe, faces)
+    if settings.teachers:
+        smoothed = (1 - settings.label_smoothing) * main + settings.label_smoothing / len(EMOTIONS)
+        main = (1 - settings.distillation) * smoothed + settings.distillation * taught(settings, faces)
     outputs = [main.astype(np.float32)]
-    if recipe.ferplus_auxiliary:
+    if settings.ferplus_auxiliary:
         outputs.append(distribution(votes, faces.emotion, classes=8))
-    return Targets(outputs, class_weights(faces.emotion)[faces.emotion] if recipe.class_weights else None)
+    return Answers(outputs, class_weights(faces.emotion)[faces.emotion] if settings.class_weights else None)
 
 
-def smoothing_in_loss(recipe: catalog.Recipe) -> float:
+def smoothing_in_loss(settings: Targets) -> float:
     """Return the label smoothing left to the loss: with teachers it is in the targets, where it spares theirs."""
-    return 0.0 if recipe.teachers else recipe.label_smoothing
+    return 0.0 if settings.teachers else settings.label_smoothing
 
 
 def distribution(votes: ferplus.FerPlus, emotion: np.ndarray, *, classes: int) -> np.ndarray:
@@ -86,7 +87,7 @@ def class_weights(labels: np.ndarray) -> np.ndarray:
     return weights
 
 
-def taught(recipe: catalog.Recipe, faces: FaceDataset) -> np.ndarray:
+def taught(settings: Targets, faces: FaceDataset) -> np.ndarray:
     """Return the teachers' averaged probabilities on faces and their mirror images, kept under `data/cache/teachers/`.
 
     A teacher that was cross-validated gives the answers that its record holds, without mirror images: each is by a
@@ -97,12 +98,14 @@ def taught(recipe: catalog.Recipe, faces: FaceDataset) -> np.ndarray:
     Returns:
         float32 array (n, 7), each row summing to 1.
     """
-    sources_sha256 = [files.sha256(_source_of(name)) for name in recipe.teachers]
-    key = f"{faces.fingerprint} {recipe.distillation_temperature} {' '.join(sources_sha256)}"
+    sources_sha256 = [files.sha256(_source_of(name)) for name in settings.teachers]
+    key = f"{faces.fingerprint} {settings.distillation_temperature} {' '.join(sources_sha256)}"
     path = paths.run_cache_dir() / "teachers" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
     if path.is_file():
         return np.load(path)
-    answers = np.mean([_answers_of(name, faces, recipe.distillation_temperature) for name in recipe.teachers], axis=0)
+    answers = np.mean(
+        [_answers_of(name, faces, settings.distillation_temperature) for name in settings.teachers], axis=0
+    )
     with files.written_beside(path) as temporary:
         np.save(temporary, answers.astype(np.float32))
     return answers.astype(np.float32)
@@ -122,7 +125,7 @@ def _answers_of(name: str, faces: FaceDataset, temperature: float) -> np.ndarray
         return special.softmax(held_out.logits[places].astype(np.float64) / temperature, axis=1)
     model = fast_layers.folded(mobilenet.load_network(_source_of(name)))
     views = (faces.pixels, faces.pixels[:, :, ::-1])
-    logits = [forward.predict_logits(model, view, progress=f"ask {name}").astype(np.float64) for view in views]
+    logits = [backends.predict_logits(model, view, progress=f"ask {name}").astype(np.float64) for view in views]
     return np.mean([special.softmax(each / temperature, axis=1) for each in logits], axis=0)
 
 
@@ -138,9 +141,9 @@ def _source_of(name: str) -> Path:
     return store.trained_network(name, role="The network of the teacher")
 
 
-def sources(recipe: catalog.Recipe) -> dict[str, str]:
+def sources(settings: Targets) -> dict[str, str]:
     """Return what a recipe learns from beside the faces and their labels: name → SHA-256 of the file."""
-    found = {store.full_name(name): files.sha256(_source_of(name)) for name in recipe.teachers}
-    if recipe.uses_ferplus and ferplus.find() is not None:
+    found = {store.full_name(name): files.sha256(_source_of(name)) for name in settings.teachers}
+    if settings.uses_ferplus and ferplus.find() is not None:
         found["FER+ votes"] = files.sha256(ferplus.find())
     return found
