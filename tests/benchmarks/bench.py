@@ -3,7 +3,7 @@
     python tests/benchmarks/bench.py [GROUP …] [--record]
 
 Each comparison takes turns in one run, so what counts are its ratios, not its times. Writes `output/bench/speed.json`
-and `ratios.png`, and prints what the recorded benchmark (`data/results/benchmarks/speed.json`, notebook 08) has in the
+and `ratios.png`, and prints what the recorded benchmark (`data/results/benchmarks/speed.json`, appendix A) has in the
 same place; `--record` replaces these groups in it. Exits 1 if a target is missed. A quarter of an hour on two
 idle cores; how cost grows, which compares nothing, takes three minutes more and is measured when it is named.
 """
@@ -13,19 +13,20 @@ import contextlib
 import dataclasses
 import datetime
 import importlib.metadata
-import platform
+import json
 import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import comparison
 import cv2
 import fer_environment
 import growth
 import harness
-import psutil
-from harness import Row, Way
+from comparison import Row
+from harness import Way
 
 from emotion_detection import files, paths
 from emotion_detection.errors import MissingFileError
@@ -42,9 +43,6 @@ SHORT_ROUNDS = 6
 
 REPEATS = 6
 """Our classifier answers so many times in a turn for one answer of the others: it is that much faster."""
-
-KEPT_RUNS = 5
-"""The record keeps the ratios of so many earlier recordings, which tells how they spread from run to run."""
 
 
 def fer_python() -> Path | None:
@@ -86,7 +84,7 @@ def loading(folder: Path, machine: dict) -> list[Row]:
     limit = {"what": "reading the CSV's bytes", "seconds": statistics.median(read.seconds)}
     rows = []
     for ours, words, other, target in (
-        (parse, "parse the CSV", lists, {"ratio": 10}),
+        (parse, "parse the CSV", lists, {"ratio": 4, "mb": 1500}),
         (parse, "parse the CSV", pandas, None),
         (cache, "from the cache", lists, {"ratio": 100}),
         (cache, "from the cache", pandas, {"ratio": 100}),
@@ -358,11 +356,11 @@ def start(folder: Path, machine: dict) -> list[Row]:
     picture = folder / "first.png"
     cv2.imwrite(str(picture), demo_clip.frame_at(0.0))
     commands = {
-        "ours": [sys.executable, "start_package.py", str(picture)],
-        "keras": [sys.executable, "start_keras.py", str(picture)],
+        "ours": [sys.executable, "start.py", "package", str(picture)],
+        "keras": [sys.executable, "start.py", "keras", str(picture)],
     }
     if machine["fer"] is not None:
-        commands["fer"] = [str(machine["fer"]), "start_fer.py", str(picture)]
+        commands["fer"] = [str(machine["fer"]), "start.py", "fer", str(picture)]
     turns = {name: [] for name in commands}
     for number in range(ROUNDS + 1):
         for name, command in commands.items():
@@ -449,70 +447,6 @@ def measure_machine() -> dict:
     return {"matrix_gflops": gflops, "work": work, "multiply_adds": work["tl_whole"]["trained"], "fer": fer_python()}
 
 
-def hardware() -> dict:
-    """Return what the numbers were measured on."""
-    names = [line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")]
-    return {
-        "system": f"{platform.system()} {platform.machine()}",
-        "cores": len(psutil.Process().cpu_affinity())
-        if hasattr(psutil.Process, "cpu_affinity")
-        else psutil.cpu_count(),
-        "memory_gb": round(psutil.virtual_memory().total / 1e9),
-        "processor": names[0] if names else platform.processor() or "unknown",
-    }
-
-
-def _cpuinfo() -> list[str]:
-    path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.is_file() else []
-
-
-def compare_with_record(rows: list[Row]) -> None:
-    """Print, for each comparison, the recorded ratio beside the one measured now, and whether the spreads meet."""
-    path = growth.record_path()
-    if not path.is_file():
-        return
-    recorded = {_key(row): row for row in growth.read(path)["rows"]}
-    for row in rows:
-        if (was := recorded.get(_key(vars(row)))) is None:
-            continue
-        ratios = (was["ratio"]["low"], was["ratio"]["high"], *was.get("earlier_ratios", []))
-        low, high = min(ratios), max(ratios)
-        meets = row.ratio["low"] <= high and row.ratio["high"] >= low
-        harness.progress(
-            f"{row.group}, {row.name}: now {row.ratio['median']:.1f} ({row.ratio['low']:.1f}–{row.ratio['high']:.1f}), "
-            f"recorded {was['ratio']['median']:.1f} ({low:.1f}–{high:.1f}){'' if meets else ': OUTSIDE'}"
-        )
-
-
-def _key(row: dict) -> tuple:
-    """Return what makes two measurements the same comparison."""
-    return row["group"], row["name"], row["units"]
-
-
-def merged(recorded: dict, values: dict) -> dict:
-    """Return a record with the groups measured now in the place of the recorded ones.
-
-    Ratios that were recorded are kept as earlier ones, with the processors that they are of. Of another machine nothing
-    else is kept: times of two machines do not stand in one table.
-    """
-    before = {_key(row): [*row.get("earlier_ratios", []), row["ratio"]["median"]] for row in recorded["rows"]}
-    for row in values["rows"]:
-        row["earlier_ratios"] = before.get(_key(row), [])[-KEPT_RUNS:]
-    replaced = [recorded["hardware"]["processor"]] if any(row["earlier_ratios"] for row in values["rows"]) else []
-    values = values | {"earlier_processors": sorted({*recorded.get("earlier_processors", []), *replaced})}
-    groups = {row["group"] for row in values["rows"]}
-    others = [row for row in recorded["rows"] if row["group"] not in groups]
-    if recorded["hardware"] != values["hardware"]:
-        left_out = sorted({row["group"] for row in others}) + ([] if values["growth"] else ["growth"])
-        words = f"; left out, measure them here too: {', '.join(left_out)}" if left_out else ""
-        harness.progress(f"The recorded benchmark is of another machine: of it the ratios are kept{words}.")
-        return values
-    order = ("loading", "training", "one face", "batch of 32", "formats", "frame", "start", "video")
-    rows = sorted(others + values["rows"], key=lambda row: order.index(row["group"]))
-    return values | {"rows": rows, "growth": values["growth"] or recorded["growth"]}
-
-
 def timed(group: str, measure, *arguments):
     """Measure a group; say what that took."""
     began = time.perf_counter()
@@ -541,10 +475,10 @@ def main() -> int:
         grown = timed("growth", growth.measure, Path(name)) if "growth" in arguments.groups else []
     for row in rows:
         harness.progress(row.sentence())
-    compare_with_record(rows)
+    comparison.compare_with_record(rows)
     values = {
         "measured": datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat(),
-        "hardware": hardware(),
+        "hardware": comparison.hardware(),
         "packages": {
             name: importlib.metadata.version(name)
             for name in ("tensorflow", "keras", "ai-edge-litert", "opencv-python-headless", "numpy", "pandas")
@@ -555,7 +489,7 @@ def main() -> int:
         "rows": [row.record() for row in rows],
         "growth": grown,
     }
-    write(harness.rounded(values), record=arguments.record)
+    write(comparison.rounded(values), record=arguments.record)
     missed = [row for row in rows if row.holds is False]
     harness.progress(f"{(time.perf_counter() - began) / 60:.1f} minutes; {len(missed)} targets missed")
     return 1 if missed else 0
@@ -564,21 +498,19 @@ def main() -> int:
 def write(values: dict, *, record: bool) -> None:
     """Write the benchmark and its figure to `output/bench/`, or as the recorded one."""
     from emotion_detection import plots
-    from emotion_detection.plots import saving
+    from emotion_detection.plots import style
     from emotion_detection.studies import speed
 
-    path = growth.record_path() if record else paths.project_root() / "output" / "bench" / "speed.json"
+    folder = paths.project_root() / "output" / "bench"
+    path = speed.benchmark_path() if record else folder / "speed.json"
     if record and path.is_file():
-        values = merged(growth.read(path), values)
+        values = comparison.merged(json.loads(path.read_text(encoding="utf-8")), values)
     files.write_json(path, values)
     harness.progress(f"written: {paths.displayed(path)}")
     if values["rows"]:
-        table = speed.rows_table(speed.read(path))
-        figure, axes = saving.new_axes(1.2 + 0.3 * len(table))
-        plots.ratios(table, axes)
-        picture = paths.project_root() / "output" / "bench" / "ratios.png"
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        picture.write_bytes(saving.png_bytes(figure, dpi=saving.NOTEBOOK_DPI))
+        figure = plots.speed_ratios(speed.load_benchmark(path).comparisons)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "ratios.png").write_bytes(style.png_bytes(figure, dpi=style.NOTEBOOK_DPI))
 
 
 if __name__ == "__main__":

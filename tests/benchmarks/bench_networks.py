@@ -16,8 +16,8 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import comparison
 import harness
-from bench import hardware
 from harness import Way
 
 from emotion_detection import files
@@ -79,7 +79,7 @@ def main() -> int:
     record = parser.parse_args().record
     with tempfile.TemporaryDirectory() as name:
         networks = shipped() | sizes(Path(name)) | others(Path(name))
-        ways = [Way("ways_networks.py", "litert", {"file": str(e["file"]), "calls": CALLS}) for e in networks.values()]
+        ways = [Way("ways_faces.py", "litert", {"file": str(e["file"]), "calls": CALLS}) for e in networks.values()]
         with harness.closing(*ways):
             for way, network in zip(ways, networks, strict=True):
                 way.name = network
@@ -94,7 +94,9 @@ def main() -> int:
             for (network, entry), way in zip(networks.items(), ways, strict=True)
         }
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()
-    values = harness.rounded({"measured": now, "hardware": hardware(), "threads": 1, "networks": measured})
+    values = comparison.rounded(
+        {"measured": now, "hardware": comparison.hardware(), "threads": 1, "networks": measured}
+    )
     for line in network_costs.table(values).itertuples():
         harness.progress(
             f"{line.Index}: {line.ms:.2f} ms ({line.low_ms:.2f}–{line.high_ms:.2f}), {line.megabytes:.2f} MB, "

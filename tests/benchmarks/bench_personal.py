@@ -15,7 +15,7 @@ import sys
 import time
 
 import numpy as np
-from bench import hardware
+from comparison import hardware
 
 from emotion_detection import files, paths
 from emotion_detection.emotions import EMOTIONS

@@ -12,8 +12,8 @@ import datetime
 import statistics
 import sys
 
+import comparison
 import harness
-from bench import hardware
 from harness import Way
 
 from emotion_detection import files, paths
@@ -82,8 +82,8 @@ def main() -> int:
                 not_run[variant[0]] = str(error).splitlines()[0][:200]
                 harness.progress(f"{variant[0]}: does not run ({not_run[variant[0]]})")
     measured = datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()
-    values = harness.rounded(
-        {"measured": measured, "hardware": hardware(), "base": BASE, "rows": rows, "not_run": not_run}
+    values = comparison.rounded(
+        {"measured": measured, "hardware": comparison.hardware(), "base": BASE, "rows": rows, "not_run": not_run}
     )
     folder = paths.project_root() / ("data/results/benchmarks" if record else "output/bench")
     files.write_json(folder / "step.json", values)

@@ -1,7 +1,6 @@
 """How cost grows with work: rows, faces in a frame, length of a video, seeds. What the benchmarks write and read."""
 
 import functools
-import json
 import os
 import shutil
 import subprocess
@@ -21,16 +20,6 @@ ROWS = (1_000, 6_000, 36_000, 360_000)
 FACES = (0, 1, 2, 4, 8)
 VIDEO_SECONDS = (10, 60, 300)
 SEEDS = (1, 2, 4)
-
-
-def record_path() -> Path:
-    """Return the file of the recorded benchmark."""
-    return paths.project_root() / "data" / "results" / "benchmarks" / "speed.json"
-
-
-def read(path: Path) -> dict:
-    """Return a benchmark as written."""
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def write_csv(path: Path, n_rows: int) -> tuple[str, int]:

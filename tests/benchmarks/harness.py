@@ -1,4 +1,4 @@
-"""What the benchmarks share: each way of doing something in a process of its own, taking turns; ratios with a spread.
+"""What the benchmarks share: each way of doing something in a process of its own, taking turns.
 
 A file of ways ends with `harness.serve(WAYS)`: run as a script with a way's name, it prepares that way, then does it
 once for each line that it is sent, which says with which arguments. The ways of one comparison live side by side and
@@ -6,10 +6,8 @@ take turns, so that whatever slows the machine for a while slows all of them; wh
 """
 
 import contextlib
-import dataclasses
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -140,94 +138,6 @@ def shown(seconds: float) -> str:
 def progress(words: str) -> None:
     """Print a line, at once."""
     print(words, flush=True)
-
-
-@dataclasses.dataclass
-class Row:
-    """One comparison: ours against what one would use instead.
-
-    Args:
-        group: of comparisons, such as "one face".
-        name: what is done.
-        ours: words for our way.
-        other: words for the other.
-        ours_seconds: of each turn.
-        other_seconds: of each turn; in pairs with ours where there are as many.
-        units: how much work a turn is.
-        unit: of what.
-        ours_peak_mb: highest memory of our process.
-        other_peak_mb: of the other's.
-        limit: {"what", "seconds"}: what the same work takes at a stated limit of the machine.
-        target: what is wanted: "ratio", "seconds" or "mb" of ours, "share" of the limit.
-        accuracy: {"ours", "other"} on PublicTest; where both train, "other_anew", with the other's batch-norm
-            statistics estimated anew, and the number of "faces", too.
-        note: a sentence.
-    """
-
-    group: str
-    name: str
-    ours: str
-    other: str
-    ours_seconds: list[float]
-    other_seconds: list[float]
-    units: int
-    unit: str
-    ours_peak_mb: float | None = None
-    other_peak_mb: float | None = None
-    limit: dict | None = None
-    target: dict | None = None
-    accuracy: dict | None = None
-    note: str = ""
-
-    @property
-    def ratio(self) -> dict[str, float]:
-        """How many times as long the other way takes: median, lowest and highest over the rounds."""
-        if len(self.ours_seconds) == len(self.other_seconds):
-            pairs = list(zip(self.other_seconds, self.ours_seconds, strict=True))
-        else:
-            pairs = [(theirs, own) for theirs in self.other_seconds for own in self.ours_seconds]
-        ratios = [theirs / own for theirs, own in pairs]
-        return {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
-
-    @property
-    def holds(self) -> bool | None:
-        """Whether all that is wanted is reached, at the median; None where nothing is."""
-        if not self.target:
-            return None
-        ours_s = statistics.median(self.ours_seconds)
-        reached = {
-            "ratio": lambda wanted: self.ratio["median"] >= wanted,
-            "seconds": lambda wanted: ours_s <= wanted,
-            "mb": lambda wanted: self.ours_peak_mb <= wanted,
-            "share": lambda wanted: self.limit["seconds"] / ours_s >= wanted,
-        }
-        return all(reached[kind](wanted) for kind, wanted in self.target.items())
-
-    def record(self) -> dict:
-        """Return plain values, rounded to what a repetition would give again."""
-        values = dataclasses.asdict(self) | {"ratio": self.ratio, "holds": self.holds}
-        return rounded(values)
-
-    def sentence(self) -> str:
-        """Return the comparison in a line."""
-        ours_s, other_s = (statistics.median(each) for each in (self.ours_seconds, self.other_seconds))
-        ratio = self.ratio
-        words = f"{self.group}, {self.name}: {self.ours} {shown(ours_s)}, {self.other} {shown(other_s)}: "
-        words += f"{ratio['median']:.1f} times as long ({ratio['low']:.1f}–{ratio['high']:.1f})"
-        if self.limit:
-            words += f"; {self.limit['seconds'] / ours_s:.0%} of the limit ({self.limit['what']})"
-        if self.target:
-            words += f"; wanted {self.target}: {'holds' if self.holds else 'MISSED'}"
-        return words
-
-
-def rounded(value):
-    """Return plain values with floats to four significant digits."""
-    if isinstance(value, dict):
-        return {key: rounded(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [rounded(each) for each in value]
-    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 @contextlib.contextmanager

@@ -1,8 +1,11 @@
 """The benchmark's own arithmetic, and that its ways run; what they measure is no test's business."""
 
+import dataclasses
+import json
 import sys
 
 import bench
+import comparison
 import growth
 import harness
 import pytest
@@ -10,7 +13,7 @@ import pytest
 from emotion_detection.studies import speed
 
 
-def row(**changes) -> harness.Row:
+def row(**changes) -> comparison.Row:
     values = {
         "group": "one face",
         "name": "against x",
@@ -22,7 +25,7 @@ def row(**changes) -> harness.Row:
         "unit": "face",
         "ours_peak_mb": 100.0,
     }
-    return harness.Row(**(values | changes))
+    return comparison.Row(**(values | changes))
 
 
 def test_a_ratio_is_taken_round_by_round():
@@ -75,7 +78,7 @@ def recorded(rows: list[dict], processor: str = "fast", **more) -> dict:
 
 def test_groups_measured_anew_replace_those_recorded_on_the_same_machine():
     loading, video = recorded_row("loading", 5.0), recorded_row("video", 4.0, earlier_ratios=[3.0])
-    merged = bench.merged(recorded([loading, video], growth=["g"]), recorded([recorded_row("video", 6.0)]))
+    merged = comparison.merged(recorded([loading, video], growth=["g"]), recorded([recorded_row("video", 6.0)]))
     assert merged["rows"] == [loading, recorded_row("video", 6.0, earlier_ratios=[3.0, 4.0])]
     assert merged["growth"] == ["g"]
     assert merged["earlier_processors"] == ["fast"]
@@ -84,7 +87,7 @@ def test_groups_measured_anew_replace_those_recorded_on_the_same_machine():
 def test_of_a_record_of_another_machine_only_ratios_are_kept(capsys):
     loading, video = recorded_row("loading", 5.0), recorded_row("video", 4.0)
     before = recorded([loading, video], "slow", growth=["g"], earlier_processors=["old"])
-    merged = bench.merged(before, recorded([recorded_row("video", 6.0)]))
+    merged = comparison.merged(before, recorded([recorded_row("video", 6.0)]))
     assert merged["rows"] == [recorded_row("video", 6.0, earlier_ratios=[4.0])]
     assert merged["growth"] == []
     assert merged["earlier_processors"] == ["old", "slow"]
@@ -94,23 +97,23 @@ def test_of_a_record_of_another_machine_only_ratios_are_kept(capsys):
 
 def test_a_comparison_of_other_work_does_not_join_the_earlier_ratios():
     before = recorded([recorded_row("video", 4.0, units=8)])
-    merged = bench.merged(before, recorded([recorded_row("video", 6.0)]))
+    merged = comparison.merged(before, recorded([recorded_row("video", 6.0)]))
     assert merged["rows"][0]["earlier_ratios"] == []
     assert merged["earlier_processors"] == []
 
 
 def test_a_ratio_outside_the_spread_of_the_recorded_runs_is_told(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(growth, "record_path", lambda: tmp_path / "none.json")
-    bench.compare_with_record([row()])
+    file = tmp_path / "speed.json"
+    monkeypatch.setattr(speed, "benchmark_path", lambda: file)
+    comparison.compare_with_record([row()])
     assert not capsys.readouterr().out
     same = {"group": "one face", "name": "against x", "units": 1, "ratio": {"median": 20.0, "low": 19.0, "high": 21.0}}
-    (tmp_path / "none.json").write_text("there")
-    monkeypatch.setattr(growth, "read", lambda path: {"rows": [same]})
-    bench.compare_with_record([row()])
+    file.write_text(json.dumps({"rows": [same]}))
+    comparison.compare_with_record([row()])
     assert "now 5.0 (2.5–10.0), recorded 20.0 (19.0–21.0): OUTSIDE" in capsys.readouterr().out
-    monkeypatch.setattr(growth, "read", lambda path: {"rows": [same | {"earlier_ratios": [9.0]}]})
-    bench.compare_with_record([row()])
-    assert "recorded 20.0 (9.0–21.0)\n" in capsys.readouterr().out
+    file.write_text(json.dumps({"rows": [same | {"earlier_ratios": [9.0]}]}))
+    comparison.compare_with_record([row()])
+    assert "OUTSIDE" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 8])
@@ -132,7 +135,6 @@ def test_memory_of_a_new_process_is_its_own_not_that_of_its_parent():
 
 
 def test_the_multiplications_of_mobilenet_are_the_300_million_that_its_authors_count():
-
     from emotion_detection.training import catalog, mobilenet
 
     model = mobilenet.build_model(catalog.TL_WHOLE.replace(weights=None, input_px=224))
@@ -141,5 +143,5 @@ def test_the_multiplications_of_mobilenet_are_the_300_million_that_its_authors_c
 
 
 def test_the_recorded_trainings_are_those_that_the_benchmark_measures():
-    recorded = {row["name"] for row in speed.read()["rows"] if row["group"] == "training"}
-    assert recorded == set(bench.TRAINING_ROWS.values())
+    comparisons = speed.load_benchmark().comparisons
+    assert set(comparisons.loc[comparisons["group"] == "training", "name"]) == set(bench.TRAINING_ROWS.values())

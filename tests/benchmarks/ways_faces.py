@@ -62,7 +62,33 @@ def oarriaga(settings: dict):
     return repeated(lambda count: network.predict(batch(count), verbose=0), settings)
 
 
+def litert(settings: dict):
+    """The network of a LiteRT file on one thread, a face of noise at a time; what wants floats gets it resized."""
+    import cv2
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=settings["file"], num_threads=1)
+    wanted = interpreter.get_input_details()[0]
+    height, width, _ = wanted["shape"][1:]
+    interpreter.resize_tensor_input(wanted["index"], (1, height, width, 1))
+    interpreter.allocate_tensors()
+    face = some_faces(1)[0]
+
+    def prepared() -> np.ndarray:
+        if wanted["dtype"] == np.uint8:
+            return face[None, ..., None]
+        return (cv2.resize(face, (width, height)).astype(np.float32) / 255 - 0.5)[None, ..., None] * 2
+
+    def turn():
+        for _ in range(settings["calls"]):
+            interpreter.set_tensor(wanted["index"], prepared())
+            interpreter.invoke()
+
+    return turn
+
+
 WAYS = {
+    "litert": litert,
     "package": package,
     "predict": lambda settings: keras_network(settings, "predict"),
     "call": lambda settings: keras_network(settings, "call"),
