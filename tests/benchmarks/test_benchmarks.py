@@ -1,6 +1,5 @@
 """The benchmark's own arithmetic, and that its ways run; what they measure is no test's business."""
 
-import dataclasses
 import json
 import sys
 

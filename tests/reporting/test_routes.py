@@ -110,8 +110,10 @@ def test_citation_cff_has_what_the_format_asks_for_and_the_version_of_the_packag
 
 def test_the_gallery_shows_a_figure_of_each_notebook_and_links_to_it():
     shown = gallery.shown()
-    numbers = [path.stem[:2] for path in notebooks.notebook_paths()]
-    assert [name[:2] for name in shown] == [each for each in numbers if list((ROOT / "figures").glob(f"{each}_*.png"))]
+    numbers = [path.stem.partition("_")[0] for path in notebooks.notebook_paths()]
+    assert [name.partition("_")[0] for name in shown] == [
+        each for each in numbers if list((ROOT / "figures").glob(f"{each}_*.png"))
+    ]
     block = gallery.block()
     links = dict(re.findall(r'<a href="([^"]+)"><img src="([^"]+)"', block))
     assert len(links) == len(shown)

@@ -108,7 +108,7 @@ def explain_answers(
     if record:
         from emotion_detection.studies import explanations
 
-        typer.echo(f"Recorded in {explanations.record()}. Save notebook 09 again: {explanations.SAVE_NOTEBOOK}")
+        typer.echo(f"Recorded in {explanations.record()}. Save appendix B again: {explanations.SAVE_NOTEBOOK}")
         return
     if out is None:
         raise typer.BadParameter("Say where the explained picture goes: --out F.png", param_hint="--out")

@@ -218,7 +218,7 @@ def _writer(name: str) -> Callable[..., str]:
     elif words[-1] == "year":
         write = "{:.0f}".format
     else:
-        write = number if {"f1", "kappa", "loss"} & set(words) else _short_number
+        write = number if {"correlation", "f1", "kappa", "loss"} & set(words) else _short_number
     return lambda value: _plain(value) if isinstance(value, str | bool) or _is_missing(value) else write(value)
 
 

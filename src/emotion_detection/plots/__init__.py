@@ -23,38 +23,12 @@ from emotion_detection.plots.evaluation import (
     f1_by_emotion,
     reliability,
 )
-from emotion_detection.plots.explanation import (
-    HEAT_DIGITS,
-    KINDS,
-    LINES,
-    ORDER_NAMES,
-    SHOWN_PX,
-    class_heat,
-    deletion,
-    explained_face,
-    order_name,
-    sanity,
-)
+from emotion_detection.plots.explanation import class_heat, deletion_curves, explained_face
 from emotion_detection.plots.mistakes import NOT_SURE_COLOR, PERCENT, by_agreement, coverage_curves, robustness
 from emotion_detection.plots.networks import LABELS, MARKS, against_parameters, against_time
 from emotion_detection.plots.personal import personal_changes
 from emotion_detection.plots.search import EDGE, FAR, SHOWN, VERDICT_COLORS, rounds, trainings
-from emotion_detection.plots.speed import (
-    ABOVE,
-    CURVE_COLORS,
-    HOLDS_COLORS,
-    HOLDS_WORDS,
-    INK,
-    LIMIT_COLORS,
-    MARKERS,
-    MOST_RATIO_TICKS,
-    RATIO_TICKS,
-    accuracy_latency,
-    growths,
-    limits,
-    ratios,
-    time_to_accuracy,
-)
+from emotion_detection.plots.speed import cost_growth, speed_limits, speed_ratios
 from emotion_detection.plots.style import NAMES, SERIES_COLORS, SPLIT_COLORS, STYLE, Figure, styled
 from emotion_detection.plots.timeline import timeline
 from emotion_detection.plots.training import training_cost

@@ -1,4 +1,4 @@
-"""Plots of the speed benchmark, in the look of `plots`: ratios, limits, accuracy against time, growth of cost."""
+"""Plots of the speed benchmark: ratios to other ways, how far the limit is, how cost grows with the work."""
 
 import matplotlib.axes
 import matplotlib.figure
@@ -8,9 +8,8 @@ import matplotlib.ticker
 import numpy as np
 import pandas as pd
 
-from emotion_detection.plots.style import SERIES_COLORS, styled
-from emotion_detection.studies import speed
-from emotion_detection.studies.speed_words import in_units, times
+from emotion_detection.evaluation.formatting import duration, ratio
+from emotion_detection.plots.style import INK, SERIES_COLORS, Figure, finish, new_axes, new_figure, set_title, styled
 
 HOLDS_COLORS = {True: SERIES_COLORS[0], False: SERIES_COLORS[1], None: "#A9B4C2"}
 HOLDS_WORDS = {True: "targets hold", False: "one is missed", None: "no target"}
@@ -18,43 +17,39 @@ RATIO_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 50
 MOST_RATIO_TICKS = 9
 """With more, their labels touch: then only the powers of ten are named."""
 
-INK = "#222222"
 LIMIT_COLORS = (SERIES_COLORS[0], "#6699CC", "#997700", "#555555", "#AA4499")
-CURVE_COLORS = ("#222222", "#4477AA", "#66CCEE", "#228833", "#CCBB44", "#EE6677", "#AA3377")
-MARKERS = "osD^v<>"
 ABOVE = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 0.2}
 """Place of a legend between the axes and a title that makes room for it."""
 
 
 @styled
-def ratios(table: pd.DataFrame, axes: matplotlib.axes.Axes) -> dict:
+def speed_ratios(comparisons: pd.DataFrame) -> Figure:
     """Plot how many times as long the other way takes: a bar per comparison from 1× on, whiskers from least to most.
 
     Args:
-        table: as `speed.rows_table` returns it, not empty; about 0.3 inches of height per row look well.
-        axes: to draw on.
-
-    Returns:
-        Columns of the table, as plotted.
+        comparisons: as in `studies.speed.Benchmark`, not empty.
     """
+    table = comparisons
+    figure, axes = new_axes(1.2 + 0.3 * len(table))
     places, labels = _places(table)
     holds = [each if isinstance(each, bool) else None for each in table["holds"]]
-    ratio, high, wanted = (table[column].to_numpy(float) for column in ("ratio", "high", "wanted_ratio"))
+    medians, high, wanted = (table[column].to_numpy(float) for column in ("ratio", "ratio_most", "wanted_ratio"))
     axes.set_xscale("log")
-    axes.barh(places, ratio - 1, left=1, height=0.66, color=[HOLDS_COLORS[each] for each in holds])
-    errors = np.clip([ratio - table["low"], high - ratio], 0.0, None)
-    axes.errorbar(ratio, places, xerr=errors, fmt="none", ecolor=INK, elinewidth=1.0, capsize=2.0)
+    axes.barh(places, medians - 1, left=1, height=0.66, color=[HOLDS_COLORS[each] for each in holds])
+    errors = np.clip([medians - table["ratio_least"], high - medians], 0.0, None)
+    axes.errorbar(medians, places, xerr=errors, fmt="none", ecolor=INK, elinewidth=1.0, capsize=2.0)
     axes.vlines(wanted, places - 0.45, places + 0.45, color=INK, linewidth=2.2)
-    for place, value, end, target in zip(places, ratio, np.maximum(high, 1.0), wanted, strict=True):
+    for place, value, end, target in zip(places, medians, np.maximum(high, 1.0), wanted, strict=True):
         if end / 1.05 < target < 2.6 * end:  # the label stands clear of the tick
             end = target
         style = {"textcoords": "offset points", "va": "center", "fontsize": 8}
-        axes.annotate(times(value), (end, place), (5, 0), **style)
+        axes.annotate(ratio(value), (end, place), (5, 0), **style)
     axes.axvline(1.0, color="#555555", linewidth=1.0)
-    _name_ratio_axes(axes, labels, np.concatenate([table["low"], high, wanted[np.isfinite(wanted)], [1.0]]))
+    _name_ratio_axes(axes, labels, np.concatenate([table["ratio_least"], high, wanted[np.isfinite(wanted)], [1.0]]))
     _ratio_legend(axes, holds, bool(np.isfinite(wanted).any()))
+    plotted = table.rename(columns={"ratio_least": "low", "ratio_most": "high"})
     columns = ["group", "name", "ours", "other", "ratio", "low", "high", "wanted_ratio"]
-    return {column: table[column].tolist() for column in columns} | {"holds": holds}
+    return finish(figure, {column: plotted[column].tolist() for column in columns} | {"holds": holds})
 
 
 def _places(table: pd.DataFrame) -> tuple[np.ndarray, dict[float, str]]:
@@ -101,13 +96,13 @@ def _ratio_legend(axes: matplotlib.axes.Axes, holds: list, has_ticks: bool) -> N
 
 
 @styled
-def limits(table: pd.DataFrame, axes: matplotlib.axes.Axes) -> dict:
+def speed_limits(table: pd.DataFrame) -> Figure:
     """Plot which share of a limit's speed is reached, a bar each in the colour of its limit, with times beside it.
 
     Args:
-        table: as `speed.limits_table` returns it, not empty.
-        axes: to draw on.
+        table: as `studies.speed.limits_table` returns it, not empty.
     """
+    figure, axes = new_axes(1.5 + 0.33 * len(table))
     places, shares = np.arange(len(table)), table["limit_share"].to_numpy(float)
     for index, limit in enumerate(table["limit"].unique()):
         chosen = (table["limit"] == limit).to_numpy()
@@ -116,7 +111,7 @@ def limits(table: pd.DataFrame, axes: matplotlib.axes.Axes) -> dict:
         )
     axes.axvline(1.0, color=INK, linewidth=2.2)
     for place, share, row in zip(places, shares, table.itertuples(index=False), strict=True):
-        text = f"{100 * share:.0f} %: {in_units(row.ours_s)}, limit {in_units(row.limit_s)}"
+        text = f"{100 * share:.0f} %: {duration(row.ours_s)}, limit {duration(row.limit_s)}"
         inside = share > 0.6
         style = {"ha": "right" if inside else "left", "color": "white" if inside else INK, "fontsize": 8}
         axes.annotate(text, (share, place), (-5 if inside else 5, 0), textcoords="offset points", va="center", **style)
@@ -128,66 +123,7 @@ def limits(table: pd.DataFrame, axes: matplotlib.axes.Axes) -> dict:
     axes.grid(visible=False, axis="y")
     axes.set_title("How far the limit is", pad=8 + 15 * table["limit"].nunique())
     axes.legend(**ABOVE)
-    return {column: table[column].tolist() for column in table.columns}
-
-
-@styled
-def accuracy_latency(table: pd.DataFrame, axes: matplotlib.axes.Axes) -> dict:
-    """Plot accuracy on PrivateTest against the time of one face in one call: a level with its interval per network.
-
-    Args:
-        table: as `speed.latency_table` returns it, not empty.
-        axes: to draw on.
-    """
-    axes.set_xscale("log")
-    for index, (network, points) in enumerate(table.groupby("network", sort=False)):
-        color, first = SERIES_COLORS[index], points.iloc[0]
-        axes.axhspan(first["low"], first["high"], color=color, alpha=0.12, linewidth=0)
-        label = f"{network}: {100 * first['accuracy']:.1f} % ({100 * first['low']:.1f}–{100 * first['high']:.1f})"
-        axes.plot(points["seconds"], points["accuracy"], "o", color=color, markersize=8, label=label)
-        _name_points(axes, points.sort_values("seconds"))
-    low, high = table["seconds"].min(), table["seconds"].max()
-    axes.set_xlim(low / 2.2, high * 2.2)
-    axes.set_ylim(table["low"].min() - 0.015, table["high"].max() + 0.015)
-    axes.xaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.xaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda seconds, _: _tick_time(seconds)))
-    axes.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
-    axes.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0, decimals=0, symbol=" %"))
-    axes.set(xlabel="time of one face in one call (log scale)", ylabel="accuracy on PrivateTest")
-    axes.set_title(f"Accuracy against time (n = {speed.PRIVATE_TEST_FACES:,}, 95 % intervals)", pad=24)
-    axes.legend(ncols=table["network"].nunique(), **ABOVE)
-    return {column: table[column].tolist() for column in table.columns}
-
-
-@styled
-def time_to_accuracy(curves: dict[str, pd.DataFrame], axes: matplotlib.axes.Axes, *, goal: float) -> dict:
-    """Plot accuracy on PublicTest over the minutes of training, a curve per recipe; the level asked for is a line.
-
-    Args:
-        curves: name → columns minutes, val_accuracy (0–1), as `steps.curve` returns them; not empty.
-        axes: to draw on.
-        goal: the level, 0–1.
-    """
-    axes.axhline(goal, color="#555555", linewidth=1.0, linestyle="--")
-    for index, (name, curve) in enumerate(curves.items()):
-        style = {"color": CURVE_COLORS[index % len(CURVE_COLORS)], "marker": MARKERS[index % len(MARKERS)]}
-        axes.plot(curve["minutes"], curve["val_accuracy"], label=name, linewidth=1.4, markersize=5, **style)
-    axes.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0, decimals=0, symbol=" %"))
-    axes.set_xlim(left=0)
-    axes.set(xlabel="minutes of training steps", ylabel="accuracy on PublicTest")
-    axes.set_title(f"Time to an accuracy (dashed: {100 * goal:.0f} %)")
-    axes.legend(loc="lower right")
-    return {"goal": goal} | {name: curve[["minutes", "val_accuracy"]] for name, curve in curves.items()}
-
-
-def _name_points(axes: matplotlib.axes.Axes, points: pd.DataFrame) -> None:
-    """Write beside each point how the network is run, above and below in turns, so that neighbours stay apart."""
-    for number, point in enumerate(points.itertuples(index=False)):
-        above = number % 2 == 0
-        style = {"ha": "center", "va": "bottom" if above else "top", "fontsize": 8, "linespacing": 1.15}
-        text = f"{point.way}\n{in_units(point.seconds)}"
-        place = (0, 7 if above else -7)
-        axes.annotate(text, (point.seconds, point.accuracy), place, textcoords="offset points", **style)
+    return finish(figure, {column: table[column].tolist() for column in table.columns})
 
 
 def _tick_time(seconds: float) -> str:
@@ -198,20 +134,17 @@ def _tick_time(seconds: float) -> str:
 
 
 @styled
-def growths(tables: dict[str, pd.DataFrame], figure: matplotlib.figure.Figure) -> dict:
+def cost_growth(growths: dict[str, pd.DataFrame]) -> Figure:
     """Plot time (above) and peak memory (below) over work, a column each; dashed: time that grows with the work.
 
-    Points are filled where time grows with the work and no faster (`speed.linear_until`).
+    Points are filled where time grows with the work and no faster.
 
     Args:
-        tables: as `speed.growth_tables` returns them, not empty.
-        figure: empty, about as high as half its width.
-
-    Returns:
-        name → its columns, as plotted.
+        growths: as in `studies.speed.Benchmark`, not empty.
     """
-    grid = figure.subplots(2, len(tables), sharex="col", squeeze=False)
-    for (above, below), (name, table) in zip(grid.T, tables.items(), strict=True):
+    figure = new_figure(4.4)
+    grid = figure.subplots(2, len(growths), sharex="col", squeeze=False)
+    for (above, below), (name, table) in zip(grid.T, growths.items(), strict=True):
         known = table[table["x"] > 0]
         _plot_times(above, known, table[table["x"] == 0])
         below.plot(known["x"], known["peak_mb"], "o-", color=SERIES_COLORS[1], markersize=4.5)
@@ -224,20 +157,20 @@ def growths(tables: dict[str, pd.DataFrame], figure: matplotlib.figure.Figure) -
         above.set_title(name)
     grid[0, 0].set_ylabel("time (log scale)")
     grid[1, 0].set_ylabel("peak memory, MB")
-    figure.suptitle("How cost grows with the work (log scale)", x=0.01, ha="left")
-    with_none = any((table["x"] == 0).any() for table in tables.values())
+    set_title(figure, "How cost grows with the work (log scale)")
+    with_none = any((table["x"] == 0).any() for table in growths.values())
     figure.legend(handles=_growth_handles(with_none=with_none), loc="outside lower center", ncols=2)
-    return {name: {column: table[column].tolist() for column in table.columns} for name, table in tables.items()}
+    columns = ("x", "seconds", "peak_mb")
+    return finish(figure, {name: {each: table[each].tolist() for each in columns} for name, table in growths.items()})
 
 
 def _plot_times(axes: matplotlib.axes.Axes, known: pd.DataFrame, nothing: pd.DataFrame) -> None:
-    """Draw times over work on log scales, with the slope of 1 through the last point that grows no faster."""
-    line = speed.linear_until(known)
+    """Draw times over work on log scales, beside time in proportion to the work, and that of no work as a level."""
     x, seconds = known["x"].to_numpy(float), known["seconds"].to_numpy(float)
     axes.set(xscale="log", yscale="log")
-    axes.plot(x, seconds[line.end] * x / x[line.end], "--", color="#888888", linewidth=1.2)
+    axes.plot(x, known["proportional_s"], "--", color="#888888", linewidth=1.2)
     axes.plot(x, seconds, "-", color=SERIES_COLORS[0])
-    is_linear = (np.arange(len(x)) >= line.start) & (np.arange(len(x)) <= line.end) & (line.start < line.end)
+    is_linear = known["is_linear"].to_numpy()
     for chosen, fill in ((is_linear, SERIES_COLORS[0]), (~is_linear, "white")):
         axes.plot(x[chosen], seconds[chosen], "o", markersize=5, mfc=fill, mec=SERIES_COLORS[0], mew=1.4)
     for value in nothing["seconds"]:

@@ -12,10 +12,10 @@ CAPTIONS = {
     "05_confusion_matrix": "Which emotions are taken for which",
     "06_published_and_replay": "A published figure, and what it measures",
     "07_arms": "What each change of the recipe is worth",
-    "08_limits": "How near what we do is to what the machine can do",
-    "09_class_heat": "Where in a face an answer comes from",
     "10_timeline": "A recording, face by face",
     "10_session": "A live session, as numbers",
+    "A_limits": "How near what we do is to what the machine can do",
+    "B_class_heat": "Where in a face an answer comes from",
 }
 """Figure → its caption; a figure that is not drawn yet is left out."""
 
@@ -30,10 +30,10 @@ def shown() -> list[str]:
 
 def block() -> str:
     """Return the gallery as a table in Markdown."""
-    links = {path.stem[:2]: f"notebooks/{path.name}" for path in notebooks.notebook_paths()}
+    links = {path.stem.partition("_")[0]: f"notebooks/{path.name}" for path in notebooks.notebook_paths()}
     cells = [
-        f'<a href="{links[name[:2]]}"><img src="figures/{name}.png" width="400" alt="{CAPTIONS[name]}"></a><br>'
-        f"{CAPTIONS[name]}"
+        f'<a href="{links[name.partition("_")[0]]}"><img src="figures/{name}.png" width="400" '
+        f'alt="{CAPTIONS[name]}"></a><br>{CAPTIONS[name]}'
         for name in shown()
     ]
     cells += [""] * (-len(cells) % COLUMNS)

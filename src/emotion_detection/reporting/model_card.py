@@ -6,7 +6,7 @@ import pandas as pd
 
 from emotion_detection.emotions import DISPLAY_NAMES
 from emotion_detection.errors import DataError
-from emotion_detection.evaluation import ferplus_scores, metrics, mistakes
+from emotion_detection.evaluation import ferplus_scores, formatting, metrics, mistakes
 from emotion_detection.reporting import reports
 from emotion_detection.runs import registry, store
 from emotion_detection.studies import final_runs, speed
@@ -207,13 +207,10 @@ def _tried(facts: dict) -> str:
 
 def latency() -> str:
     """Return the recorded times of one face as Markdown: the benchmark's, with the machine it ran on."""
-    from emotion_detection.studies import speed_words
-
-    path = speed.path()
-    if not path.is_file():
+    if not speed.benchmark_path().is_file():
         return "Not measured yet: `make bench RECORD=1`.\n"
-    record = speed.read(path)
-    table = speed.rows_table(record)
+    benchmark = speed.load_benchmark()
+    table = benchmark.comparisons
     faces = table[table["group"].isin(["one face", "formats"])]
     known = {f"{row.group}: {row.ours}": row.ours_s for row in faces.itertuples()}
     lines = [
@@ -227,8 +224,14 @@ def latency() -> str:
             {"What": f"{row.name}, {form}", "Median": seconds}
             for form, seconds in ((row.other, row.other_s), (row.ours, row.ours_s))
         ]
-    shown = pd.DataFrame(lines).assign(Median=lambda each: each["Median"].map(speed_words.in_units))
-    return f"{_filled(speed_words.machine(record))}\n\n{metrics.to_markdown(shown)}"
+    shown = pd.DataFrame(lines).assign(Median=lambda each: each["Median"].map(formatting.duration))
+    machine, packages = benchmark.machine.iloc[0], [" ".join(each) for each in benchmark.packages.items()]
+    measured = (
+        f"Measured on {machine['measured']}: {machine['cores']} cores of {machine['processor']}, "
+        f"{machine['memory_gb']} GB, {machine['system']}; it multiplies matrices at {machine['matrix_gflops']:,.0f} "
+        f"GFLOP/s (float32, all cores). {', '.join(packages)}."
+    )
+    return f"{_filled(measured)}\n\n{metrics.to_markdown(shown)}"
 
 
 def robustness_told() -> str:

@@ -1,6 +1,6 @@
 """Do maps of evidence mean something? Deletion curves, networks with shuffled weights, averages over many faces.
 
-All take arrays, a Keras network or a function that answers; `explain_records` runs them on PublicTest.
+All take arrays, a Keras network or a function that answers; `explanations` runs them on PublicTest.
 """
 
 from collections.abc import Callable, Iterator
@@ -115,7 +115,7 @@ def measured_shift(model, faces: np.ndarray, layer: str, *, seed: int = 0) -> fl
     It is the centre of the squared gradients of the cell's channels, mixed at random, by the pixels.
 
     Args:
-        model: as `models.build_model` makes it, with its layer "scale".
+        model: as `mobilenet.build_model` makes it, with its layer "scale".
         faces: uint8 array (n, 48, 48).
         layer: whose cells.
         seed: of the mixture.
@@ -151,7 +151,7 @@ def shuffled_cascade(model, *, seed: int = 0) -> Iterator[tuple[str, object]]:
     copy, the same one each time: use it before the next step.
 
     Args:
-        model: as `models.build_model` makes it; it stays as it is.
+        model: as `mobilenet.build_model` makes it; it stays as it is.
         seed: decides the order.
 
     Yields:
@@ -191,37 +191,6 @@ def rank_correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     centred = [each - each.mean(axis=1, keepdims=True) for each in ranks]
     norms = np.prod([np.linalg.norm(each, axis=1) for each in centred], axis=0)
     return np.divide((centred[0] * centred[1]).sum(axis=1), norms, out=np.zeros(len(first)), where=norms > 0)
-
-
-def structural_similarities(first: np.ndarray, second: np.ndarray, *, size_px: int = 48) -> np.ndarray:
-    """Return the structural similarity (SSIM) of two maps of each face as they are shown: float array (n,), at most 1.
-
-    Args:
-        first: float array (n, h, w); it is made heat and stretched to the face.
-        second: the same.
-        size_px: side of the face.
-
-    Reference:
-        Wang et al.: Image Quality Assessment: From Error Visibility to Structural Similarity. IEEE TIP 13(4), 2004.
-    """
-    size = (size_px, size_px)
-    pairs = zip(first, second, strict=True)
-    return np.array(
-        [_similarity(class_activation.heat(one, size), class_activation.heat(other, size)) for one, other in pairs]
-    )
-
-
-def _similarity(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the SSIM of two pictures, float32 (h, w), 0–1, with the paper's window and constants."""
-
-    def local_mean(picture):
-        return cv2.GaussianBlur(picture, (11, 11), 1.5)
-
-    mean, its_mean = local_mean(one), local_mean(other)
-    variance, its_variance = local_mean(one * one) - mean**2, local_mean(other * other) - its_mean**2
-    covariance = local_mean(one * other) - mean * its_mean
-    likeness = (2 * mean * its_mean + 0.01**2) * (2 * covariance + 0.03**2)
-    return float((likeness / ((mean**2 + its_mean**2 + 0.01**2) * (variance + its_variance + 0.03**2))).mean())
 
 
 def average_heat(
