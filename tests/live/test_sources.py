@@ -1,0 +1,120 @@
+"""Where the live cell's frames come from: files, addresses, the clip, the browser."""
+
+import logging
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+from emotion_detection.inference import tracking
+from emotion_detection.live import BrowserCamera, KernelCamera, demo_clip, sources
+from playing_page import FACE_JPEG
+
+# Files and addresses
+
+
+@pytest.fixture
+def video(tmp_path):
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 50.0, (640, 480))
+    for step in range(10):
+        writer.write(demo_clip.frame_at(step / 50))
+    writer.release()
+    return path
+
+
+def test_a_file_is_shown_at_its_own_pace_and_its_end_is_told(opened, video):
+    view, browser = opened(KernelCamera(video))
+    began = time.monotonic()
+    view.frame.running = True
+    assert "clip.avi has ended" in browser.wait_for("ended")["message"].replace("Clip", "clip")
+    assert time.monotonic() - began > 0.15
+    assert browser.of("frame")
+
+
+def test_an_address_is_taken_from_the_view_and_opened(opened, video):
+    view, browser = opened()
+    browser.say({"type": "choose", "source": "address", "address": str(video)})
+    assert view.controls.menu.value == "address"
+    browser.wait_for("frame")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "nothing/there.mp4",
+        "rtsp://me:secret@127.0.0.1:9/stream?key=secret",
+        "rtsp://me:sec/secret@127.0.0.1:9/x",
+        "rtsp://127.0.0.1:9/user=admin_password=secret_channel=1",
+        "rtsp://me:s[secret@127.0.0.1:9/x",
+        "me:secret@127.0.0.1/stream",
+        "me:secret@127.0.0.1",
+    ],
+)
+def test_what_does_not_open_is_told_without_credentials(opened, address, caplog, capfd):
+    caplog.set_level(logging.DEBUG)
+    view, browser = opened()
+    browser.say({"type": "choose", "source": "address", "address": address})
+    message = browser.wait_for("ended")["message"]
+    assert "There is no video" in message or message.startswith("The rtsp stream does not open")
+    assert "secret" not in message
+    states = str([widget.get_state() for widget in (view, view.frame, view.controls.menu, view.controls.worth)])
+    written = capfd.readouterr()
+    assert "secret" not in states + caplog.text + written.out + written.err + str(browser.messages)
+
+
+def test_an_address_is_asked_for_before_it_is_opened(opened):
+    view, browser = opened()
+    view.controls.menu.value = "address"
+    assert view.frame.kinds[view.frame.chosen] == "address"
+    view.frame.running = True
+    assert "Type it into the field" in browser.wait_for("ended")["message"]
+
+
+def test_a_source_that_is_not_offered_is_not_started(opened):
+    view, browser = opened()
+    browser.say({"type": "choose", "source": "kernel:99"})
+    assert not view.frame.running
+
+
+def test_another_address_is_opened_while_one_is_shown(opened, video):
+    _, browser = opened()
+    browser.say({"type": "choose", "source": "address", "address": str(video)})
+    browser.wait_for("frame")
+    browser.say({"type": "choose", "source": "address", "address": "nothing/there.mp4"})
+    assert "nothing/there.mp4" in browser.wait_for("ended")["message"]
+
+
+def test_the_button_for_an_address_asks_for_one_and_opens_nothing(opened):
+    view, browser = opened()
+    browser.say({"type": "choose", "source": "address"})
+    assert "Type the path" in browser.wait_for("notice")["message"]
+    assert not view.frame.running and view.frame.kinds[view.frame.chosen] == "address"
+
+
+def test_an_address_is_told_by_its_kind_and_a_file_by_its_name():
+    assert sources.told_address("rtsp://u:p@host:554/a/b?token=1#x") == "the rtsp stream"
+    assert sources.told_address("secret words://host") == "the stream"
+    assert sources.told_address("/videos/me.mp4") == "me.mp4"
+    assert sources.told_address("me:secret@host") == "that file"
+
+
+# The rest
+
+
+def test_of_frames_that_wait_only_the_newest_is_looked_at_and_the_others_are_reported(opened):
+    camera = BrowserCamera()
+    assert camera.put(FACE_JPEG, sequence=1) is None
+    assert camera.put(FACE_JPEG, sequence=2) == 1
+    assert camera.read(0.0).sequence == 2
+    assert camera.read(0.0) is None
+
+
+def test_the_clip_is_a_portrait_that_moves_and_turns_and_begins_anew(detector):
+    overlaps = []
+    for time_s in np.arange(0, demo_clip.PERIOD_S, 1.0):
+        found = detector.detect(demo_clip.frame_at(time_s))
+        overlaps.append(max((tracking.overlap(box, demo_clip.face_at(time_s)) for box in found), default=0))
+    assert np.mean(np.array(overlaps) > 0.5) > 0.7
+    assert np.array_equal(demo_clip.frame_at(1.0), demo_clip.frame_at(1.0 + demo_clip.PERIOD_S))
