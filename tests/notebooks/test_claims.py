@@ -2,6 +2,7 @@
 
 import functools
 import json
+import operator
 import re
 import tomllib
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from emotion_detection import paths
 from emotion_detection.evaluation import metrics
-from emotion_detection.runs import store
+from emotion_detection.runs import lineage, store
 
 CLAIMS = tomllib.loads((Path(__file__).parent / "claims.toml").read_text(encoding="utf-8"))
 SAID = [(name, claim) for name, claims in CLAIMS.items() for claim in claims if "says" in claim]
@@ -42,6 +43,9 @@ def _one(source: str) -> float:
     place, _, where = source.strip().partition(":")
     if place == "run":
         run, part, score = where.split("/")
+        if score == "minutes":
+            minutes = {"own": operator.attrgetter("minutes"), "all": lineage.training_minutes}
+            return (minutes | {"teachers": lineage.teaching_minutes})[part](store.load_run(run))
         predictions = store.load_run(run).predictions[part]
         if score == "n":
             return len(predictions)

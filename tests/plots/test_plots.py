@@ -70,12 +70,10 @@ ON_AXES = {
         lambda axes: plots.coverage_curves(COVERAGE, axes, split="PrivateTest", chosen=0.4),
     ),
     "by_agreement": (3.9, lambda axes: plots.by_agreement(AGREEMENT, axes, title="By agreement")),
-    "count_plot": (5.2, lambda axes: plots.count_plot(COUNTS, axes)),
     "f1_bars": (3.8, lambda axes: plots.f1_bars(F1_TABLES, axes, split="PrivateTest")),
 }
 ON_FIGURE = {
     "robustness": (8.0, lambda figure: plots.robustness(SPOILED, figure, commonest=0.25)),
-    "average_faces": (1.9, lambda figure: plots.average_faces(AVERAGES, figure, counts=COUNTS["Training"])),
     "learning_curves": (5.0, lambda figure: plots.learning_curves(HISTORIES, figure)),
     "confusion_matrices": (
         4.5,
@@ -84,7 +82,6 @@ ON_FIGURE = {
     "reliability_diagram": (4.6, lambda figure: plots.reliability_diagram(RELIABILITY, figure, split="PrivateTest")),
     "cost_plot": (2.2, lambda figure: plots.cost_plot(COSTS, figure, hardware="two cores")),
 }
-AVERAGES = np.linspace(60, 200, 7 * 48 * 48).reshape(7, 48, 48)
 
 
 def draw(name):
@@ -120,7 +117,7 @@ def test_values_of_a_plot_can_be_saved(name):
 def test_plots_leave_pyplot_without_figures():
     import matplotlib.pyplot as plt
 
-    for name in ("count_plot", "learning_curves"):
+    for name in ("f1_bars", "learning_curves"):
         draw(name)
     assert plt.get_fignums() == []
 
@@ -128,29 +125,6 @@ def test_plots_leave_pyplot_without_figures():
 def test_plots_and_figures_need_no_tensorflow():
     code = "import sys; import emotion_detection.plots.saving; assert not {'tensorflow', 'keras'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_count_plot_has_a_bar_and_a_label_per_count():
-    figure, values = draw("count_plot")
-    (axes,) = figure.axes
-    widths = [bar.get_width() for container in axes.containers for bar in container]
-    assert widths == COUNTS.to_numpy().T.ravel().tolist()
-    labels = {text.get_text() for text in axes.texts}
-    assert labels == {f"{count:,}" for count in COUNTS.to_numpy().ravel()}
-    assert "35,887" in axes.get_title(loc="left")
-    assert saving.plain(values)["counts"]["Training"]["disgust"] == 436
-
-
-def test_average_faces_share_one_grey_scale_and_have_the_emotions_colours():
-    import matplotlib.colors
-
-    figure, values = draw("average_faces")
-    for axes, face, emotion in zip(figure.axes, AVERAGES, EMOTIONS, strict=True):
-        (image,) = axes.images
-        np.testing.assert_array_equal(image.get_array(), face)
-        assert image.get_clim() == (60, 200)
-        assert matplotlib.colors.to_hex(axes.spines["left"].get_edgecolor()) == COLORS[emotion].lower()
-    assert values["mean_gray"]["angry"] == pytest.approx(AVERAGES[0].mean())
 
 
 def test_learning_curves_draw_the_histories_on_one_scale_per_row():

@@ -9,45 +9,44 @@ from emotion_detection.runs import store
 from emotion_detection.studies import data_quality
 
 
-def test_leaks_are_the_recorded_shares():
-    table = data_quality.leaks()
-    twins = summaries.load_twins()
-    assert table.loc["PrivateTest", "pixel-identical"] == pytest.approx(
-        len(twins["PrivateTest_identical"]) / 3589, abs=1e-6
-    )
-    assert (table["near"] >= table["pixel-identical"]).all()
-    assert table.index[-1] == "random 80/20 split"
-
-
-def test_the_worth_of_a_leak_is_told_from_the_faces_with_and_without_a_twin():
-    label = np.zeros(10, np.int8)
+def a_run(data_name: str) -> store.Run:
+    """Ten PrivateTest faces of class 0; the network is right on the first two and the last two."""
     logits = np.eye(7, dtype=np.float32)[[0, 0, 1, 1, 1, 1, 1, 1, 0, 0]]
-    found = store.Predictions("PrivateTest", np.arange(10, dtype=np.int32), label, logits)
-    info = {"seed": 0, "recipe": {"name": "tl_top", "display_name": "TL top"}}
-    run = store.Run("tl_top-s0", info, pd.DataFrame(), {"PrivateTest": found})
-    worth = data_quality.leak_worth([run], {"PrivateTest_identical": np.array([0, 1], np.int32)})
-    assert worth["shares"].loc["TL top"].to_dict() == pytest.approx(
-        {"with a twin in Training": 1.0, "all": 0.4, "without": 0.25}
-    )
-    assert (worth["low"] <= worth["shares"]).all(axis=None) and (worth["shares"] <= worth["high"]).all(axis=None)
+    found = store.Predictions("PrivateTest", np.arange(10, dtype=np.int32), np.zeros(10, np.int8), logits)
+    info = {"seed": 0, "recipe": {"name": "tl_top", "display_name": "TL top"}, "data": {"name": data_name}}
+    return store.Run("tl_top-s0", info, pd.DataFrame(), {"PrivateTest": found})
 
 
-def test_votes_and_agreement_are_shares_per_emotion():
-    votes = data_quality.mean_votes("Training")
-    np.testing.assert_allclose(votes.sum(axis=1), 1, atol=1e-3)
-    agreement = data_quality.agreement()
-    assert ((agreement > 0) & (agreement < 1)).all(axis=None)
-    overall = data_quality.overall_agreement("PrivateTest")
-    assert agreement["PrivateTest"].min() < overall < agreement["PrivateTest"].max()
+def test_duplicates_are_counted_in_groups_and_faces():
+    table = data_quality.duplicates().set_index("what")
+    groups = summaries.load_quality()["groups_with_conflicting_labels"]
+    assert table.loc["… with different labels"].tolist() == [groups["groups"], groups["rows"]]
+    assert table["groups"].isna().sum() == table["faces"].isna().sum() == 1
+
+
+def test_leaks_are_the_recorded_shares():
+    table = data_quality.leaks().set_index("test_faces")
+    twins = summaries.load_twins()
+    expected = len(twins["PrivateTest_identical"]) / 3589
+    assert table.loc["PrivateTest", "share_identical"] == pytest.approx(expected, abs=1e-6)
+    assert (table["share_near"] >= table["share_identical"]).all()
+    assert table["n"].tolist() == [3589, 3589, 7177]
+
+
+def test_the_worth_of_a_leak_is_measured_on_the_faces_with_and_without_a_twin(monkeypatch):
+    monkeypatch.setattr(summaries, "load_twins", lambda: {"PrivateTest_identical": np.array([0, 1], np.int32)})
+    worth = data_quality.leak_worth([a_run("FER2013")]).set_index("faces")
+    assert worth["accuracy"].to_dict() == pytest.approx({"with a twin in Training": 1.0, "all": 0.4, "without": 0.25})
+    assert worth["n"].tolist() == [2, 10, 8]
+    assert (worth["accuracy_low"] <= worth["accuracy"]).all() and (worth["accuracy"] <= worth["accuracy_high"]).all()
+
+
+def test_drawn_faces_have_no_twins():
+    assert data_quality.leak_worth([a_run("drawn sample")])["faces"].tolist() == ["all"]
 
 
 def test_the_table_of_labels_holds_every_strict_majority():
-    table = data_quality.label_confusion("PrivateTest").drop(columns="FER2013")
-    total = table.map(lambda text: int(text.replace(",", ""))).to_numpy().sum()
-    assert total == summaries.load_agreement()["PrivateTest"]["n_strict"]
-
-
-def test_duplicates_are_told_in_groups_and_faces():
-    table = data_quality.duplicates_table().set_index("What")
-    groups = summaries.load_quality()["groups_with_conflicting_labels"]
-    assert table.loc["… with different labels"].tolist() == [str(groups["groups"]), str(groups["rows"])]
+    recorded = summaries.load_agreement()["PrivateTest"]
+    counts = data_quality.ferplus_labels("PrivateTest")
+    assert counts.to_numpy().sum() == recorded["n_strict"]
+    assert np.trace(counts.to_numpy()) == recorded["agree"]

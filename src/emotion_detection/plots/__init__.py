@@ -4,23 +4,21 @@ Here belongs drawing. A figure carries in `.values` what is plotted in it. Nothi
 record: it is given what it draws. `style` has the look and the figure itself, `saving` writes the two files.
 """
 
-from emotion_detection.plots.audit import difference_plot, dumbbells, epoch_curves, grouped_bars, share_matrix
+from emotion_detection.plots.audit import difference_plot, dumbbells, epoch_curves, grouped_bars
 from emotion_detection.plots.common import (
-    average_faces,
     confusion_matrices,
     cost_plot,
-    count_plot,
     f1_bars,
-    face_grid,
-    first_answer,
     learning_curves,
     reliability_diagram,
 )
+from emotion_detection.plots.data import average_faces, class_counts, face_grid, ferplus_agreement, leak_worth
 from emotion_detection.plots.evaluation import (
     accuracy_by_coverage,
     confusion_matrix,
     errors_by_agreement,
     f1_by_emotion,
+    first_answer,
     reliability,
 )
 from emotion_detection.plots.explanation import class_heat, deletion_curves, explained_face

@@ -88,25 +88,6 @@ def dumbbells(shares: pd.DataFrame, axes: matplotlib.axes.Axes, *, title: str, x
 
 
 @styled
-def share_matrix(shares: pd.DataFrame, axes: matplotlib.axes.Axes, *, title: str, xlabel: str, ylabel: str) -> dict:
-    """Show a table of shares (0–1) as a matrix with percent in each cell."""
-    values = shares.to_numpy(float)
-    axes.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for (row, column), value in np.ndenumerate(values):
-        color = "white" if value > 0.55 else "#222222"
-        axes.text(column, row, f"{100 * value:.0f}", ha="center", va="center", fontsize=8, color=color)
-    axes.set_xticks(
-        range(values.shape[1]), labels=list(shares.columns), rotation=30, ha="right", rotation_mode="anchor"
-    )
-    axes.set_yticks(range(values.shape[0]), labels=list(shares.index))
-    axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
-    axes.tick_params(length=0)
-    axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
-    return {"percent": (100 * shares).T.to_dict()}
-
-
-@styled
 def epoch_curves(history: pd.DataFrame, axes: matplotlib.axes.Axes, *, chosen: dict, title: str) -> dict:
     """Plot PublicTest's and PrivateTest's accuracy per epoch and mark the epochs that each would choose.
 

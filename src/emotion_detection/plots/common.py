@@ -12,66 +12,11 @@ import matplotlib.ticker
 import numpy as np
 import pandas as pd
 
-from emotion_detection.data import FaceDataset
 from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
 from emotion_detection.evaluation import metrics
 from emotion_detection.plots.style import NAMES, SERIES_COLORS, SPLIT_COLORS, styled
 from emotion_detection.plots.style import series_color as _series_color
 from emotion_detection.plots.style import set_title as _suptitle
-
-
-@styled
-def count_plot(counts: pd.DataFrame, axes: matplotlib.axes.Axes, *, title: str = "Faces per emotion") -> dict:
-    """Plot the number of faces per emotion, a bar per split, each with its value.
-
-    Args:
-        counts: int, index the seven emotions, a column per split, as `FaceDataset.counts()` returns.
-        axes: to draw on.
-        title: what the faces are; their number is added.
-    """
-    import seaborn as sns
-
-    long = counts.rename_axis("emotion").reset_index().melt(id_vars="emotion", var_name="Usage", value_name="faces")
-    palette = {split: SPLIT_COLORS[split] for split in counts.columns}
-    sns.barplot(long, y="emotion", x="faces", hue="Usage", palette=palette, saturation=1.0, width=0.84, ax=axes)
-    for container in axes.containers:
-        labels = [f"{int(bar.get_width()):,}" for bar in container]
-        axes.bar_label(container, labels=labels, padding=3, fontsize=7.5)
-    axes.set_yticks(range(len(counts)), labels=[DISPLAY_NAMES[name] for name in counts.index])
-    axes.set(xlabel="number of faces", ylabel="", title=f"{title} (n = {int(counts.to_numpy().sum()):,})")
-    axes.set_xlim(0, counts.to_numpy().max() * 1.07)
-    axes.xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.0f}"))
-    axes.grid(visible=False, axis="y")
-    axes.legend(axes.containers, [f"{name} ({int(counts[name].sum()):,})" for name in counts.columns], loc="best")
-    return {"counts": counts, "n": counts.sum()}
-
-
-@styled
-def average_faces(
-    averages: np.ndarray, figure: matplotlib.figure.Figure, *, counts: pd.Series | None = None, split: str = "Training"
-) -> dict:
-    """Show the mean picture of each class in one grey scale, framed in the emotion's colour.
-
-    Args:
-        averages: float array (7, 48, 48), grey, 0–255, in the order of `EMOTIONS`.
-        figure: empty, about five times as wide as high.
-        counts: number of faces behind each average, index the emotions.
-        split: where the faces are from.
-    """
-    low, high = float(np.min(averages)), float(np.max(averages))
-    for emotion, face, axes in zip(EMOTIONS, averages, figure.subplots(1, len(EMOTIONS)), strict=True):
-        axes.imshow(face, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
-        axes.grid(visible=False)
-        axes.set(xticks=[], yticks=[])
-        axes.set_title(DISPLAY_NAMES[emotion], loc="center")
-        if counts is not None:
-            axes.set_xlabel(f"n = {int(counts[emotion]):,}", fontsize=8)
-        for spine in axes.spines.values():
-            spine.set(visible=True, color=COLORS[emotion], linewidth=2.5)
-    total = "" if counts is None else f" (n = {int(counts.sum()):,})"
-    _suptitle(figure, f"Average face of each emotion, {split}{total}")
-    means = dict(zip(EMOTIONS, np.asarray(averages, float).mean(axis=(1, 2)), strict=True))
-    return {"split": split, "mean_gray": means, "gray_shown": [low, high], "n": counts}
 
 
 @styled
@@ -260,67 +205,3 @@ def cost_plot(costs: pd.DataFrame, figure: matplotlib.figure.Figure, *, hardware
     axes.invert_yaxis()
     _suptitle(figure, f"Training time{f' on {hardware}' if hardware else ''}")
     return {"hardware": hardware, "costs": costs}
-
-
-@styled
-def face_grid(dataset: FaceDataset, figure: matplotlib.figure.Figure, *, per_emotion: int = 7, seed: int = 0) -> dict:
-    """Show randomly chosen faces, a row per emotion.
-
-    Not for committed output when the faces are FER2013's: its pictures are not ours to publish.
-
-    Args:
-        dataset: faces to choose from.
-        figure: empty, about as wide as high.
-        per_emotion: number of faces in a row.
-        seed: decides which.
-    """
-    grid = figure.subplots(len(EMOTIONS), per_emotion, squeeze=False)
-    generator = np.random.default_rng(seed)
-    rows = []
-    for index, emotion in enumerate(EMOTIONS):
-        chosen = generator.permutation(np.flatnonzero(dataset.emotion == index))[:per_emotion]
-        for axes, face in zip(grid[index], dataset.pixels[chosen], strict=False):
-            axes.imshow(face, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        label = {"rotation": 0, "ha": "right", "va": "center", "color": "#222222"}
-        grid[index, 0].set_ylabel(DISPLAY_NAMES[emotion], **label)
-        rows.append(dataset.row[chosen].tolist())
-    for axes in grid.flat:
-        axes.grid(visible=False)
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
-    _suptitle(figure, f"Faces from: {dataset.name}")
-    return {"name": dataset.name, "rows": dict(zip(EMOTIONS, rows, strict=True))}
-
-
-@styled
-def first_answer(
-    frame_bgr: np.ndarray, crop: np.ndarray, probabilities: np.ndarray, figure: matplotlib.figure.Figure, *, box
-) -> dict:
-    """Show the way from a picture to an answer: the face found, the 48×48 grey crop, seven probabilities.
-
-    Args:
-        frame_bgr: uint8 array (h, w, 3), BGR, 0–255.
-        crop: uint8 array (48, 48), grey: what the network sees.
-        probabilities: float array (7,), in the order of `EMOTIONS`.
-        figure: empty, about two and a half times as wide as high.
-        box: the face, with `x`, `y`, `width` and `height` in pixels of the frame.
-    """
-    probabilities = np.round(np.asarray(probabilities, float), 3)  # LiteRT's last digits differ between processors
-    left, middle, right = figure.subplots(1, 3, gridspec_kw={"width_ratios": [1, 1, 1.3]})
-    left.imshow(np.ascontiguousarray(frame_bgr[..., ::-1]))
-    left.add_patch(
-        matplotlib.patches.Rectangle((box.x, box.y), box.width, box.height, fill=False, color="white", linewidth=2)
-    )
-    middle.imshow(crop, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    for axes, title in ((left, "the face is found"), (middle, "48×48 grey pixels")):
-        axes.set_title(title)
-        axes.set(xticks=[], yticks=[])
-        axes.grid(visible=False)
-        axes.spines[:].set_visible(False)
-    bars = right.barh(NAMES, probabilities, color=[COLORS[emotion] for emotion in EMOTIONS])
-    right.bar_label(bars, labels=[f"{100 * value:.0f} %" for value in probabilities], padding=3)
-    right.invert_yaxis()
-    right.set(xlim=(0, 1.15), title="probabilities")
-    right.xaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0, decimals=0, symbol=" %"))
-    right.grid(visible=False, axis="y")
-    return {"probabilities": dict(zip(EMOTIONS, probabilities, strict=True))}

@@ -8,7 +8,6 @@ import matplotlib.ticker
 import numpy as np
 import pandas as pd
 
-from emotion_detection.data import FaceDataset
 from emotion_detection.data.perturbations import PERTURBATIONS
 from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
 from emotion_detection.evaluation import calibration, metrics
@@ -238,36 +237,6 @@ def robustness(table: pd.DataFrame, *, commonest: float) -> Figure:
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     set_title(figure, f"Accuracy on PublicTest as faces are spoiled (n = {int(table['n'].iloc[0]):,})")
     return finish(figure, {"commonest": commonest, "rows": table})
-
-
-@styled
-def face_grid(dataset: FaceDataset, *, per_emotion: int = 7, seed: int = 0) -> Figure:
-    """Show randomly chosen faces, a row per emotion.
-
-    Not for committed output when the faces are FER2013's: its pictures are not ours to publish.
-
-    Args:
-        dataset: faces to choose from.
-        per_emotion: number of faces in a row.
-        seed: decides which.
-    """
-    figure = new_figure(8.0)
-    grid = figure.subplots(len(EMOTIONS), per_emotion, squeeze=False)
-    generator = np.random.default_rng(seed)
-    rows = []
-    for index, emotion in enumerate(EMOTIONS):
-        chosen = generator.permutation(np.flatnonzero(dataset.emotion == index))[:per_emotion]
-        for axes, face in zip(grid[index], dataset.pixels[chosen], strict=False):
-            axes.imshow(face, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        label = {"rotation": 0, "ha": "right", "va": "center", "color": "#222222"}
-        grid[index, 0].set_ylabel(DISPLAY_NAMES[emotion], **label)
-        rows.append(dataset.row[chosen].tolist())
-    for axes in grid.flat:
-        axes.grid(visible=False)
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
-    set_title(figure, f"Faces from: {dataset.name}")
-    return finish(figure, {"name": dataset.name, "rows": dict(zip(EMOTIONS, rows, strict=True))})
 
 
 @styled

@@ -44,7 +44,7 @@ def runs_table() -> pd.DataFrame:
                 "epochs": len(run.history),
                 "PublicTest": percent(scores.get("PublicTest")),
                 "PrivateTest": percent(scores.get("PrivateTest")),
-                "minutes": f"{run.info['wall_time_s'] / 60:.1f}",
+                "minutes": f"{run.minutes:.1f}",
                 "shipped": "yes" if registry.is_shipped(run) else "",
             }
         )

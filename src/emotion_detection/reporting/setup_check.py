@@ -1,4 +1,7 @@
-"""What a set-up needs and whether it is there: native libraries, data, weights, the face detector."""
+"""What a set-up needs and whether it is there: native libraries, data, weights, the face detector.
+
+What needs a native library is imported inside the functions: this module must load where one is missing, and say so.
+"""
 
 import importlib
 import importlib.metadata
@@ -8,6 +11,17 @@ from emotion_detection import paths
 from emotion_detection.errors import ProjectError
 from emotion_detection.runs import registry, store
 
+REMEDIES = {
+    "FER2013": {
+        "without_it": "recorded numbers and drawn faces are shown",
+        "to_get_it": "`python -m emotion_detection data fetch`",
+    },
+    "FER+ votes": {"without_it": "recorded numbers are shown", "to_get_it": "put `fer2013new.csv` into `data/raw/`"},
+    "ImageNet weights": {"without_it": "nothing, until you train", "to_get_it": "Keras downloads them when you train"},
+    "YuNet face detector": {"without_it": "OpenCV's Haar cascade finds faces", "to_get_it": "`make setup`, online"},
+    "shipped network": {"without_it": "no picture gets an answer", "to_get_it": "`git checkout -- data/models`"},
+    "recorded runs": {"without_it": "no figure can be redrawn", "to_get_it": "`git checkout -- data/results`"},
+}
 NATIVE_MODULES = {"cv2": "OpenCV", "ai_edge_litert.interpreter": "LiteRT"}
 
 
@@ -26,8 +40,8 @@ def missing_libraries() -> list[str]:
     return sentences
 
 
-def setup_table():
-    """Return a DataFrame: what is needed, whether it is there, and what to do or use instead.
+def requirements():
+    """Return a DataFrame: what is used, whether it is there, what happens without it, and how to get it.
 
     It names no paths, so that it can be published.
     """
@@ -36,21 +50,16 @@ def setup_table():
     from emotion_detection.data import ferplus
     from emotion_detection.faces import detection
 
-    rows = [
-        ("FER2013", _has_fer2013(), "recorded numbers are shown"),
-        ("FER+ votes", ferplus.find() is not None, "recorded FER+ scores are shown"),
-        (
-            "ImageNet weights",
-            paths.find_file(*paths.IMAGENET_FILES) is not None,
-            "Keras downloads them to train",
-        ),
-        ("YuNet face detector", detection.find_yunet() is not None, "OpenCV's Haar cascade finds faces"),
-        ("shipped network", registry.card_path().is_file(), "git checkout -- data/models"),
-        ("recorded runs", bool(store.recorded()), "git checkout -- data/results"),
-    ]
-    table = pd.DataFrame(rows, columns=["what", "found", "if not"])
-    table["found"] = table["found"].map({True: "yes", False: "no"})
-    return table.set_index("what")
+    found = {
+        "FER2013": _has_fer2013(),
+        "FER+ votes": ferplus.find() is not None,
+        "ImageNet weights": paths.find_file(*paths.IMAGENET_FILES) is not None,
+        "YuNet face detector": detection.find_yunet() is not None,
+        "shipped network": registry.card_path().is_file(),
+        "recorded runs": bool(store.recorded()),
+    }
+    rows = [{"what": what, "found": is_there} | REMEDIES[what] for what, is_there in found.items()]
+    return pd.DataFrame(rows)
 
 
 def _has_fer2013() -> bool:
@@ -63,13 +72,12 @@ def _has_fer2013() -> bool:
     return True
 
 
-def versions_table():
+def versions():
     """Return a DataFrame: the packages that decide results, and their versions here."""
     import pandas as pd
 
     names = ("tensorflow", "keras", "ai-edge-litert", "opencv-python-headless", "numpy", "pandas", "scikit-learn")
-    versions = [(name, importlib.metadata.version(name)) for name in names]
-    return pd.DataFrame(versions, columns=["package", "version"]).set_index("package")
+    return pd.DataFrame([{"package": name, "version": importlib.metadata.version(name)} for name in names])
 
 
 def main() -> None:

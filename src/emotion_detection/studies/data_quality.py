@@ -1,97 +1,82 @@
-"""What FER2013 hides: tables of twins across splits, what they are worth, and FER+'s opinion of the labels."""
+"""What FER2013 hides: pictures that are there twice, what twins in Training are worth, FER+'s view of the labels."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from emotion_detection.data import ferplus, summaries
-from emotion_detection.emotions import DISPLAY_NAMES, EMOTIONS
+from emotion_detection.emotions import EMOTIONS
 from emotion_detection.evaluation import metrics
-from emotion_detection.runs import store
+from emotion_detection.runs.run import Run
 
 
-def duplicates_table() -> pd.DataFrame:
-    """Return the recorded counts of identical groups, their rows, near pairs and constant pictures, as text."""
+def duplicates() -> pd.DataFrame:
+    """Return the recorded counts of pictures that are there more than once, and of empty ones.
+
+    Returns:
+        Columns what, groups (or pairs), faces; whole numbers, missing where there is none to count.
+    """
     quality = summaries.load_quality()
-    names = {
-        "identical_groups": "groups of pixel-identical pictures",
-        "groups_across_splits": "… in more than one split",
-        "groups_with_conflicting_labels": "… with different labels",
+    kinds = {
+        "pixel-identical pictures": "identical_groups",
+        "… in more than one split": "groups_across_splits",
+        "… with different labels": "groups_with_conflicting_labels",
     }
-    lines = [
-        {"What": name, "Groups": f"{quality[key]['groups']:,}", "Faces": f"{quality[key]['rows']:,}"}
-        for key, name in names.items()
+    rows = [
+        {"what": what, "groups": quality[key]["groups"], "faces": quality[key]["rows"]} for what, key in kinds.items()
     ]
-    near = f"pairs that correlate above {quality['near_correlation']}"
-    lines.append({"What": near, "Groups": f"{quality['near_pairs']:,}", "Faces": "–"})
-    lines.append({"What": "pictures of one grey value", "Groups": "–", "Faces": f"{quality['constant_pictures']:,}"})
-    return pd.DataFrame(lines)
+    rows.append({"what": f"pairs that correlate above {quality['near_correlation']}", "groups": quality["near_pairs"]})
+    rows.append({"what": "pictures of one grey value", "faces": quality["constant_pictures"]})
+    return pd.DataFrame(rows).astype({"groups": "Int64", "faces": "Int64"})
 
 
 def leaks() -> pd.DataFrame:
-    """Return the share (0–1) of held-out faces with a twin among those learned from, from recorded counts.
+    """Return the recorded shares of test faces that have a twin among the faces learned from.
 
     Returns:
-        Index: the two official test splits and a random 80/20 split (mean of the recorded seeds); columns: identical,
-        near (correlation above 0.95, identical included).
+        A row for each official test split and for a random fifth of all faces (mean over the recorded seeds); columns
+        test_faces, n, share_identical, share_near (identical ones included), 0–1.
     """
     quality = summaries.load_quality()
-    table = {(line["split"], line["twin"]): line["share"] for line in quality["leaks"]}
-    rows = {split: [table[split, "identical"], table[split, "near"]] for split in ("PublicTest", "PrivateTest")}
+    official = pd.DataFrame(quality["leaks"]).pivot(index="split", columns="twin", values="share")
+    n = {line["split"]: line["of"] for line in quality["leaks"]}
     random = pd.DataFrame(quality["random_split"])
-    rows["random 80/20 split"] = random[["identical", "near"]].mean().tolist()
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["pixel-identical", "near"])
+    table = pd.concat([official.loc[list(n)], random[["identical", "near"]].mean().to_frame("a random fifth").T])
+    table = table.add_prefix("share_").rename_axis("test_faces").reset_index()
+    table.insert(1, "n", [*n.values(), int(random["n"].iloc[0])])
+    return table
 
 
-def leak_worth(found: list[store.Run], twins: dict[str, np.ndarray]) -> dict[str, pd.DataFrame]:
-    """Return each run's PrivateTest accuracy on faces with an identical twin in Training, on all, and without them.
+def leak_worth(runs: Sequence[Run], *, split: str = "PrivateTest") -> pd.DataFrame:
+    """Return each run's accuracy on faces with a pixel-identical twin in Training, on all faces, and without these.
+
+    Args:
+        runs: with predictions on the split. One of the drawn sample, which has no twins, gets the row "all" alone.
+        split: a test split.
 
     Returns:
-        "shares", "low", "high" (95 % interval), each a DataFrame of floats 0–1, a row per run.
+        Columns run, faces, n, accuracy, accuracy_low, accuracy_high (95 % interval), 0–1.
     """
-    tables = {key: {} for key in ("shares", "low", "high")}
-    for run in found:
-        everything = run.predictions["PrivateTest"]
-        parts = {
-            "with a twin in Training": metrics.select(
-                everything, np.isin(everything.row, twins["PrivateTest_identical"])
-            ),
-            "all": everything,
-            "without": metrics.without_twins(everything, twins),
-        }
-        name = metrics.display_name(run)
-        intervals = {part: metrics.bootstrap(each).accuracy for part, each in parts.items() if len(each)}
-        tables["shares"][name] = {part: metrics.accuracy(each) for part, each in parts.items() if len(each)}
-        tables["low"][name] = {part: interval[0] for part, interval in intervals.items()}
-        tables["high"][name] = {part: interval[1] for part, interval in intervals.items()}
-    return {key: pd.DataFrame.from_dict(table, orient="index") for key, table in tables.items()}
+    twins, rows = summaries.load_twins(), []
+    for run in runs:
+        everything = run.predictions[split]
+        parts = {"all": everything}
+        if not run.is_sample:
+            has_twin = np.isin(everything.row, twins[f"{split}_identical"])
+            parts = {
+                "with a twin in Training": everything.select(has_twin),
+                "all": everything,
+                "without": everything.select(~has_twin),
+            }
+        for faces, part in parts.items():
+            low, high = metrics.bootstrap(part).accuracy
+            scores = {"accuracy": metrics.accuracy(part), "accuracy_low": low, "accuracy_high": high}
+            rows.append({"run": run.display_name, "faces": faces, "n": len(part)} | scores)
+    return pd.DataFrame(rows)
 
 
-def mean_votes(split: str = "Training") -> pd.DataFrame:
-    """Return, per FER2013 label (row), the recorded mean share of FER+ votes per class (column), 0–1."""
-    columns = [DISPLAY_NAMES.get(name, name) for name in (*ferplus.CLASSES, "unknown", "not a face")]
-    values = summaries.load_agreement()[split]["mean_votes"]
-    return pd.DataFrame(values, index=[DISPLAY_NAMES[name] for name in EMOTIONS], columns=columns)
-
-
-def agreement() -> pd.DataFrame:
-    """Return, per emotion, the recorded share of faces whose FER2013 label is FER+'s strict majority, per split."""
-    recorded = summaries.load_agreement()
-    table = {
-        split: {DISPLAY_NAMES[name]: line["agree"] / line["n"] for name, line in recorded[split]["emotions"].items()}
-        for split in ("Training", "PublicTest", "PrivateTest")
-    }
-    return pd.DataFrame(table)
-
-
-def overall_agreement(split: str) -> float:
-    """Return the recorded share (0–1) of a split's strict-majority faces whose FER2013 label is that majority."""
-    recorded = summaries.load_agreement()[split]
-    return recorded["agree"] / sum(line["n"] for line in recorded["emotions"].values())
-
-
-def label_confusion(split: str) -> pd.DataFrame:
-    """Return recorded counts of faces per FER2013 label (row) and FER+ strict majority (column), as text."""
-    columns = [DISPLAY_NAMES.get(name, name.capitalize()) for name in ferplus.CLASSES]
-    table = pd.DataFrame(summaries.load_agreement()[split]["confusion"], columns=columns).map("{:,}".format)
-    table.insert(0, "FER2013", [DISPLAY_NAMES[name] for name in EMOTIONS])
-    return table
+def ferplus_labels(split: str) -> pd.DataFrame:
+    """Return recorded counts of faces per FER2013 label (row) and FER+ strict majority (column)."""
+    counts = summaries.load_agreement()[split]["confusion"]
+    return pd.DataFrame(counts, index=pd.Index(EMOTIONS, name="fer2013"), columns=list(ferplus.CLASSES))
