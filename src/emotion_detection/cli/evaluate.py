@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from emotion_detection.cli.options import PICTURES, use_pictures
+from emotion_detection.emotions import DISPLAY_NAMES
 from emotion_detection.errors import MissingFileError, UnknownNameError
 from emotion_detection.runs import store
 
@@ -18,9 +19,9 @@ USAGE_HELP = "public or private (in the audit also training or unseen)"
 def list_runs(pictures: Annotated[Path | None, PICTURES] = None):
     """List the recorded runs."""
     use_pictures(pictures)
-    from emotion_detection.reporting import reports
+    from emotion_detection.evaluation import formatting, metrics
 
-    typer.echo(reports.runs_table().to_string(index=False))
+    typer.echo(formatting.format_table(metrics.recorded_runs()).to_string(index=False))
 
 
 @app.command()
@@ -37,7 +38,6 @@ def evaluate(
     use_pictures(pictures)
     from emotion_detection import notebook
     from emotion_detection.evaluation import metrics
-    from emotion_detection.reporting import reports
     from emotion_detection.training import finalize
 
     if averaged and recompute:
@@ -50,7 +50,33 @@ def evaluate(
         usage = usage or ("PrivateTest" if loaded.is_final else "PublicTest")
         loaded = _recomputed(loaded, usage)
     scores = metrics.scores(finalize.with_averaged_answers(loaded) if averaged else loaded, split=usage)
-    typer.echo(json.dumps(scores, indent=1) if as_json else reports.describe(scores))
+    typer.echo(json.dumps(scores, indent=1) if as_json else _described(scores))
+
+
+def _described(scores: dict) -> str:
+    """Return the scores of `metrics.scores` as lines for the terminal."""
+    from emotion_detection.evaluation.formatting import percent
+
+    low, high = scores["accuracy_ci"]
+    f1_low, f1_high = scores["macro_f1_ci"]
+    lines = [
+        f"{scores['run']} on {scores['split']} ({scores['labels']} labels, n = {scores['n']:,})",
+        f"  accuracy           {percent(scores['accuracy'])}  (95 % interval {100 * low:.1f}–{100 * high:.1f})",
+        f"  macro-F1           {scores['macro_f1']:.3f}  ({f1_low:.3f}–{f1_high:.3f})",
+        "  F1 per emotion     "
+        + ", ".join(f"{DISPLAY_NAMES[name]} {value:.2f}" for name, value in scores["f1"].items()),
+    ]
+    if scores["accuracy_deduplicated"] is not None:
+        lines += [
+            f"  de-duplicated      {percent(scores['accuracy_deduplicated'])}  (n = {scores['n_deduplicated']:,})",
+            f"  near-twin-free     {percent(scores['accuracy_near_twin_free'])}  (n = {scores['n_near_twin_free']:,})",
+        ]
+    if scores["ferplus_strict"]:
+        ferplus = scores["ferplus_strict"]
+        lines.append(f"  FER+ strict        {percent(ferplus['accuracy'])}  (n = {ferplus['n']:,})")
+    lines.append(f"  calibration error  {percent(scores['ece'])}  (temperature {scores['temperature']:.3g})")
+    lines += [f"  {note}" for note in scores["notes"]]
+    return "\n".join(lines)
 
 
 def _split_name(split: str | None) -> str | None:

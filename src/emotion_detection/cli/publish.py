@@ -18,10 +18,10 @@ def ship(run: Annotated[str, typer.Argument(help="A final run whose network is o
     refuse_pictures("ship")
     from emotion_detection.data import load_fer2013
     from emotion_detection.export import ship as shipping
-    from emotion_detection.reporting import reports
+    from emotion_detection.reporting import documents
 
     card = shipping.ship(run, load_fer2013())
-    reports.write_all()
+    documents.write()
     typer.echo(json.dumps(card, indent=1))
 
 
@@ -53,9 +53,9 @@ def export(
 
 @app.command()
 def report():
-    """Rewrite the tables of README.md and the model card from data/results/."""
+    """Rewrite README's results and the model card from data/results/."""
     refuse_pictures("report")
-    from emotion_detection.reporting import reports
+    from emotion_detection.reporting import documents
 
-    for path in reports.write_all():
+    for path in documents.write():
         typer.echo(path)

@@ -11,10 +11,10 @@ from sklearn import metrics
 from emotion_detection.data import duplicates, summaries
 from emotion_detection.data.dataset import TEST_SPLITS
 from emotion_detection.emotions import EMOTIONS
-from emotion_detection.errors import DataError, MissingFileError
+from emotion_detection.errors import DataError, MissingFileError, ProjectError
 from emotion_detection.evaluation import calibration, formatting, leakage, resampling
 from emotion_detection.evaluation.resampling import RESAMPLES, SEED, percentile_interval, resampled_confusions
-from emotion_detection.runs import lineage
+from emotion_detection.runs import lineage, registry, store
 from emotion_detection.runs.run import Predictions, Run
 
 logger = logging.getLogger(__name__)
@@ -278,6 +278,47 @@ def summary(runs: list[Run], *, split: str = "PrivateTest") -> pd.DataFrame:
     return pd.DataFrame([_summary_row(run, split) for run in runs]).set_index("name")
 
 
+def recorded_runs() -> pd.DataFrame:
+    """Return all recorded runs, a row each.
+
+    Returns:
+        Indexed by `run`: `recipe` (as figures name it; "damaged record" where it cannot be read), `protocol`, `epochs`,
+        `accuracy_publictest`, `accuracy_privatetest` (0–1), `minutes` and `shipped`. What is not known is NaN.
+    """
+    rows = []
+    for name in store.recorded():
+        try:
+            run = store.load_run(name)
+        except ProjectError as error:
+            logger.warning("%s", error)
+            rows.append({"run": name, "recipe": "damaged record"})
+            continue
+        found = {split: accuracy(run.predictions[split]) for split in TEST_SPLITS if split in run.predictions}
+        rows.append(
+            {
+                "run": name,
+                "recipe": run.display_name,
+                "protocol": run.info.get("protocol"),
+                "epochs": len(run.history),
+                "accuracy_publictest": found.get("PublicTest"),
+                "accuracy_privatetest": found.get("PrivateTest"),
+                "minutes": run.minutes,
+                "shipped": registry.is_shipped(run),
+            }
+        )
+    columns = [
+        "run",
+        "recipe",
+        "protocol",
+        "epochs",
+        "accuracy_publictest",
+        "accuracy_privatetest",
+        "minutes",
+        "shipped",
+    ]
+    return pd.DataFrame(rows, columns=columns).set_index("run")
+
+
 def _summary_row(run: Run, split: str) -> dict:
     predictions = of_split(run, split)
     intervals, recorded = bootstrap(predictions, classes=run.classes), (run.info.get("ferplus") or {}).get(split, {})
@@ -291,9 +332,16 @@ def _summary_row(run: Run, split: str) -> dict:
         score, ends = (accuracy(kept), bootstrap(kept).accuracy) if twins else (np.nan, (np.nan, np.nan))
         row |= _with_ends(f"accuracy_{name}", score, ends)
     n, score = recorded.get("n", np.nan), recorded.get("accuracy", np.nan)
-    ends = resampling.share_interval(round(score * n), n) if recorded.get("n") else (np.nan, np.nan)
+    ends = _ferplus_interval(recorded["confusion"]) if "confusion" in recorded else (np.nan, np.nan)
     row |= {"n_ferplus": n, **_with_ends("accuracy_ferplus", score, ends)}
     return row | {"minutes": lineage.training_minutes(run), "teacher_minutes": lineage.teaching_minutes(run) or np.nan}
+
+
+def _ferplus_interval(confusion_counts: list[list[int]]) -> tuple[float, float]:
+    """Return the interval of the accuracy of a recorded confusion with FER+'s labels; contempt has no answer."""
+    counts = np.array(confusion_counts)
+    square = np.pad(counts, ((0, 0), (0, len(counts) - counts.shape[1])))
+    return percentile_interval(accuracy_of(resampled_confusions(square)))
 
 
 def _with_ends(name: str, value: float, ends: tuple[float, float]) -> dict[str, float]:

@@ -13,9 +13,9 @@ from emotion_detection.data.dataset import TEST_SPLITS
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError
 from emotion_detection.evaluation import calibration as confidence
+from emotion_detection.evaluation import formatting
 from emotion_detection.export import litert, quantization
 from emotion_detection.inference.classifier import EmotionClassifier
-from emotion_detection.reporting import reports
 from emotion_detection.runs import registry, store
 from emotion_detection.training import catalog, mobilenet
 
@@ -117,7 +117,7 @@ def checked(form: str, path: Path, run: store.Run, dataset: FaceDataset) -> dict
         if abs(difference) > LARGEST_DIFFERENCE[form]:
             raise DisagreementError(
                 f"On {split} the {form} file's accuracy differs from Keras' by "
-                f"{reports.points(difference, digits=2)} points, allowed "
+                f"{formatting.points(difference, digits=2)} points, allowed "
                 f"{100 * LARGEST_DIFFERENCE[form]:.1f}. Nothing was shipped: look at the export.",
                 differences,
             )

@@ -62,7 +62,7 @@ def values() -> dict:
             f"The shipped network is of {run.name} as finished {card.get('finished')}, the record says "
             f"{run.info.get('finished')}. Ship the recorded network: python -m emotion_detection ship {run.name}"
         )
-    steps, bench = lineage.with_earlier(run), speed.read()
+    steps, bench = lineage.with_earlier(run), speed.load_benchmark()
     recipe = run.info["recipe"]
     return {
         "card": card,
@@ -83,8 +83,9 @@ def values() -> dict:
         "calibration": calibration_values(run),
         "agreement": _agreement(run),
         "formats": formatting.to_markdown(formats_table(card)),
-        "bench": bench,
-        "times": _table(times_table(bench)),
+        "machine": bench.machine.iloc[0].to_dict(),
+        "packages": bench.packages,
+        "times": _table(times_table(bench.comparisons)),
         "robustness": robustness_values(card["run"]),
         "uses_ferplus": any(each.info["recipe"].get(key) for each in steps for key in FERPLUS_SETTINGS),
         "disgust": int(metrics.per_class(run.predictions[SPLIT])["support"]["disgust"]),
@@ -233,9 +234,8 @@ def formats_table(card: dict) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def times_table(bench: dict) -> pd.DataFrame:
-    """Return the benchmark's median times of one face."""
-    table = speed.rows_table(bench)
+def times_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the median times of one face from the comparisons of a benchmark."""
     one = table[(table["group"] == "one face") & (table["ours"] == "EmotionClassifier")].iloc[0]
     rows = [(f"one face, EmotionClassifier ({registry.DEFAULT_FORMAT})", one["ours_s"])]
     for row in table[table["group"] == "formats"].itertuples():

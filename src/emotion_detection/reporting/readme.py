@@ -58,6 +58,7 @@ def results_table():
         header, counted = COLUMNS[column]
         headers[name] = f"{header} (n = {summary[counted].iloc[0]:,.0f})"
     shown = shown.rename(columns=headers)
+    shown = shown.rename(columns={"Name": "Network"})
     shown.iloc[-1, 0] += " (shipped)"
     return shown
 

@@ -2,20 +2,14 @@
 
 import itertools
 import logging
-import re
-import textwrap
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from emotion_detection import files, paths
-from emotion_detection.emotions import DISPLAY_NAMES
-from emotion_detection.errors import DataError, ProjectError
+from emotion_detection.errors import DataError
 from emotion_detection.evaluation import calibration, metrics
-from emotion_detection.reporting import gallery, routes, scaling
 from emotion_detection.runs import lineage, registry, store
-from emotion_detection.training import catalog, splits
+from emotion_detection.training import catalog
 
 log = logging.getLogger(__name__)
 
@@ -23,57 +17,6 @@ log = logging.getLogger(__name__)
 def percent(value: float | None, digits: int = 1) -> str:
     """Return a share as percent, such as "68.7 %"; a dash for None."""
     return "–" if value is None else f"{100 * value:.{digits}f} %"
-
-
-def runs_table() -> pd.DataFrame:
-    """Return one line per recorded run; a damaged record gets a line that says so."""
-    lines = []
-    for name in store.recorded():
-        try:
-            run = store.load_run(name)
-        except ProjectError as error:
-            log.warning("%s", error)
-            lines.append({"run": name, "recipe": "damaged record"})
-            continue
-        scores = {split: metrics.accuracy(predictions) for split, predictions in run.predictions.items()}
-        lines.append(
-            {
-                "run": name,
-                "recipe": metrics.display_name(run),
-                "protocol": splits.describe(run.info["recipe"]),
-                "epochs": len(run.history),
-                "PublicTest": percent(scores.get("PublicTest")),
-                "PrivateTest": percent(scores.get("PrivateTest")),
-                "minutes": f"{run.minutes:.1f}",
-                "shipped": "yes" if registry.is_shipped(run) else "",
-            }
-        )
-    columns = ["run", "recipe", "protocol", "epochs", "PublicTest", "PrivateTest", "minutes", "shipped"]
-    return pd.DataFrame(lines, columns=columns)
-
-
-def describe(scores: dict) -> str:
-    """Return the scores of `metrics.scores` as lines for the terminal."""
-    low, high = scores["accuracy_ci"]
-    f1_low, f1_high = scores["macro_f1_ci"]
-    lines = [
-        f"{scores['run']} on {scores['split']} ({scores['labels']} labels, n = {scores['n']:,})",
-        f"  accuracy           {percent(scores['accuracy'])}  (95 % interval {100 * low:.1f}–{100 * high:.1f})",
-        f"  macro-F1           {scores['macro_f1']:.3f}  ({f1_low:.3f}–{f1_high:.3f})",
-        "  F1 per emotion     "
-        + ", ".join(f"{DISPLAY_NAMES[name]} {value:.2f}" for name, value in scores["f1"].items()),
-    ]
-    if scores["accuracy_deduplicated"] is not None:
-        lines += [
-            f"  de-duplicated      {percent(scores['accuracy_deduplicated'])}  (n = {scores['n_deduplicated']:,})",
-            f"  near-twin-free     {percent(scores['accuracy_near_twin_free'])}  (n = {scores['n_near_twin_free']:,})",
-        ]
-    if scores["ferplus_strict"]:
-        ferplus = scores["ferplus_strict"]
-        lines.append(f"  FER+ strict        {percent(ferplus['accuracy'])}  (n = {ferplus['n']:,})")
-    lines.append(f"  calibration error  {percent(scores['ece'])}  (temperature {scores['temperature']:.3g})")
-    lines += [f"  {note}" for note in scores["notes"]]
-    return "\n".join(lines)
 
 
 def shown(frame: pd.DataFrame):
@@ -214,11 +157,6 @@ def training_told(run: store.Run) -> str:
     return told + (f", that of its teachers {teaching:,.0f} more" if teaching else "")
 
 
-def _minutes_told(run: store.Run) -> str:
-    teaching = teaching_minutes(run)
-    return f"{training_minutes(run):,.0f} min" + (f", teachers {teaching:,.0f} min" if teaching else "")
-
-
 def hardware_of(run: store.Run) -> str:
     """Return what a run was trained on, in a few words."""
     hardware = run.info["hardware"]
@@ -239,124 +177,6 @@ def evaluated_runs(*, fast: bool = False) -> list[str]:
     return regimes if fast else list(dict.fromkeys([*regimes, registry.read_card()["run"]]))
 
 
-def results_table() -> str:
-    """Return the README's table of the regimes and the shipped network on PrivateTest, and how far seeds differ."""
-    found = [store.load_run(name) for name in evaluated_runs() if store.is_recorded(name)]
-    table = metrics.table([run for run in found if run.is_final])
-    costs = [_minutes_told(run) for run in found if run.is_final]
-    shown = metrics.to_markdown(table.drop(columns=["Split", "n"]).assign(**{"Training time": costs}))
-    return shown + "".join(f"\n{told}\n" for told in (*_seeds_told(), again_told()))
-
-
-def _seeds_told() -> list[str]:
-    """Tell, of each recipe in the table that was trained with several seeds, how far these lie apart.
-
-    On PrivateTest where that is recorded for several, else on PublicTest.
-    """
-    from emotion_detection.studies import final_runs
-
-    told = []
-    for recipe in dict.fromkeys(store.split_name(name)[0] for name in evaluated_runs()):
-        found = [store.load_run(name) for name in store.recorded() if store.split_name(name)[0] == recipe]
-        if len(final := [run for run in found if run.is_final]) > 1:
-            told.append(final_runs.across_seeds(final))
-        elif len(found) > 1:
-            scores = [metrics.accuracy(run.predictions["PublicTest"]) for run in found]
-            name = catalog.get_recipe(recipe).display_name
-            spread = f"{percent(min(scores))} to {percent(max(scores))}"
-            told.append(f"{len(found)} seeds of {name} are right on {spread} of PublicTest.")
-    return ["How far trainings of one recipe lie apart: " + " ".join(told)] if told else []
-
-
-def again_told() -> str:
-    """Tell how the shipped network, and all that is recorded, are trained again, and how long that takes."""
-    from emotion_detection.training import sweep
-
-    recipe, _ = store.split_name(registry.read_card()["run"])
-    seeds = [seed for name, seed in map(store.split_name, store.recorded()) if name == recipe]
-    needed = [job.name for job in sweep.jobs([recipe], seeds=seeds, needed=True)]
-    command = f"sweep {recipe} --seeds {','.join(map(str, seeds))} --needed"
-    return (
-        f"Trained again from ImageNet's weights, all seeds and teachers, in a folder of its own: "
-        f"`EMOTION_OUTPUT_DIR=again .venv/bin/python -m emotion_detection {command}` ({_times_told(needed)}). "
-        f"All that is recorded: `make figures RETRAIN=1` ({_times_told(store.recorded())})."
-        f"{_without_accelerator_told()}"
-    )
-
-
-def _without_accelerator_told() -> str:
-    """Tell, with a space before it, what the last step comes to on processor cores; nothing if that is not recorded."""
-    name = catalog.BEST_TWO_CORES.name
-    if not store.is_recorded(name) or not (run := store.load_run(name)).is_final:
-        return ""
-    accuracy = percent(metrics.accuracy(run.predictions["PrivateTest"]))
-    return (
-        f" Without an accelerator `train {name}` takes the last step in {run.minutes:.0f} minutes on "
-        f"{hardware_of(run)}; its one seed is right on {accuracy} of PrivateTest."
-    )
-
-
 def accelerator_of(run: store.Run) -> str | None:
     """Return the name of the accelerator that a run was trained on; None for processor cores."""
     return next((device for device in run.info["hardware"]["devices"] if not device.startswith("cpu")), None)
-
-
-def _times_told(names: list[str]) -> str:
-    """Return in words how long recorded runs take, one after another: on cores, and on each accelerator."""
-    found = [store.load_run(name) for name in names]
-    on_cores = [run for run in found if accelerator_of(run) is None]
-    cores = max(run.info["hardware"]["cores"] for run in on_cores)
-    told = [f"about {round(sum(map(core_minutes, on_cores)) / 60)} hours on {cores} cores"]
-    for name in dict.fromkeys(accelerator_of(run) for run in found if run not in on_cores):
-        taken = sum(run.minutes for run in found if accelerator_of(run) == name)
-        told.append(f"{taken:.0f} minutes on one {name} with `KERAS_BACKEND=jax`")
-    return " and ".join(told)
-
-
-def audit_paragraph() -> str:
-    """Return the README's paragraph on the published figure, as Markdown."""
-    from emotion_detection.studies import published_result
-
-    text = published_result.paragraph(store.load_run("published_whole"), store.load_run("honest_whole"))
-    return textwrap.fill(text, width=120, break_long_words=False, break_on_hyphens=False) + "\n"
-
-
-def update_readme(text: str) -> str:
-    """Return README text with what stands between its markers made anew.
-
-    Raises:
-        DataError: the markers are not there.
-    """
-    blocks = {"results": results_table, "audit": audit_paragraph, "gallery": gallery.block, "routes": routes.block}
-    for name, make in blocks.items():
-        pattern = re.compile(rf"(<!-- {name}:begin[^>]*-->\n).*?(<!-- {name}:end -->)", re.DOTALL)
-        if not pattern.search(text):
-            raise DataError(
-                f"README.md has no '<!-- {name}:begin -->' … '<!-- {name}:end -->' markers, so what stands between "
-                "them cannot be written. Put them where it belongs."
-            )
-        made = make()
-        text = pattern.sub(lambda match, made=made: match[1] + made + match[2], text)
-    return text
-
-
-def rendered() -> dict[Path, str]:
-    """Return path → text of the documents that hold recorded figures, as they should read."""
-    from emotion_detection.reporting import model_card
-
-    readme = paths.project_root() / "README.md"
-    return {
-        readme: update_readme(readme.read_text(encoding="utf-8")),
-        registry.card_path().with_suffix(".md"): model_card.page(),
-        scaling.page_path(): scaling.page(),
-    }
-
-
-def write_all() -> list[Path]:
-    """Rewrite README.md, the model card and the page on several machines; return the paths that changed."""
-    changed = []
-    for path, text in rendered().items():
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            files.write_text(path, text)
-            changed.append(path)
-    return changed

@@ -1,4 +1,4 @@
-"""Where the project runs without being installed, and that what is told about it is true of its files."""
+"""Pages beside the notebooks and files at the top: what they say is true of the project."""
 
 import json
 import re
@@ -8,14 +8,18 @@ import tomllib
 import zipfile
 from importlib import metadata
 
-import pytest
 import yaml
 
 import emotion_detection
 from emotion_detection import paths
-from emotion_detection.reporting import gallery, notebooks, routes
+from emotion_detection.reporting import notebooks
 
 ROOT = paths.project_root()
+ADDS = ("ai-edge-litert", "anywidget", "av", "ipywidgets")
+"""What the live cell needs and Colab lacks, or has in an earlier version."""
+
+COLAB_HAS = ("numpy", "opencv-python-headless", "pillow", "platformdirs", "tqdm")
+"""What the live cell takes as Colab has it (OpenCV under another name)."""
 
 
 def canonical(name: str) -> str:
@@ -52,9 +56,10 @@ def test_the_notebooks_kernel_comes_with_the_package(tmp_path):
 
 
 def test_colab_is_given_the_versions_of_pyproject_and_its_tensorflow_is_left_alone():
-    packages = re.findall(r'"([^"]+[<>=][^"]+)"', routes.colab_cell())
-    assert packages == [dependencies()[name] for name in routes.COLAB_ADDS]
-    assert not {"tensorflow", "keras", "numpy", "pandas"} & set(routes.COLAB_ADDS)
+    packages = re.findall(
+        r'"([^"]+[<>=][^"]+)"', (ROOT / "notebooks" / "without_installing.md").read_text(encoding="utf-8")
+    )
+    assert packages == [dependencies()[name] for name in ADDS]
 
 
 def test_the_live_cell_needs_no_package_of_ours_that_colab_is_not_given():
@@ -68,30 +73,8 @@ def test_the_live_cell_needs_no_package_of_ours_that_colab_is_not_given():
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     of_module = metadata.packages_distributions()
     loaded = {canonical(each) for name in json.loads(done.stdout) for each in of_module.get(name, ())}
-    assert loaded & set(dependencies()) <= {*routes.COLAB_ADDS, *routes.COLAB_HAS, "ipython", "ipykernel"}
-    assert set(routes.COLAB_ADDS) <= loaded
-
-
-def test_links_are_made_of_the_address_in_citation_cff_and_of_no_other(monkeypatch):
-    assert "mybinder.org/v2" not in routes.binder_link(None)
-    assert routes.PLACEHOLDER in routes.colab_cell(None)
-    link = routes.binder_link("https://github.com/someone/something")
-    assert "mybinder.org/v2/gh/someone/something/HEAD?urlpath=lab/tree/notebooks/00_check_setup.ipynb" in link
-    assert "git clone --depth 1 https://example.org/x " in routes.colab_cell("https://example.org/x")
-    assert (ROOT / routes.START).is_file()
-
-
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [
-        ("license: MIT\n", None),
-        ("repository-code: https://github.com/a/b\n", "https://github.com/a/b"),
-        ('a: 1\nrepository-code: "https://github.com/a/b/"\nb: 2\n', "https://github.com/a/b"),
-    ],
-)
-def test_the_address_is_read_from_citation_cff(isolated, text, address):
-    (isolated / "CITATION.cff").write_text(text)
-    assert routes.repository() == address
+    assert loaded & set(dependencies()) <= {*ADDS, *COLAB_HAS, "ipython", "ipykernel"}
+    assert set(ADDS) <= loaded
 
 
 def test_citation_cff_has_what_the_format_asks_for_and_the_version_of_the_package():
@@ -106,22 +89,6 @@ def test_citation_cff_has_what_the_format_asks_for_and_the_version_of_the_packag
     for reference in citation["references"]:
         assert {"type", "title", "authors", "year"} <= set(reference)
         assert 2000 < reference["year"] < 2100
-
-
-def test_the_gallery_shows_a_figure_of_each_notebook_and_links_to_it():
-    shown = gallery.shown()
-    numbers = [path.stem.partition("_")[0] for path in notebooks.notebook_paths()]
-    assert [name.partition("_")[0] for name in shown] == [
-        each for each in numbers if list((ROOT / "figures").glob(f"{each}_*.png"))
-    ]
-    block = gallery.block()
-    links = dict(re.findall(r'<a href="([^"]+)"><img src="([^"]+)"', block))
-    assert len(links) == len(shown)
-    for notebook, picture in links.items():
-        assert picture.removeprefix("figures/").removesuffix(".png") in (ROOT / notebook).read_text(encoding="utf-8")
-        assert (ROOT / picture).is_file()
-    rows = block.splitlines()
-    assert {row.count(" | ") for row in rows[2:]} == {gallery.COLUMNS - 1}
 
 
 def test_the_page_on_contributing_fits_a_screen_and_names_commands_and_files_that_exist():
