@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-const { Pump, facesInWords, heatColors, labelColor, readableOn, refusal } = await import(process.env.WIDGET_MODULE);
+const { Pump, facesStatus, heatColors, labelColor, readableOn, refusal } = await import(process.env.WIDGET_MODULE);
 
 test("two frames are under way at most, and an answer makes room for the next", () => {
   const pump = new Pump();
@@ -85,10 +85,10 @@ test("every refusal says what to do", () => {
 });
 
 test("a minute without a face is told with what may help", () => {
-  assert.equal(facesInWords(1, 0), "1 face");
-  assert.equal(facesInWords(3, 90_000), "3 faces");
-  assert.equal(facesInWords(0, 1000), "no face");
-  assert.match(facesInWords(0, 60_500), /^no face for 60 s: look into the camera/);
+  assert.equal(facesStatus(1, 0), "1 face");
+  assert.equal(facesStatus(3, 90_000), "3 faces");
+  assert.equal(facesStatus(0, 1000), "no face");
+  assert.match(facesStatus(0, 60_500), /^no face for 60 s: look into the camera/);
 });
 
 test("a frame that was lost on its way makes room after three seconds, and is counted", () => {

@@ -94,10 +94,10 @@ def test_the_button_for_an_address_asks_for_one_and_opens_nothing(opened):
 
 
 def test_an_address_is_told_by_its_kind_and_a_file_by_its_name():
-    assert sources.told_address("rtsp://u:p@host:554/a/b?token=1#x") == "the rtsp stream"
-    assert sources.told_address("secret words://host") == "the stream"
-    assert sources.told_address("/videos/me.mp4") == "me.mp4"
-    assert sources.told_address("me:secret@host") == "that file"
+    assert sources.public_name("rtsp://u:p@host:554/a/b?token=1#x") == "the rtsp stream"
+    assert sources.public_name("secret words://host") == "the stream"
+    assert sources.public_name("/videos/me.mp4") == "me.mp4"
+    assert sources.public_name("me:secret@host") == "that file"
 
 
 # The rest

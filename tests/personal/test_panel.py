@@ -83,11 +83,11 @@ def test_only_frames_of_a_take_are_kept(taught):
 
 
 def test_the_words_say_what_to_do_and_whether_a_face_is_seen(taught):
-    assert taught.answered(0.0, seen=seen()).words == "Get ready: 3"
-    assert "No face is seen" in taught.answered(0.1, seen=None).words
-    assert "largest of several" in taught.answered(0.2, seen=seen(), n_faces=2).words
+    assert taught.answered(0.0, seen=seen()).instruction == "Get ready: 3"
+    assert "No face is seen" in taught.answered(0.1, seen=None).instruction
+    assert "largest of several" in taught.answered(0.2, seen=seen(), n_faces=2).instruction
     go_on(taught, 3.0, begin_s=0.3)
-    assert taught.step.words.startswith("Hold it")
+    assert taught.step.instruction.startswith("Hold it")
 
 
 def test_a_prompt_without_a_face_is_told_and_asked_again_without_losing_the_others(taught):

@@ -123,7 +123,7 @@ class KernelCamera:
 
     Args:
         device: number of a camera, from 0, the path of a video or device, or a URL such as
-            rtsp://user:password@host/stream. Of a URL only its kind is ever told: secrets may be in any part of it.
+            rtsp://user:password@host/stream. Of a URL only its kind is ever shown: secrets may be in any part of it.
 
     Raises:
         CameraError: on `open`, if there is no such camera or file, or it is busy; on `read`, if it stops giving
@@ -134,7 +134,7 @@ class KernelCamera:
 
     def __init__(self, device: int | str | os.PathLike = 0):
         self._device = device if isinstance(device, int) else os.fspath(device)
-        self.name = f"the kernel's camera {device}" if isinstance(device, int) else told_address(self._device)
+        self.name = f"the kernel's camera {device}" if isinstance(device, int) else public_name(self._device)
         self._capture: cv2.VideoCapture | None = None
         self._lock = threading.Lock()
         self._sequence = 0
@@ -262,8 +262,8 @@ class FileReplay:
         self._began_s = None
 
 
-def told_address(address: str) -> str:
-    """Return how a path or URL may be called in messages: a file's name, a stream's kind, nothing that may be a secret.
+def public_name(address: str) -> str:
+    """Return what a path or URL is called in messages: a file's name, a stream's kind, nothing that may be a secret.
 
     Cameras have their password before an @, in the path or in the query, and people type addresses wrongly.
     """

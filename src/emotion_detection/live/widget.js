@@ -113,7 +113,7 @@ export class Pump {
 
 /** What to tell the reader when the browser gives no camera: what is wrong, what to do. */
 export function refusal(name) {
-  const told = {
+  const messages = {
     insecure: "This page may not use a camera: browsers allow it on https and on localhost only. Open JupyterLab under " +
       "such an address, or take another source.",
     NotAllowedError: "The camera was refused. Allow it for this page (the camera symbol beside the address), then click " +
@@ -127,11 +127,11 @@ export function refusal(name) {
     silent: `The kernel has not answered for ${PATIENCE_MS / 1000} seconds, so the camera is off. It is busy with a ` +
       "cell, restarting or gone. When it is idle again, click Start (after a restart, run this cell again first).",
   };
-  return told[name] ?? `The camera does not open (${name}). Click Start to try again, or take another source.`;
+  return messages[name] ?? `The camera does not open (${name}). Click Start to try again, or take another source.`;
 }
 
 /** What the status says of the faces of the newest answer; `missingMs`: for how long no answer held one. */
-export function facesInWords(count, missingMs) {
+export function facesStatus(count, missingMs) {
   if (count) return `${count} ${count === 1 ? "face" : "faces"}`;
   if (missingMs < HINT_MS) return "no face";
   return `no face for ${Math.floor(missingMs / 1000)} s: look into the camera, come nearer, or turn on a light`;
@@ -219,8 +219,8 @@ function createSession(model) {
   }
 
   /** Show a sentence: a remark for a while, or what ended the stream until the next Start. */
-  function tell(words, lastsMs = Infinity) {
-    Object.assign(state, { notice: words, noticeUntil: now() + lastsMs, choices: [] });
+  function tell(notice, lastsMs = Infinity) {
+    Object.assign(state, { notice, noticeUntil: now() + lastsMs, choices: [] });
   }
 
   function fail(reason) {
@@ -560,7 +560,7 @@ function createView(session, root) {
       `${rates.answers.toFixed(0)} answers a second`,
       rates.delay === null ? "no answer yet" : `delay ${rates.delay.toFixed(0)} ms`,
       `${Math.round(100 * rates.dropped)} % dropped`,
-      facesInWords(state.answer?.faces.length ?? 0, performance.now() - state.faceAt),
+      facesStatus(state.answer?.faces.length ?? 0, performance.now() - state.faceAt),
       `${state.opened.detector}, ${state.opened.networks.join(" and ")}`,
     ].join(" · ");
   }

@@ -351,12 +351,12 @@ def _card_of(classifier) -> dict:
     """Return the model card of the network whose labels are shown; empty if it has none."""
     if isinstance(classifier, Mapping):
         classifier = next(iter(classifier.values()))
-    if classifier is None:
-        try:
-            return registry.read_card()
-        except ProjectError:  # told on Start, with what to do
-            return {}
-    return getattr(classifier, "metadata", None) or {}
+    if classifier is not None:
+        return getattr(classifier, "metadata", None) or {}
+    try:
+        return registry.read_card()
+    except ProjectError:  # Start says so, with what to do
+        return {}
 
 
 def _engine_loader(classifier, detector, settings: dict, *, wrap=dict) -> Callable[[], Engine]:

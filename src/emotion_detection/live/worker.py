@@ -127,6 +127,6 @@ class Worker(threading.Thread):
             result = self.engine.answer(frame)
         except Exception as error:
             log.warning("A frame could not be analysed", exc_info=error)
-            words = str(error) if isinstance(error, ProjectError) else f"{type(error).__name__}: {error}"
-            return self._deliver(Trouble(f"A frame could not be analysed. {words}", sequence=frame.sequence))
+            reason = str(error) if isinstance(error, ProjectError) else f"{type(error).__name__}: {error}"
+            return self._deliver(Trouble(f"A frame could not be analysed. {reason}", sequence=frame.sequence))
         return self._deliver((result, frame))

@@ -119,7 +119,7 @@ class Head:
 
     @property
     def privacy(self) -> str:
-        """What a file of this head holds, in words."""
+        """What a file of this head holds: written into it, and shown where it is saved."""
         numbers, frames = self.weights.size + self.bias.size, sum(map(sum, self.frames.values()))
         return (
             f"The file holds {numbers:,} numbers computed from {frames:,} moments of one face, how many moments there "

@@ -53,8 +53,8 @@ class Step:
     faces: int
 
     @property
-    def words(self) -> str:
-        """What to do now, in words."""
+    def instruction(self) -> str:
+        """What to do now."""
         if self.phase == "done":
             return "Done."
         if self.faces == 0:
@@ -187,7 +187,7 @@ def record(
         network: the shipped one if None.
         detector: `tracking.live_detector()` if None.
         calibration: what is recorded already, to be added to.
-        on_step: called with each step, such as `lambda step: print(step.emotion, step.words)`.
+        on_step: called with each step, such as `lambda step: print(step.emotion, step.instruction)`.
 
     Returns:
         The calibration, for `head.fit`.

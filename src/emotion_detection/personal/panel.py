@@ -156,16 +156,16 @@ class TeachingPanel(ipywidgets.VBox):
         word = f'<span style="font-size: 2em; font-weight: 600">{DISPLAY_NAMES[step.emotion]}</span>'
         self._word.value = (
             f'<div role="status" aria-live="polite" style="line-height: 1.6">{word} '
-            f"<span>(take {step.take} of {TAKES})</span><br>{html.escape(step.words)}</div>"
+            f"<span>(take {step.take} of {TAKES})</span><br>{html.escape(step.instruction)}</div>"
         )
         self._example.value = _example_png(step.emotion)
         self._progress.value = round(step.share, 2)
 
-    def _say(self, words: str) -> None:
-        self._status.value = f'<p role="status" aria-live="polite" style="{TEXT_STYLE}">{html.escape(words)}</p>'
+    def _say(self, message: str) -> None:
+        self._status.value = f'<p role="status" aria-live="polite" style="{TEXT_STYLE}">{html.escape(message)}</p>'
 
     def _guarded(self, act: Callable[[], None]) -> None:
-        """Do what a click or the last prompt asks for; what goes wrong is told in the panel."""
+        """Do what a click or the last prompt asks for; what goes wrong is shown in the panel."""
         with self._lock:
             try:
                 act()
@@ -217,9 +217,9 @@ class TeachingPanel(ipywidgets.VBox):
             return
         began = time.perf_counter()
         self._use(personal.fit(self._calibration))
-        words = f"Fitted in {time.perf_counter() - began:.1f} s to {len(self._calibration.clips)} clips.{missed}"
+        fitted = f"Fitted in {time.perf_counter() - began:.1f} s to {len(self._calibration.clips)} clips.{missed}"
         self._table.value = _table(personal.leave_one_clip_out(self._calibration))
-        self._say(f"{words} {self._head.note}".strip())
+        self._say(f"{fitted} {self._head.note}".strip())
 
     # The head
 
@@ -247,8 +247,8 @@ class TeachingPanel(ipywidgets.VBox):
         self._say(f"Loaded {self._file.value}, made from {_listed(head.frames)}. {head.note}".strip())
 
 
-def _button(words: str, icon: str, tooltip: str) -> ipywidgets.Button:
-    return ipywidgets.Button(description=words, icon=icon, tooltip=tooltip, layout={"width": "auto"})
+def _button(description: str, icon: str, tooltip: str) -> ipywidgets.Button:
+    return ipywidgets.Button(description=description, icon=icon, tooltip=tooltip, layout={"width": "auto"})
 
 
 def _listed(emotions) -> str:
@@ -266,7 +266,7 @@ def _example_png(emotion: str) -> bytes:
 
 
 def _table(scores) -> str:
-    """Return `personal.leave_one_clip_out`'s table as HTML, with words that say how it was made."""
+    """Return `personal.leave_one_clip_out`'s table as HTML, and how it was made."""
     heads = _cells("th", "col", ("Expression", "clips", GENERAL, PERSONAL))
     body = "".join(
         "<tr>"

@@ -65,8 +65,8 @@ def _in_points(share: float, _) -> str:
 
 
 def _name_places(axes, places: dict[tuple[str, str], float]) -> None:
-    words = {"7": "all seven", "4": "four of seven", "1": "one of seven"}
-    labels = {place: words.get(count, count) for (_, count), place in places.items()}
+    names = {"7": "all seven", "4": "four of seven", "1": "one of seven"}
+    labels = {place: names.get(count, count) for (_, count), place in places.items()}
     for kind in dict.fromkeys(kind for kind, _ in places):
         labels[min(place for (each, _), place in places.items() if each == kind) - STEP] = kind
     axes.set_yticks(list(labels), labels=list(labels.values()))
