@@ -5,14 +5,13 @@ import dataclasses
 import functools
 import logging
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from emotion_detection import paths
-from emotion_detection.data import FaceDataset, ferplus, folders, load_fer2013, load_pictures, load_sample
+from emotion_detection.data import FaceDataset, ferplus, load_fer2013, load_pictures, load_sample
 from emotion_detection.errors import DataError, MissingFileError, ProjectError
 from emotion_detection.runs import store
 from emotion_detection.training import catalog
@@ -20,6 +19,7 @@ from emotion_detection.training import catalog
 log = logging.getLogger(__name__)
 
 FAST_FACES = 420
+OVERHEAD_MINUTES = 0.4
 FAST_BANNER = (
     "**FAST mode: the drawn sample, one epoch, random first weights.** "
     "This shows that the code runs; no number below is a result."
@@ -91,34 +91,23 @@ def get_run(name: str, *, train: bool = False, retrain: bool | None = None) -> s
     recipe_name, seed = store.split_name(name)
     recipe = catalog.get_recipe(recipe_name)
     if not (train or again or _mode.fast or paths.pictures_dir() is not None):
-        folders_searched = " or ".join(paths.displayed(each) for each in _results_dirs())
         raise MissingFileError(
-            f"The run {store.full_name(name)!r} is not recorded in {folders_searched}. Train it: "
+            f"The run {store.full_name(name)!r} is recorded neither in the output folder nor in the project. Train it: "
             f"get_run({name!r}, train=True), or python -m emotion_detection train {recipe_name} --seed {seed}."
         )
     return _train(recipe, seed, final=_mode.fast or (recorded is not None and recorded.is_final))
 
 
-def _results_dirs() -> list[Path]:
-    """Return the folders in which runs are looked for, in order."""
-    if _mode.fast or paths.pictures_dir() is not None:
-        return [paths.results_dir()]  # the drawn sample's, or those of other pictures, are not mixed with FER2013's
-    project = paths.project_root() / "data" / "results"
-    return list(dict.fromkeys([paths.results_dir(), project, paths.scratch_dir() / "results"]))
-
-
 def _recorded(name: str) -> store.Run | None:
-    """Return a run as it is recorded, or None."""
-    if len(_results_dirs()) == 1:
-        if not store.is_recorded(name, here=True):
-            return None
+    """Return a run as recorded, or None; those of the drawn sample or of other pictures are not mixed with ours."""
+    here = _mode.fast or paths.pictures_dir() is not None
+    if store.is_recorded(name, here=here):
         check_same_pictures(name)
-        return store.load_run(name)
-    for folder in _results_dirs():
-        with paths.writing_to(folder.parent):
-            if store.is_recorded(name):
-                return store.load_run(name)
-    return None
+        return store.load_run(name, here=here)
+    if here or paths.output_dir() is not None:
+        return None
+    with paths.writing_to(paths.scratch_dir()):  # where `try_recipe` records
+        return store.load_run(name) if store.is_recorded(name) else None
 
 
 def _train(recipe: catalog.Recipe, seed: int, *, final: bool) -> store.Run:
@@ -157,32 +146,37 @@ def try_recipe(base: str, *, name: str | None = None, faces: int | None = None, 
         DataError: `name` is taken by a record with other settings, or there are not so many faces.
     """
     original = catalog.get_recipe(base)
-    dataset = chosen_dataset(fast=True) if _mode.fast else _faces_or_sample()
-    if faces is not None:
-        dataset = _fewer_training_faces(dataset, faces, seed)
+    dataset = _faces_or_sample()
     is_drawn = "sample" in dataset.name
+    if faces is not None:
+        dataset = _fewer_training_faces(dataset, min(faces, len(dataset.training)) if is_drawn else faces, seed)
     with paths.writing_to(paths.scratch_dir()) if paths.output_dir() is None else contextlib.nullcontext():
-        mine = _changed(original, changes)
+        mine = (original.replace(continues=None).fast() if _mode.fast else original).replace(**changes)
+        if is_drawn and paths.find_file(*paths.IMAGENET_FILES) is None:
+            mine = mine.replace(weights=None)
         mine, earlier = _free_name(mine, name, dataset, seed)
         if earlier is not None:
             _tell(f"Read as it was trained before: `{earlier.name}` in `{paths.displayed(paths.results_dir())}`.")
             return earlier
         expected = "seconds" if _mode.fast else _expected_minutes(base, mine, len(dataset.training))
-        drawn = " **drawn faces (FER2013 is not here), so the scores are no result**" if is_drawn else " faces"
-        _tell(f"Training `{mine.name}-s{seed}` on {len(dataset.training):,}{drawn}: {expected}.")
+        kind = "faces"
+        if is_drawn:
+            first = "" if mine.network.weights else ", random first weights"
+            kind = f"**drawn faces{first}** (no FER2013, so no score is a result)"
+        _tell(f"Training `{mine.name}-s{seed}` on {len(dataset.training):,} {kind}: {expected}.")
         from emotion_detection.training import trainer
 
         return trainer.train(mine, dataset, seed=seed)
 
 
 def _faces_or_sample() -> FaceDataset:
-    return chosen_dataset() if paths.pictures_dir() is not None else fer2013_or_sample()
-
-
-def _changed(original: catalog.Recipe, changes: dict) -> catalog.Recipe:
-    """Return a recipe with other settings; in FAST mode one that runs in seconds."""
-    base = original.replace(continues=None).fast() if _mode.fast else original
-    return base.replace(**changes)
+    """Return what an experiment learns from: as everywhere, but drawn faces where FER2013 is not there."""
+    try:
+        return chosen_dataset(fast=_mode.fast)
+    except MissingFileError:
+        if paths.pictures_dir() is not None:
+            raise
+        return load_sample()
 
 
 def _free_name(
@@ -196,9 +190,9 @@ def _free_name(
         named = mine.replace(name=chosen, display_name=label)
         if name in catalog.RECIPES:
             raise DataError(f"{name!r} is a recipe of the project. Give your experiment another name.")
-        if not store.is_recorded(f"{chosen}-s{seed}"):
+        if not store.is_recorded(f"{chosen}-s{seed}", here=True):
             return named, None
-        run = store.load_run(f"{chosen}-s{seed}")
+        run = store.load_run(f"{chosen}-s{seed}", here=True)
         same = named.settings() | {"display_name": label} == run.info["recipe"]
         if same and run.info["data"]["fingerprint"] == dataset.fingerprint:
             return named, run
@@ -231,13 +225,11 @@ def _expected_minutes(base: str, recipe: catalog.Recipe, faces: int) -> str:
     if not store.is_recorded(base):
         return "how long is not known, since this recipe was not recorded yet"
     run = store.load_run(base)
-    share = faces / run.info["data"]["counts"]["Training"]
-    epochs = recipe.optimisation.epochs / len(run.history)
-    pixels = (recipe.network.input_px / run.info["recipe"]["input_px"]) ** 2
-    minutes = run.minutes * share * max(epochs, 0.25) * pixels  # what comes before the first epoch is not saved by few
-    hardware = run.info["hardware"]
-    devices = " and ".join(hardware["devices"]) if isinstance(hardware["devices"], list) else hardware["devices"]
-    return f"about {max(minutes, 0.1):.2g} minutes, as on the {hardware['cores']} cores of the record ({devices})"
+    recorded = run.info["data"]["counts"]["Training"] * len(run.history) * run.info["recipe"]["input_px"] ** 2
+    minutes = run.minutes * faces * recipe.optimisation.epochs * recipe.network.input_px**2 / recorded
+    minutes += OVERHEAD_MINUTES  # building the network, and PublicTest
+    cores = run.info["hardware"]["cores"]
+    return f"about {max(1, round(minutes))} min, if this machine is like the record's ({cores} cores)"
 
 
 def show(frame: pd.DataFrame, *, fold: str | None = None) -> None:
@@ -272,7 +264,8 @@ def save_figure(name: str, figure, *, source: str | None = None):
 
 def _tell(text: str) -> None:
     """Show Markdown in a notebook; on a terminal, write it as it is."""
-    if "IPython" in sys.modules and (shell := sys.modules["IPython"].get_ipython()) is not None and shell.kernel:
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if getattr(shell, "kernel", None) is not None:
         from IPython.display import Markdown, display
 
         display(Markdown(text))
@@ -352,30 +345,6 @@ def check_same_pictures(name: str) -> None:
             f"{len(present):,} of {paths.pictures_dir()} as it is now. Train it again (--retrain), rename the folder "
             "to keep both, or put its pictures back."
         )
-
-
-@contextlib.contextmanager
-def own_pictures(folder: Path | str) -> Iterator[None]:
-    """Have a folder of pictures take FER2013's place: runs are trained on it and recorded apart (see `paths`)."""
-    before = paths.pictures_dir()
-    paths.use_pictures_dir(Path(folder))
-    try:
-        yield
-    finally:
-        paths.use_pictures_dir(before)
-
-
-def drawn_pictures() -> Path:
-    """Write drawn faces as a folder of pictures, two of its files no pictures on purpose, to show how one is read.
-
-    Returns:
-        The folder `drawn_faces` in `EMOTION_OUTPUT_DIR`, or in `output/`.
-    """
-    folder = paths.scratch_dir() / "drawn_faces"
-    folders.write_pictures(fast_sample(), folder)
-    (folder / "happy" / "empty.jpg").touch()
-    (folder / "sad" / "letter.txt").write_text("This is no picture.", encoding="utf-8")
-    return folder
 
 
 def fast_sample() -> FaceDataset:

@@ -403,14 +403,17 @@ def test_nothing_of_own_pictures_is_shipped_or_reported(chosen, monkeypatch, cap
 
 def test_without_pictures_everything_is_as_before(isolated, tmp_path):
     assert paths.output_dir() is None
-    with notebook.own_pictures(tmp_path / "mine"):
-        assert paths.results_dir() == isolated / "output" / "pictures" / "mine" / "results"
+    paths.use_pictures_dir(tmp_path / "mine")
+    assert paths.results_dir() == isolated / "output" / "pictures" / "mine" / "results"
+    paths.use_pictures_dir(None)
     assert paths.results_dir() == isolated / "data" / "results"
 
 
-def test_a_notebook_says_what_its_numbers_come_from(chosen):
-    assert "Your own pictures, `mine`" in notebook.begin().data
-    assert "output/pictures/mine/results" in notebook.begin().data
+def test_a_notebook_says_what_its_numbers_come_from(chosen, capsys):
+    notebook.setup()
+    said = capsys.readouterr().out
+    assert "Your own pictures, `mine`" in said
+    assert "output/pictures/mine/results" in said
 
 
 def test_executed_notebooks_on_own_pictures_are_kept_beside_their_figures(chosen, project, monkeypatch):

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from emotion_detection import paths
-from emotion_detection.evaluation import metrics
+from emotion_detection.emotions import EMOTIONS
+from emotion_detection.evaluation import leakage, metrics
 from emotion_detection.runs import lineage, store
 
 CLAIMS = tomllib.loads((Path(__file__).parent / "claims.toml").read_text(encoding="utf-8"))
@@ -50,6 +51,11 @@ def _one(source: str) -> float:
         if score == "n":
             return len(predictions)
         score, _, emotion = score.partition(".")
+        if score == "confusion":
+            label, answer = (EMOTIONS.index(name) for name in emotion.split("."))
+            return int(metrics.confusion(predictions)[label, answer])
+        if score == "f1_deduplicated":
+            score, predictions = "f1", leakage.without_twins(predictions, leakage.load_twins())
         if emotion:
             return float(metrics.per_class(predictions).loc[emotion, score])
         if score == "deduplicated":

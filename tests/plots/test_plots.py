@@ -74,13 +74,11 @@ ON_AXES = {
 }
 ON_FIGURE = {
     "robustness": (8.0, lambda figure: plots.robustness(SPOILED, figure, commonest=0.25)),
-    "learning_curves": (5.0, lambda figure: plots.learning_curves(HISTORIES, figure)),
     "confusion_matrices": (
         4.5,
         lambda figure: plots.confusion_matrices(CONFUSION, figure, title="TL top", split="PrivateTest"),
     ),
     "reliability_diagram": (4.6, lambda figure: plots.reliability_diagram(RELIABILITY, figure, split="PrivateTest")),
-    "cost_plot": (2.2, lambda figure: plots.cost_plot(COSTS, figure, hardware="two cores")),
 }
 
 
@@ -117,7 +115,7 @@ def test_values_of_a_plot_can_be_saved(name):
 def test_plots_leave_pyplot_without_figures():
     import matplotlib.pyplot as plt
 
-    for name in ("f1_bars", "learning_curves"):
+    for name in ("f1_bars", "confusion_matrices"):
         draw(name)
     assert plt.get_fignums() == []
 
@@ -125,40 +123,6 @@ def test_plots_leave_pyplot_without_figures():
 def test_plots_and_figures_need_no_tensorflow():
     code = "import sys; import emotion_detection.plots.saving; assert not {'tensorflow', 'keras'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_learning_curves_draw_the_histories_on_one_scale_per_row():
-    figure, values = draw("learning_curves")
-    grid = np.array(figure.axes).reshape(2, 3)
-    for column, (name, given) in enumerate(HISTORIES.items()):
-        for axes, score in zip(grid[:, column], ("accuracy", "loss"), strict=True):
-            training, public_test = axes.lines
-            np.testing.assert_array_equal(training.get_ydata(), given[score])
-            np.testing.assert_array_equal(public_test.get_ydata(), given[f"val_{score}"])
-        assert grid[0, column].get_title(loc="left").startswith(name)
-    assert all(len({axes.get_ylim() for axes in row}) == 1 for row in grid)
-    assert saving.plain(values)["TL 100"]["val_accuracy"][0] == pytest.approx(0.3)
-
-
-def test_learning_curves_pass_over_epochs_after_which_public_test_was_not_looked_at():
-    seldom = history(4)
-    seldom.loc[[0, 2], ["val_loss", "val_accuracy"]] = np.nan
-    figure = saving.new_figure()
-    values = plots.learning_curves({"TL top": seldom}, figure)
-    drawn = {line.get_label(): line.get_xdata().tolist() for line in figure.axes[0].lines}
-    assert drawn == {"Training": [1, 2, 3, 4], "PublicTest": [2, 4]}
-    assert values["TL top"]["val_accuracy"].tolist() == [
-        None,
-        seldom["val_accuracy"][1],
-        None,
-        seldom["val_accuracy"][3],
-    ]
-
-
-def test_learning_curves_of_a_single_epoch_show_a_point():
-    figure = saving.new_figure()
-    plots.learning_curves({"TL top": history(1)}, figure)
-    assert figure.axes[0].lines[0].get_marker() == "o"
 
 
 def test_f1_bars_have_the_scores_as_heights_and_their_intervals():
@@ -210,11 +174,3 @@ def test_reliability_diagram_names_the_calibration_error_and_counts_every_bin():
         assert values["ece"][name] == error
         filled = table[table["n"] > 0]
         assert [bar.get_height() for bar in above.patches] == filled["accuracy"].tolist()
-
-
-def test_cost_plot_labels_seconds_and_minutes():
-    figure, _ = draw("cost_plot")
-    left, right = figure.axes
-    assert [text.get_text() for text in left.texts] == ["0.9 s", "160 s", "335 s"]
-    assert [text.get_text() for text in right.texts] == ["5.6 min", "21.7 min", "55.8 min"]
-    assert [bar.get_width() for bar in right.patches] == pytest.approx([5.6, 21.667, 55.833], abs=1e-3)

@@ -6,7 +6,6 @@ import pytest
 
 from emotion_detection import plots
 from emotion_detection.emotions import EMOTIONS
-from emotion_detection.plots import saving
 from emotion_detection.runs import store
 from emotion_detection.studies import rare_classes
 from emotion_detection.training import catalog
@@ -27,13 +26,6 @@ def run_in_folds(name: str, *, right: dict[str, float], split: str = "Folds") ->
     return store.Run(f"{name}-s0", info, pd.DataFrame(), {split: found})
 
 
-def official() -> list[store.Run]:
-    """The plain run and one with oversampling on the official split, with the same answers."""
-    return [
-        run_in_folds(name, right={"others": 0.6}, split="PrivateTest") for name in ("tl_100_48", "tl_100_48_repeated")
-    ]
-
-
 @pytest.fixture
 def plain():
     return run_in_folds("rare_plain", right={"others": 0.6, "disgust": 0.3})
@@ -45,78 +37,59 @@ def arms():
     return [better, run_in_folds("rare_weights", right={"others": 0.5, "disgust": 0.3})]
 
 
-def test_the_arm_with_the_best_rare_emotions_is_chosen_where_its_gain_is_beyond_chance(arms, plain):
-    assert rare_classes.best_arm(arms) is arms[0]
-    assert rare_classes.chosen_arm(arms, plain) is arms[0]
-    assert "**sensible copies** (the highest F1" in rare_classes.findings(arms[0], arms, plain, official())
-
-
-def test_without_a_gain_beyond_chance_the_plain_arm_is_chosen(arms, plain):
-    chosen = rare_classes.chosen_arm(arms[1:], plain)
-    assert chosen is plain
-    text = rare_classes.findings(chosen, arms[1:], plain, official())
-    assert text.startswith("Chosen by the folds: **nothing** (no arm")
-    assert "on PrivateTest TL 100, 48 px, oversampled: macro-F1 +0.0 (+0.0 to +0.0) points" in text
-    assert "class weights: macro-F1 −" in text and "a difference beyond chance" in text
+def test_arms_are_scored_by_their_answers_in_folds(arms, plain):
+    table = rare_classes.scores_by_arm([plain, *arms])
+    assert list(table.index) == ["nothing", "sensible copies", "class weights"]
+    assert table["n"].tolist() == [len(LABEL)] * 3
+    right = np.array(SIZES) @ [0.6, 0.3, 0.6, 0.6, 0.6, 0.6, 0.6]
+    assert table.loc["nothing", "accuracy"] == pytest.approx(right / len(LABEL), abs=1e-3)
+    assert table["f1_disgust"].idxmax() == "sensible copies"
 
 
 def test_equal_arms_show_no_difference(plain):
     same = run_in_folds("rare_repeated", right={"others": 0.6, "disgust": 0.3})
-    assert rare_classes.verdict([same], plain).count("no difference found for any arm") == 2
-    assert "oversampled: macro-F1 +0.0 (+0.0 to +0.0) points, no difference found" in rare_classes.findings(
-        plain, [same], plain, official()
-    )
-    assert "**oversampled**: no other emotion changes" in rare_classes.costs([same], plain)
+    table = rare_classes.differences([same], plain)["oversampled"]
+    assert (table[["difference", "low", "high"]] == 0).all(axis=None)
 
 
-def test_costs_are_those_of_the_other_emotions_beyond_chance(arms, plain):
-    text = rare_classes.costs(arms[1:], plain)
-    assert "Angry −" in text and "Disgust" not in text and "Surprise" not in text
-
-
-def test_a_difference_beyond_chance_is_told_with_its_interval(arms, plain):
-    assert "**Disgust**: sensible copies +" in rare_classes.verdict(arms, plain)
+def test_a_gain_beyond_chance_has_an_interval_above_zero(arms, plain):
+    table = rare_classes.differences(arms, plain)["sensible copies"]
+    assert table.loc["disgust", "low"] > 0
+    assert table.loc["macro", "low"] > 0
+    weights = rare_classes.differences(arms, plain)["class weights"]
+    assert weights.loc["angry", "high"] < 0
 
 
 def test_moved_confusions_are_counted_in_faces(arms, plain):
-    table = rare_classes.moved_confusions(arms[0], plain, largest=2)
-    assert table.iloc[0].tolist() == ["Neutral", "Angry", "200", "175", "-25"]
-    assert table["Change"].map(int).abs().is_monotonic_decreasing
-    disgust = rare_classes.moved_confusions(arms[0], plain, largest=20).query(
-        "Label == 'Disgust' and Answer == 'Disgust'"
-    )
-    assert disgust["Change"].item() == "+24"
-
-
-def test_the_official_runs_are_those_of_the_plain_and_the_best_arm(arms, plain):
-    names = rare_classes.official_recipes(arms[0], plain)
-    assert names == ["tl_100_48", "tl_100_48_sensible"]
-    assert all(name in catalog.RECIPES for name in names)
+    table = rare_classes.moved_confusions(arms[0], plain, largest=20)
+    assert table.iloc[0].tolist() == ["neutral", "angry", 200, 175, -25]
+    assert table["change"].abs().is_monotonic_decreasing
+    disgust = table.query("label == 'disgust' and answer == 'disgust'")
+    assert disgust["change"].item() == 24
 
 
 def test_f1_on_private_test_stands_beside_its_paired_difference():
     first = run_in_folds("tl_100_48", right={"others": 0.6}, split="PrivateTest")
     second = run_in_folds("tl_100_48_sensible", right={"others": 0.6, "disgust": 0.9}, split="PrivateTest")
     table = rare_classes.official_f1(first, second)
-    assert table["Emotion"].tolist()[-1] == "all (macro)"
-    assert table.loc[table["Emotion"] == "Disgust", "Points (95 % interval)"].item().startswith("+")
-    assert table.loc[table["Emotion"] == "Happy", "Points (95 % interval)"].item() == "+0.0 (+0.0 to +0.0)"
+    assert list(table.index) == [*EMOTIONS, "macro"]
+    assert list(table) == ["f1_plain", "f1_other", "f1_difference", "f1_difference_low", "f1_difference_high"]
+    assert table.loc["disgust", "f1_difference_low"] > 0
+    assert table.loc["happy", "f1_difference"] == 0
+    assert (table["f1_other"] - table["f1_plain"]).to_numpy() == pytest.approx(table["f1_difference"].to_numpy())
 
 
-def test_what_twins_do_to_disgust_is_told_from_the_records(plain):
-    first, second = official()
+def test_the_f1_of_disgust_is_given_with_and_without_twins(plain):
+    official = run_in_folds("tl_100_48", right={"others": 0.6}, split="PrivateTest")
     disgust = np.flatnonzero(LABEL == 1)
-    text = rare_classes.official_words(first, second, plain, {"PrivateTest_identical": disgust[:30]})
-    assert text.startswith("On PrivateTest macro-F1 differs by +0.0 (+0.0 to +0.0) points: no difference found.")
-    assert "60 Disgust faces, 30 of them with an identical twin" in text
+    table = rare_classes.disgust_and_twins(official, plain, {"PrivateTest_identical": disgust[:30]})
+    assert table["n"].tolist() == [60, 30, 60]
     n_right, n_left, n_angry_taken_for_disgust = 6, 30, 160
-    f1 = 2 * n_right / (n_left + n_right + n_angry_taken_for_disgust)
-    assert f"**{f1:.2f}** without those" in text
-    assert rare_classes.official_words(first, second, plain, None).endswith("no difference found.")
+    assert table["f1_disgust"].iloc[1] == pytest.approx(2 * n_right / (n_left + n_right + n_angry_taken_for_disgust))
+    assert len(rare_classes.disgust_and_twins(official, plain, None)) == 2
 
 
 def test_the_plot_of_differences_holds_every_arm(arms, plain):
-    _, axes = saving.new_axes(3)
-    values = plots.difference_plot(rare_classes.differences(arms, plain), axes, title="t")
-    assert list(values) == ["sensible copies", "class weights"]
-    assert list(values["class weights"].index) == [*EMOTIONS, "macro"]
+    figure = plots.f1_differences(rare_classes.differences(arms, plain), n=len(LABEL))
+    assert list(figure.values) == ["sensible copies", "class weights"]
+    assert list(figure.values["class weights"].index) == [*EMOTIONS, "macro"]

@@ -4,12 +4,10 @@ Here belongs drawing. A figure carries in `.values` what is plotted in it. Nothi
 record: it is given what it draws. `style` has the look and the figure itself, `saving` writes the two files.
 """
 
-from emotion_detection.plots.audit import difference_plot, dumbbells, epoch_curves, grouped_bars
+from emotion_detection.plots.audit import dumbbells, epoch_curves, grouped_bars
 from emotion_detection.plots.common import (
     confusion_matrices,
-    cost_plot,
     f1_bars,
-    learning_curves,
     reliability_diagram,
 )
 from emotion_detection.plots.data import average_faces, class_counts, face_grid, ferplus_agreement, leak_worth
@@ -29,4 +27,4 @@ from emotion_detection.plots.search import EDGE, FAR, SHOWN, VERDICT_COLORS, rou
 from emotion_detection.plots.speed import cost_growth, speed_limits, speed_ratios
 from emotion_detection.plots.style import NAMES, SERIES_COLORS, SPLIT_COLORS, STYLE, Figure, styled
 from emotion_detection.plots.timeline import timeline
-from emotion_detection.plots.training import training_cost
+from emotion_detection.plots.training import f1_differences, learning_curves, three_cuts, training_cost

@@ -5,7 +5,6 @@ import matplotlib.ticker
 import numpy as np
 import pandas as pd
 
-from emotion_detection.emotions import DISPLAY_NAMES
 from emotion_detection.plots.style import SERIES_COLORS, SPLIT_COLORS, styled
 
 
@@ -109,31 +108,3 @@ def epoch_curves(history: pd.DataFrame, axes: matplotlib.axes.Axes, *, chosen: d
     axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(8, integer=True))
     axes.legend(loc="lower right")
     return {"epoch": history["epoch"].tolist()} | {name: history[column].tolist() for name, column in columns.items()}
-
-
-@styled
-def difference_plot(tables: dict[str, pd.DataFrame], axes: matplotlib.axes.Axes, *, title: str) -> dict:
-    """Plot differences of F1 per emotion with 95 % intervals, a group per emotion, a mark per arm; zero is no change.
-
-    Args:
-        tables: name of the arm → `evaluation.compare_f1` against the plain arm.
-        axes: to draw on.
-        title: of the plot.
-    """
-    names = [DISPLAY_NAMES.get(name, "all (macro)") for name in next(iter(tables.values())).index]
-    width = 0.7 / len(tables)
-    for index, (name, table) in enumerate(tables.items()):
-        centres = np.arange(len(table)) + (index - (len(tables) - 1) / 2) * width
-        points = 100 * table
-        errors = [points["difference"] - points["low"], points["high"] - points["difference"]]
-        style = {"fmt": "o", "ms": 5, "capsize": 2.5, "elinewidth": 1.4, "color": SERIES_COLORS[index]}
-        axes.errorbar(centres, points["difference"], yerr=errors, label=name, **style)
-    axes.axhline(0.0, color="#555555", linewidth=1.0)
-    axes.set_xticks(range(len(names)), labels=names)
-    axes.set(ylabel="points of F1", title=title)
-    axes.grid(visible=False, axis="x")
-    axes.tick_params(axis="x", length=0)
-    axes.legend(loc="upper right", ncols=len(tables))
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high + 0.18 * (high - low))
-    return tables

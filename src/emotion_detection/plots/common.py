@@ -14,54 +14,9 @@ import pandas as pd
 
 from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
 from emotion_detection.evaluation import metrics
-from emotion_detection.plots.style import NAMES, SERIES_COLORS, SPLIT_COLORS, styled
+from emotion_detection.plots.style import NAMES, SERIES_COLORS, styled
 from emotion_detection.plots.style import series_color as _series_color
 from emotion_detection.plots.style import set_title as _suptitle
-
-
-@styled
-def learning_curves(
-    histories: dict[str, pd.DataFrame], figure: matplotlib.figure.Figure, *, counts: dict[str, int] | None = None
-) -> dict:
-    """Plot accuracy (above) and loss (below) per epoch, a column per run, the same scale along each row.
-
-    Args:
-        histories: name of the run → its history, with the columns epoch, accuracy, loss, val_accuracy, val_loss;
-            Training values are means over the epoch, with dropout and augmentation.
-        figure: empty.
-        counts: number of faces per split, for the legend.
-    """
-    grid = figure.subplots(2, len(histories), sharey="row", sharex="col", squeeze=False)
-    for column, (name, history) in enumerate(histories.items()):
-        for axes, score in zip(grid[:, column], ("accuracy", "loss"), strict=True):
-            _curves(axes, history, score)
-        grid[0, column].set_title(f"{name}: PublicTest {100 * history['val_accuracy'].iloc[-1]:.1f} %")
-        grid[1, column].set_xlabel("epoch")
-    grid[0, 0].yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0, decimals=0, symbol=" %"))
-    grid[0, 0].set_ylabel("accuracy")
-    grid[1, 0].set_ylabel("loss (cross-entropy)")
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    labels = [f"{label} (n = {counts[label]:,})" if counts else label for label in labels]
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
-    _suptitle(figure, "Accuracy and loss per epoch")
-    columns = ["epoch", "accuracy", "val_accuracy", "loss", "val_loss"]
-    return {name: _plotted(history[columns]) for name, history in histories.items()}
-
-
-def _plotted(history: pd.DataFrame) -> pd.DataFrame:
-    """Return the values as JSON can keep them: None where PublicTest was not looked at."""
-    return history.reset_index(drop=True).astype(object).where(history.notna().to_numpy(), None)
-
-
-def _curves(axes: matplotlib.axes.Axes, history: pd.DataFrame, score: str) -> None:
-    """Draw one score on Training and PublicTest; short runs get a marker per epoch."""
-    marker = "o" if len(history) <= 15 else None
-    for split, column, line in (("Training", score, "--"), ("PublicTest", f"val_{score}", "-")):
-        known = history.dropna(subset=column)  # PublicTest need not be looked at after every epoch
-        axes.plot(
-            known["epoch"], known[column], line, color=SPLIT_COLORS[split], marker=marker, markersize=3, label=split
-        )
-    axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(6, integer=True, min_n_ticks=1))
 
 
 @styled
@@ -183,25 +138,3 @@ def _reliability_bars(axes: matplotlib.axes.Axes, table: pd.DataFrame) -> None:
     axes.hlines(filled["confidence"], filled["low"], filled["high"], **style)
     axes.plot([0, 1], [0, 1], "--", color="#555555", linewidth=1.0, label="accuracy = confidence")
     axes.set(xlim=(0, 1), ylim=(0, 1))
-
-
-@styled
-def cost_plot(costs: pd.DataFrame, figure: matplotlib.figure.Figure, *, hardware: str = "") -> dict:
-    """Plot training time per epoch and in total, a bar per run.
-
-    Args:
-        costs: float, index the runs' names, columns `seconds_per_epoch` and `total_s`.
-        figure: empty, wide and low.
-        hardware: on what the times were taken, for the title.
-    """
-    panels = {"seconds_per_epoch": ("per epoch", 1, "s"), "total_s": ("in total", 60, "min")}
-    for axes, (column, (title, seconds, unit)) in zip(figure.subplots(1, 2, sharey=True), panels.items(), strict=True):
-        values = costs[column].to_numpy(float) / seconds
-        bars = axes.barh(range(len(costs)), values, color=[_series_color(index) for index in range(len(costs))])
-        axes.bar_label(bars, labels=[f"{value:,.3g} {unit}" for value in values], padding=3)
-        axes.set(title=title, xlabel=unit, xlim=(0, max(values.max(), 1e-9) * 1.25))
-        axes.grid(visible=False, axis="y")
-        axes.set_yticks(range(len(costs)), labels=list(costs.index))
-    axes.invert_yaxis()
-    _suptitle(figure, f"Training time{f' on {hardware}' if hardware else ''}")
-    return {"hardware": hardware, "costs": costs}

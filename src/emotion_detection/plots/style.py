@@ -17,7 +17,6 @@ import numpy as np
 import PIL.Image
 
 from emotion_detection.emotions import DISPLAY_NAMES, EMOTIONS
-from emotion_detection.evaluation import metrics
 from emotion_detection.runs.store import Run
 
 STYLE = {
@@ -131,7 +130,7 @@ def finish(figure: Figure, values: dict, *, runs: Iterable[Run] = ()) -> Figure:
         runs: those that it shows, where it shows runs: one of the drawn sample makes the figure carry a banner.
     """
     figure.values = values
-    drawn = [metrics.is_sample(run) for run in runs]
+    drawn = [run.is_sample for run in runs]
     if any(drawn):
         figure.source = FAST if all(drawn) else SAMPLE
         add_banner(figure, figure.source)

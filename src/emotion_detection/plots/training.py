@@ -1,26 +1,22 @@
-"""Plots of training: how accuracy and loss go from epoch to epoch, what it costs, which layers learn."""
+"""Plots of training: accuracy and loss per epoch, what it costs, which layers learn, what a change of recipe does."""
 
 from collections.abc import Sequence
 
 import matplotlib.patches
 import matplotlib.ticker
+import numpy as np
 import pandas as pd
 
-from emotion_detection.evaluation import metrics
-from emotion_detection.plots.style import (
-    PERCENT,
-    Figure,
-    finish,
-    new_figure,
-    series_color,
-    set_title,
-    styled,
-)
+from emotion_detection.emotions import DISPLAY_NAMES
+from emotion_detection.plots.style import PERCENT, Figure, finish, new_axes, new_figure, series_color, set_title, styled
 from emotion_detection.runs.store import Run
 
 CURVES = ["epoch", "accuracy", "val_accuracy", "loss", "val_loss"]
 FEW_EPOCHS = 15
-"""A run of so many epochs, or fewer, gets a mark at each."""
+"""Up to so many epochs have a mark each; where a run has more, the axis is logarithmic."""
+
+FROZEN_COLOR = "#D5D5D5"
+LOG_TICKS = (1, 2, 5, 10, 20, 40, 80, 160, 320)
 
 
 @styled
@@ -30,20 +26,30 @@ def learning_curves(runs: Sequence[Run]) -> Figure:
     Training values are means over the epoch, with dropout and augmentation, as the network learned them.
     """
     figure = new_figure(3.6)
+    longest = max(len(run.history) for run in runs)
     for axes, score in zip(figure.subplots(1, 2), ("accuracy", "loss"), strict=True):
         for index, run in enumerate(runs):
-            marker = "o" if len(run.history) <= FEW_EPOCHS else None
-            for split, column, line in (("Training", score, "--"), ("PublicTest", f"val_{score}", "-")):
+            for split, column, line, width in (
+                ("Training", score, "--", 1.2),
+                ("PublicTest", f"val_{score}", "-", 2.0),
+            ):
                 known = run.history.dropna(subset=column)  # PublicTest need not be looked at after every epoch
-                style = {"color": series_color(index), "marker": marker, "markersize": 3}
-                axes.plot(known["epoch"], known[column], line, label=f"{metrics.display_name(run)}, {split}", **style)
-        axes.set(title=score.capitalize(), xlabel="epoch")
-        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(8, integer=True, min_n_ticks=1))
+                marker = "o" if len(known) == 1 or (split == "PublicTest" and longest <= FEW_EPOCHS) else None
+                style = {"color": series_color(index), "linewidth": width, "marker": marker, "markersize": 3.5}
+                axes.plot(known["epoch"], known[column], line, label=f"{run.display_name}, {split}", **style)
+        axes.set(title="Accuracy" if score == "accuracy" else "Loss (cross-entropy)", xlabel="epoch")
+        if longest > FEW_EPOCHS:  # so that short runs are not squeezed into a corner
+            axes.set_xscale("log", base=2)
+            axes.set_xlabel("epoch (logarithmic)")
+            axes.set_xticks([tick for tick in LOG_TICKS if tick <= longest])
+            axes.xaxis.set_major_formatter(matplotlib.ticker.ScalarFormatter())
+            axes.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+        else:
+            axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(8, integer=True, min_n_ticks=1))
     first = figure.axes[0]
     first.yaxis.set_major_formatter(PERCENT)
-    figure.axes[1].set_title("Loss (cross-entropy)")
-    figure.legend(*first.get_legend_handles_labels(), loc="outside lower center", ncols=len(runs))
-    return finish(figure, {metrics.display_name(run): _known(run.history[CURVES]) for run in runs}, runs=runs)
+    figure.legend(*first.get_legend_handles_labels(), loc="outside lower center", ncols=len(runs), handlelength=3)
+    return finish(figure, {run.display_name: _known(run.history[CURVES]) for run in runs}, runs=runs)
 
 
 def _known(history: pd.DataFrame) -> pd.DataFrame:
@@ -52,14 +58,15 @@ def _known(history: pd.DataFrame) -> pd.DataFrame:
 
 
 @styled
-def training_cost(costs: pd.DataFrame, *, hardware: str = "", runs: Sequence[Run] = ()) -> Figure:
-    """Plot training time per epoch and in total, a bar per run.
+def training_cost(runs: Sequence[Run], *, hardware: str = "") -> Figure:
+    """Plot training time per epoch (median) and in total, what comes before the first epoch included, a bar per run.
 
     Args:
-        costs: float, index the runs' names, columns `seconds_per_epoch` and `total_s`.
-        hardware: on what the times were taken, for the title.
-        runs: whose costs these are, to mark those of the drawn sample.
+        runs: as recorded.
+        hardware: on what they were trained, for the title.
     """
+    times = {run.display_name: (run.history["seconds"].median(), 60 * run.minutes) for run in runs}
+    costs = pd.DataFrame.from_dict(times, orient="index", columns=["seconds_per_epoch", "total_s"])
     figure = new_figure(2.2)
     panels = {"seconds_per_epoch": ("per epoch", 1, "s"), "total_s": ("in total", 60, "min")}
     for axes, (column, (title, seconds, unit)) in zip(figure.subplots(1, 2, sharey=True), panels.items(), strict=True):
@@ -72,3 +79,68 @@ def training_cost(costs: pd.DataFrame, *, hardware: str = "", runs: Sequence[Run
     axes.invert_yaxis()
     set_title(figure, f"Training time{f' on {hardware}' if hardware else ''}")
     return finish(figure, {"hardware": hardware, "costs": costs}, runs=runs)
+
+
+@styled
+def three_cuts(blocks: pd.DataFrame) -> Figure:
+    """Draw a network as a row of blocks, once per regime: what stays frozen in grey, what is trained in colour.
+
+    Args:
+        blocks: as `anatomy.blocks` returns it.
+    """
+    figure, axes = new_axes(3.1)
+    regimes = [column.removeprefix("trained_") for column in blocks.columns if column.startswith("trained_")]
+    trainable = blocks[f"trained_{regimes[-1]}"]
+    for row, regime in enumerate(regimes):
+        trained = blocks[f"trained_{regime}"]
+        for place, share in enumerate(trained / trainable):
+            box = {"edgecolor": "white", "linewidth": 1.2}
+            axes.add_patch(matplotlib.patches.Rectangle((place, row + 0.14), 1, 0.72, facecolor=FROZEN_COLOR, **box))
+            right = place + 1 - share  # the cut may run through a block: what comes after it is trained
+            axes.add_patch(
+                matplotlib.patches.Rectangle((right, row + 0.14), share, 0.72, facecolor=series_color(row), **box)
+            )
+        axes.text(len(blocks) + 0.2, row + 0.5, f"{trained.sum():,} parameters", va="center", fontsize=8.5)
+    names = {"top": "TL top", "100": "TL 100", "whole": "TL whole"}
+    axes.set_yticks([row + 0.5 for row in range(len(regimes))], labels=[names.get(each, each) for each in regimes])
+    for place, (name, block) in enumerate(blocks.iterrows()):
+        side, channels = int(block["output_px"]), int(block["channels"])
+        shape = f"{side}×{side}×{channels}" if side > 1 else f"{channels} logits"
+        axes.text(place + 0.5, -0.08, shape, rotation=90, ha="center", va="bottom", fontsize=7.5)
+        axes.text(place + 0.5, len(regimes) + 0.08, name, rotation=90, ha="center", va="top", fontsize=7.5)
+    axes.set(xlim=(0, len(blocks) + 3.6), ylim=(len(regimes) + 1.2, -1.3), xticks=[])
+    axes.set_title("What is trained (in colour), and what stays as ImageNet left it (grey)")
+    axes.tick_params(axis="y", length=0)
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    return finish(figure, {"blocks": list(blocks.index)} | {column: list(blocks[column]) for column in blocks.columns})
+
+
+@styled
+def f1_differences(tables: dict[str, pd.DataFrame], *, n: int, runs: Sequence[Run] = ()) -> Figure:
+    """Plot differences of F1 per emotion with 95 % intervals, a group per emotion, a mark per arm; zero is no change.
+
+    Args:
+        tables: name of the arm → `comparison.compare_f1` against the plain arm.
+        n: number of faces compared.
+        runs: whose F1 is compared, to mark those of the drawn sample.
+    """
+    figure, axes = new_axes(4.2)
+    names = [DISPLAY_NAMES.get(name, "all (macro)") for name in next(iter(tables.values())).index]
+    width = 0.7 / len(tables)
+    for index, (name, table) in enumerate(tables.items()):
+        centres = np.arange(len(table)) + (index - (len(tables) - 1) / 2) * width
+        points = 100 * table
+        errors = [points["difference"] - points["low"], points["high"] - points["difference"]]
+        style = {"fmt": "o", "ms": 5, "capsize": 2.5, "elinewidth": 1.4, "color": series_color(index)}
+        axes.errorbar(centres, points["difference"], yerr=errors, label=name, **style)
+    axes.axhline(0.0, color="#555555", linewidth=1.0)
+    axes.set_xticks(range(len(names)), labels=names)
+    axes.set(ylabel="points of F1")
+    axes.set_title(f"F1 against the plain arm, with paired 95 % intervals (n = {n:,})")
+    axes.grid(visible=False, axis="x")
+    axes.tick_params(axis="x", length=0)
+    axes.legend(loc="upper right", ncols=len(tables))
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.18 * (high - low))
+    return finish(figure, tables, runs=runs)
