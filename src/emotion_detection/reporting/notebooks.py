@@ -14,7 +14,6 @@ import nbformat
 
 from emotion_detection import files, paths
 from emotion_detection.errors import DataError, UnknownNameError
-from emotion_detection.evaluation import metrics
 from emotion_detection.runs import store
 
 KERNEL = "emotion-detection"
@@ -139,9 +138,9 @@ def _forget_earlier_runs() -> None:
     Raises:
         DataError: the output would go where recorded runs of FER2013 are.
     """
-    for name in store.recorded():
-        run = store.load_run(name)
-        if paths.output_dir() is None or not metrics.is_sample(run):
+    for name in store.recorded(here=True):
+        run = store.load_run(name, here=True)
+        if paths.output_dir() is None or not run.is_sample:
             raise DataError(
                 f"FAST results would go to {paths.displayed(paths.results_dir())}, which holds the recorded run "
                 f"{name}. Set EMOTION_OUTPUT_DIR to a folder of its own, such as output/fast."
