@@ -12,7 +12,7 @@ import pandas as pd
 
 from emotion_detection import paths
 from emotion_detection.data import FaceDataset, ferplus, load_fer2013, load_pictures, load_sample
-from emotion_detection.errors import DataError, MissingFileError, ProjectError
+from emotion_detection.errors import DataError, MissingFileError, ProjectError, UnknownNameError
 from emotion_detection.runs import store
 from emotion_detection.training import catalog
 
@@ -309,6 +309,34 @@ def finalise(name: str, *, fast: bool = False) -> store.Run:
     labels = ferplus_labels(dataset)
     run = finalize.finalise(name, dataset, labels_ferplus=labels)
     return run if labels is None else ferplus_scores.record(name)
+
+
+def recompute(name: str, split: str) -> store.Run:
+    """Return a recorded run with one split's predictions, and its FER+ score where votes are there, made again.
+
+    Raises:
+        UnknownNameError: PrivateTest is asked for, and the run is not final.
+        MissingFileError: the network or the faces are not on this machine.
+    """
+    from emotion_detection.evaluation import ferplus_scores
+    from emotion_detection.training import finalize
+
+    run = store.load_run(name)
+    if split == "PrivateTest" and not run.is_final:
+        raise UnknownNameError(
+            f"{run.name} is not final: PrivateTest is first predicted by `evaluate {run.name} --final`."
+        )
+    store.trained_network(run.name)  # before the faces are read: raises where it is not on this machine
+    dataset = chosen_dataset()
+    if dataset.fingerprint != run.info["data"]["fingerprint"]:
+        log.warning("%s as it is here is not what %s was trained on.", dataset.name, run.name)
+    predictions = finalize.recompute(run, dataset, split=split)
+    data = {field: getattr(dataset, field) for field in ("name", "fingerprint", "has_official_rows")}
+    info = run.info | {"data": data | {"notes": list(dataset.notes)}, "ferplus": {}}
+    if (labels := ferplus_labels(dataset)) is not None:
+        strict = ferplus_scores.ferplus_strict(predictions, labels[predictions.row])
+        info["ferplus"] = {split: strict | {"source": "recomputed"}}
+    return dataclasses.replace(run, info=info, predictions={**run.predictions, split: predictions})
 
 
 def chosen_dataset(*, fast: bool = False) -> FaceDataset:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from emotion_detection.data import folders, load_sample
 from emotion_detection.runs import registry, store
 
 
@@ -106,3 +107,16 @@ def test_ferplus_refuses_a_run_of_the_drawn_sample(recorded, call):
     code, _, error = call("ferplus", "tl_top")
     assert code == 1
     assert "FER2013's row numbers" in error
+
+
+def test_the_shipped_network_is_scored_on_a_folder_of_pictures(call, tmp_path):
+    folders.write_pictures(load_sample(70, seed=0), tmp_path / "drawn")
+    code, out, _ = call("evaluate", "shipped", "--pictures", str(tmp_path / "drawn"))
+    assert code == 0
+    assert "drawn (n = 70" in out and "Precision" in out and "Neutral" in out
+    scores = json.loads(call("evaluate", "shipped", "--pictures", str(tmp_path / "drawn"), "--json")[1])
+    assert scores["n"] == 70
+
+
+def test_crop_is_for_own_pictures_alone(recorded, call):
+    assert call("evaluate", "tl_top", "--crop", "none")[0] == 2

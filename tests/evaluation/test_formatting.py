@@ -26,6 +26,7 @@ def test_an_interval_follows_its_value_in_the_same_unit():
     assert formatting.interval(0.719, 0.704, 0.733) == "71.9 % (70.4–73.3)"
     assert formatting.interval(0.712, 0.693, 0.729, write=formatting.number) == "0.712 (0.693–0.729)"
     assert formatting.interval(0.712, None, math.nan) == "71.2 %"
+    assert formatting.interval(0.143, 0.143, 0.143) == "14.3 %"
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from emotion_detection.cli.options import PICTURES, use_pictures
+from emotion_detection.cli.options import PICTURES, refuse, use_pictures
 from emotion_detection.emotions import DISPLAY_NAMES
-from emotion_detection.errors import MissingFileError, UnknownNameError
-from emotion_detection.runs import store
+from emotion_detection.errors import MissingFileError
+from emotion_detection.runs import registry, store
 
 app = typer.Typer()
 USAGE_HELP = "public or private (in the audit also training or unseen)"
@@ -26,15 +26,27 @@ def list_runs(pictures: Annotated[Path | None, PICTURES] = None):
 
 @app.command()
 def evaluate(
-    run: Annotated[str, typer.Argument(help="A recorded run, such as tl_whole or tl_whole-s0.")],
+    run: Annotated[str, typer.Argument(help="A recorded run, such as tl_whole or tl_whole-s0; or: shipped.")],
     split: Annotated[str | None, typer.Option(help=f"{USAGE_HELP}; else private where it is recorded.")] = None,
     final: Annotated[bool, typer.Option("--final", help="Predict PrivateTest and record it, once.")] = False,
     recompute: Annotated[bool, typer.Option("--recompute", help="Run the network over the faces again.")] = False,
     averaged: Annotated[bool, typer.Option("--averaged", help="Score answers averaged over ten views.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     pictures: Annotated[Path | None, PICTURES] = None,
+    crop: Annotated[str | None, typer.Option(help="With shipped --pictures: face, or none (all of it).")] = None,
 ):
-    """Score a run from its recorded predictions, or from its network with --recompute."""
+    """Score a run from its recorded predictions, from its network with --recompute, or on your own pictures.
+
+    `evaluate shipped --pictures FOLDER` scores the shipped network on FOLDER/<emotion>/*.jpg; nothing is trained.
+    """
+    if run == registry.SHIPPED_RUN and pictures is not None:
+        refuse(
+            {"--split": split, "--final": final or None, "--recompute": recompute or None},
+            "Own pictures have one part.",
+        )
+        _evaluate_pictures(pictures, crop, as_json=as_json)
+        return
+    refuse({"--crop": crop}, "This is for `evaluate shipped --pictures FOLDER`.")
     use_pictures(pictures)
     from emotion_detection import notebook
     from emotion_detection.evaluation import metrics
@@ -48,7 +60,7 @@ def evaluate(
         loaded = notebook.finalise(run)
     if recompute:
         usage = usage or ("PrivateTest" if loaded.is_final else "PublicTest")
-        loaded = _recomputed(loaded, usage)
+        loaded = notebook.recompute(run, usage)
     scores = metrics.scores(finalize.with_averaged_answers(loaded) if averaged else loaded, split=usage)
     typer.echo(json.dumps(scores, indent=1) if as_json else _described(scores))
 
@@ -79,38 +91,30 @@ def _described(scores: dict) -> str:
     return "\n".join(lines)
 
 
+def _evaluate_pictures(folder: Path, crop: str | None, *, as_json: bool) -> None:
+    from emotion_detection.evaluation import formatting
+    from emotion_detection.studies import own_pictures
+
+    found = own_pictures.score(folder, crop=crop)
+    scores = found.summary()
+    if as_json:
+        typer.echo(json.dumps(scores, indent=1))
+        return
+    accuracy = formatting.interval(scores["accuracy"], *scores["accuracy_ci"])
+    macro_f1 = formatting.interval(scores["macro_f1"], *scores["macro_f1_ci"], write=formatting.number)
+    typer.echo(f"The shipped network on {found.folder} (n = {scores['n']:,}; 95 % intervals)")
+    typer.echo(f"  accuracy  {accuracy}\n  macro-F1  {macro_f1}  (over {len(found.classes)} emotions)\n")
+    typer.echo(f"{formatting.format_table(found.per_class()).to_string(index=False)}\n")
+    typer.echo(f"Label (row) and answer (column):\n{found.confusion().rename(DISPLAY_NAMES).to_string()}")
+    if len(found.report):
+        typer.echo(f"\n{found.report.to_string(index=False)}")
+
+
 def _split_name(split: str | None) -> str | None:
     names = {None: None, "public": "PublicTest", "private": "PrivateTest", "training": "Training", "unseen": "Unseen"}
     if split not in names:
         raise typer.BadParameter(f"{split!r} is not a split: use {USAGE_HELP}.", param_hint="--split")
     return names[split]
-
-
-def _recomputed(run: store.Run, usage: str) -> store.Run:
-    """Return the run with one split's predictions (and its FER+ score, if votes are there) made again."""
-    import dataclasses
-
-    from emotion_detection import notebook
-    from emotion_detection.evaluation import metrics
-    from emotion_detection.training import finalize
-
-    if usage == "PrivateTest" and not run.is_final:
-        raise UnknownNameError(
-            f"{run.name} is not final: PrivateTest is first predicted by `evaluate {run.name} --final`."
-        )
-    store.trained_network(run.name)  # before the faces are read: raises where it is not on this machine
-    dataset = notebook.chosen_dataset()
-    if dataset.fingerprint != run.info["data"]["fingerprint"]:
-        typer.echo(f"Warning: {dataset.name} as it is here is not what the run was trained on.", err=True)
-    predictions = finalize.recompute(run, dataset, split=usage)
-    data = {field: getattr(dataset, field) for field in ("name", "fingerprint", "has_official_rows")}
-    data["notes"] = list(dataset.notes)
-    info = run.info | {"data": data, "ferplus": {}}
-    labels = notebook.ferplus_labels(dataset)
-    if labels is not None:
-        strict = metrics.ferplus_strict(predictions, labels[predictions.row])
-        info["ferplus"] = {usage: strict | {"source": "recomputed"}}
-    return dataclasses.replace(run, info=info, predictions={**run.predictions, usage: predictions})
 
 
 @app.command("ferplus")

@@ -114,6 +114,19 @@ def load_pictures(folder: Path | str, *, detector: detection.Detector | None = N
     return dataclasses.replace(dataset, notes=notes)
 
 
+def load_unsplit(folder: Path | str, *, detector: detection.Detector | None = None, **settings) -> PictureDataset:
+    """Load the labelled faces of a folder as they are: no split is made, and no number of pictures is too small.
+
+    This is for scoring a network that learned from none of them. Arguments and errors are those of `load_pictures`.
+    """
+    folder = _checked_folder(folder)
+    chosen = read_settings(folder, **settings)
+    table = _Table()
+    found = _cropped(folder, _listed(folder, chosen, table), chosen, detector, table)
+    dataset = _as_dataset(folder, found)
+    return dataclasses.replace(dataset, report=table.frame())
+
+
 def write_pictures(dataset: FaceDataset, folder: Path | str) -> Path:
     """Write faces as a folder of pictures, `<folder>/<emotion>/<row>.png`, that says how it is read; return it."""
     folder = Path(folder)

@@ -115,8 +115,8 @@ def interval(value: float | None, low: float | None, high: float | None, *, writ
         write: turns a number into text, such as `percent` or `number`.
     """
     text = write(value)
-    if _is_missing(value) or _is_missing(low) or _is_missing(high):
-        return text
+    if _is_missing(value) or _is_missing(low) or _is_missing(high) or low == high == value:
+        return text  # an interval that is a point says nothing
     ends = [write(end).removesuffix(" %").removesuffix("×") for end in (low, high)]
     joined = " to ".join(ends) if any(end[:1] in "+−" for end in ends) else "–".join(ends)
     return f"{text} ({joined})"
