@@ -14,7 +14,21 @@ from emotion_detection.training import catalog
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 ALL = sorted(FOLDER.glob("*.ipynb"))
-MEGABYTE = 1_000_000
+BEING_REWRITTEN = {
+    "05_evaluate_f1",
+    "06_audit_the_published_result",
+    "07_train_the_best_network",
+    "10_analyse_a_recording",
+    "B_explain_predictions",
+}
+"""Notebooks that do not keep to the limits yet; whoever rewrites one takes it off this list."""
+
+MOST_WORDS = 700
+MOST_CODE_CELLS = 12
+MOST_LINES = 12
+MOST_FIGURES = 5
+MOST_ROWS = 12
+MOST_BYTES = 500_000
 
 
 @pytest.fixture(scope="module", params=ALL, ids=lambda path: path.stem)
@@ -29,10 +43,6 @@ def number_of(path: Path) -> str:
 
 def code_cells(notebook) -> list:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
-
-
-def text_of(output) -> str:
-    return json.dumps(output.get("data", {})) + output.get("text", "")
 
 
 def test_there_are_notebooks_with_numbers_in_their_names():
@@ -59,14 +69,41 @@ def test_a_notebook_ends_with_findings_and_a_link(committed):
     assert (FOLDER / link[1]).is_file()
 
 
+def words_of(notebook) -> list[str]:
+    """Return the words of the Markdown; addresses of links and signs by themselves are none."""
+    text = " ".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    return [word for word in re.sub(r"\]\([^)]*\)", "]", text).split() if re.search(r"\w", word)]
+
+
 def test_a_notebook_only_imports_calls_and_shows(committed):
     _, notebook = committed
-    assert len(notebook.cells) <= 30
     for cell in code_cells(notebook):
-        assert len(cell.source.splitlines()) <= 12
         assert not re.search(r"^\s*(class|def) |sys\.path|^\s*[!%]|[\"']\.{0,2}/|\.\./", cell.source, re.MULTILINE), (
             cell.source
         )
+
+
+def test_a_notebook_is_short_enough_to_be_read(committed):
+    path, notebook = committed
+    if path.stem in BEING_REWRITTEN:
+        pytest.skip("is being rewritten")
+    code = code_cells(notebook)
+    outputs = [output.get("data", {}) for cell in code for output in cell.outputs]
+    tables = [text for text in (data.get("text/markdown", "") for data in outputs) if "<details>" not in text]
+    assert len(words_of(notebook)) <= MOST_WORDS
+    assert len(code) - 2 <= MOST_CODE_CELLS  # imports and parameters are no reading
+    assert max(len(cell.source.splitlines()) for cell in code) <= MOST_LINES
+    assert sum("image/png" in data for data in outputs) <= MOST_FIGURES
+    assert max((len(re.findall(r"^\|", text, re.MULTILINE)) - 2 for text in tables), default=0) <= MOST_ROWS
+    assert path.stat().st_size <= MOST_BYTES
+
+
+def test_the_text_of_a_notebook_is_written_by_a_person(committed):
+    path, notebook = committed
+    if path.stem in BEING_REWRITTEN:
+        pytest.skip("is being rewritten")
+    assert not [cell.source for cell in code_cells(notebook) if "Markdown(" in cell.source]
+    assert any("## Questions to try" in cell.source for cell in notebook.cells)
 
 
 def test_a_notebook_is_committed_executed_in_order_without_errors(committed):
@@ -76,13 +113,12 @@ def test_a_notebook_is_committed_executed_in_order_without_errors(committed):
     cells = [cell for cell in code_cells(notebook) if cell.source.strip()]
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     outputs = [output for cell in cells for output in cell.outputs]
-    assert not any(output.output_type == "error" for output in outputs)
+    assert not any(output.output_type == "error" or output.get("name") == "stderr" for output in outputs)
     assert any("image/png" in output.get("data", {}) for output in outputs)
 
 
-def test_a_notebook_holds_no_face_no_widget_no_machine_path_and_is_small(committed):
-    path, notebook = committed
-    assert path.stat().st_size < MEGABYTE
+def test_a_notebook_holds_no_face_no_widget_and_no_machine_path(committed):
+    _, notebook = committed
     assert set(notebook.metadata) == {"kernelspec", "language_info", "emotion_detection"}
     assert notebook.metadata.kernelspec.name == notebooks.KERNEL
     for cell in code_cells(notebook):
@@ -177,6 +213,6 @@ def _check_fast_scores(values: dict) -> None:
     assert sum(map(sum, matrix)) == 42
     drawn = [name for name in values if name.startswith(("04", "06"))]
     assert all(values[name]["source"].startswith("drawn sample") for name in drawn)
-    arms = {words for words, changes in catalog.RARE_ARMS.values() if changes}
+    arms = {words for words, changes, _ in catalog.RARE_ARMS.values() if changes}
     assert set(values["04_rare_emotions"]) - {"source"} == arms
     assert values["06_epoch_choice"]["epoch"] == [1]
