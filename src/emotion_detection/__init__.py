@@ -17,7 +17,7 @@ _PLACES = {
     "load_sample": "emotion_detection.data",
     "load_pictures": "emotion_detection.data",
     "EmotionClassifier": "emotion_detection.inference.classifier",
-    "analyse": "emotion_detection.inference.pipeline",
+    "analyse": "emotion_detection.inference.analyse",
     "LiveView": "emotion_detection.live",
     "get_run": "emotion_detection.notebook",
     "try_recipe": "emotion_detection.notebook",

@@ -57,19 +57,21 @@ def old_script(settings: dict):
 
 def video(settings: dict):
     """This package: a video into a CSV."""
-    from emotion_detection.inference import recording, recording_files
+    from emotion_detection.inference import recording
 
     network = EmotionClassifier.load()
 
     def turn():
-        analyst = recording.Analyst(
+        csv = Path(settings["csv"])
+        csv.unlink(missing_ok=True)
+        summary = recording.write_recording(
+            settings["file"],
+            csv=csv,
             detector=tracking.live_detector(settings["detector"]),
             classifier=network,
             every_ms=settings.get("every_ms"),
+            progress=False,
         )
-        csv = Path(settings["csv"])
-        csv.unlink(missing_ok=True)
-        summary = recording_files.write_recording(settings["file"], csv=csv, analyst=analyst, progress=False)
         return {"frames": summary.frames}
 
     return turn

@@ -1,5 +1,6 @@
 """The commands `analyse` and `explain`: what they print and write, and their exit codes."""
 
+import importlib.util
 import types
 
 import numpy as np
@@ -24,7 +25,7 @@ def test_a_place_that_cannot_be_written_is_named(isolated, call, monkeypatch):
     def refused(*arguments, **keywords):
         raise PermissionError(13, "Permission denied", "table.csv")
 
-    monkeypatch.setattr("emotion_detection.inference.pipeline.analyse_pictures", refused)
+    monkeypatch.setattr("emotion_detection.inference.analyse.analyse_pictures", refused)
     code, _, err = call("analyse", "face.jpg")
     assert code == 1
     assert "table.csv" in err
@@ -57,29 +58,43 @@ def test_a_video_without_outputs_is_told_about(short_clip, call):
 
 
 def test_an_interrupted_analysis_says_what_is_kept(short_clip, tmp_path, call, monkeypatch):
-    from emotion_detection.inference import recording_files
-
-    def interrupted(*arguments, **keywords):
+    def interrupted(*arguments, summary, **keywords):
+        summary.seconds = 3.0
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
-        patch.setattr(recording_files, "_annotated", interrupted)
-        code, _, err = call(
-            "analyse", short_clip, "--csv", str(tmp_path / "a.csv"), "--annotated", str(tmp_path / "a.mp4")
-        )
+    monkeypatch.setattr("emotion_detection.inference.recording.write_recording", interrupted)
+    code, _, err = call("analyse", short_clip, "--csv", str(tmp_path / "a.csv"), "--annotated", str(tmp_path / "a.mp4"))
     assert code == 130
-    assert "the analysis itself is complete. The same command goes on from there." in err
-    monkeypatch.setattr("emotion_detection.inference.recording.look_through", interrupted)
+    assert "up to 0:03.0" in err and "a.csv" in err and "a.mp4" in err
     code, _, err = call("analyse", short_clip)
     assert code == 130
-    assert "Nothing is kept" in err
+    assert "nothing is kept" in err
+
+
+def test_without_pyarrow_a_parquet_file_is_refused_before_any_work(short_clip, call, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "pyarrow" else find(name))
+    code, _, err = call("analyse", short_clip, "--parquet", "rows.parquet")
+    assert code == 1
+    assert "pyarrow" in err and "pip install" in err
+
+
+def test_a_folder_is_analysed_and_what_cannot_be_read_is_named(isolated, call, monkeypatch):
+    (isolated / "in").mkdir()
+    PIL.Image.new("RGB", (64, 64), "white").save(isolated / "in" / "blank.png")
+    (isolated / "in" / "bad.jpg").write_bytes(b"no picture")
+    monkeypatch.setattr("emotion_detection.inference.classifier.EmotionClassifier.load", lambda *arguments: None)
+    code, _, err = call("analyse", "in", "--csv", "faces.csv")
+    assert code == 1
+    assert "blank.png" in err and "bad.jpg" in err
+    assert len(pd.read_csv("faces.csv")) == 0
 
 
 def test_damage_is_noted_and_a_video_without_a_face_exits_1(isolated, call):
     making_videos.cut(making_videos.write(isolated / "a.avi", 60, codec="MJPG"), 0.6)
     nobody = types.SimpleNamespace(name="nobody", detect=lambda frame: [], framing=None)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("emotion_detection.inference.recording.default_detector", lambda: nobody)
+        patch.setattr("emotion_detection.inference.tracking.live_detector", lambda: nobody)
         patch.setattr("emotion_detection.inference.classifier.EmotionClassifier.load", lambda *arguments: nobody)
         code, out, err = call("analyse", "a.avi")
     assert code == 1

@@ -14,8 +14,7 @@ from emotion_detection.data import FaceDataset, folders, load_pictures, load_sam
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
 from emotion_detection.evaluation import metrics
-from emotion_detection.faces import detection, preprocessing
-from emotion_detection.inference import pipeline
+from emotion_detection.faces import detection, images, preprocessing
 from emotion_detection.reporting import notebooks
 from emotion_detection.runs import store
 
@@ -224,7 +223,7 @@ def test_one_class_is_no_data_set(folder):
 
 
 def test_a_face_is_found_and_cropped_as_in_pictures_that_are_analysed(tmp_path, monkeypatch):
-    detector, frame = detection.HaarDetector(), pipeline.read_picture(PORTRAIT)
+    detector, frame = detection.HaarDetector(), images.read_picture(PORTRAIT)
     expected = detection.find_faces(frame, detector)[1][0]
     rng = np.random.default_rng(0)
     for emotion in ("happy", "neutral"):

@@ -144,6 +144,8 @@ def test_a_file_that_says_nothing_is_read_at_temperature_one(tiny, tmp_path):
     path = litert.export_litert(tiny, tmp_path / "plain.tflite")
     assert EmotionClassifier(path).temperature == 1.0
     assert EmotionClassifier(path).metadata == {}
+    with pytest.raises(MissingFileError, match=r"no model card plain\.json"):
+        EmotionClassifier.load(path)
 
 
 def test_a_network_without_pooled_features_is_refused(tmp_path):

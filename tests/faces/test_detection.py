@@ -13,8 +13,7 @@ import pytest
 
 from emotion_detection import paths
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
-from emotion_detection.faces import detection, preprocessing
-from emotion_detection.inference import pipeline
+from emotion_detection.faces import detection, images, preprocessing
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "astronaut_crops.npz"
 FACE = (224, 118, 105)
@@ -23,7 +22,7 @@ FACE = (224, 118, 105)
 
 @pytest.fixture(scope="module")
 def portrait():
-    return pipeline.read_picture(paths.sample_dir() / "astronaut.webp")
+    return images.read_picture(paths.sample_dir() / "astronaut.webp")
 
 
 @pytest.fixture(params=["yunet", "haar"])

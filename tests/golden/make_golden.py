@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from emotion_detection import files, paths
-from emotion_detection.faces import detection
+from emotion_detection.faces import detection, images
 from emotion_detection.inference import pipeline
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.runs import registry
@@ -25,7 +25,7 @@ PROBABILITIES = FOLDER / "astronaut_probabilities.json"
 
 def portrait():
     """Return the portrait, uint8 (512, 512, 3), BGR."""
-    return pipeline.read_picture(paths.sample_dir() / "astronaut.webp")
+    return images.read_picture(paths.sample_dir() / "astronaut.webp")
 
 
 def warped(frame, *, angle_deg=0.0, shift_px=(0, 0)):

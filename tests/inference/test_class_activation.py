@@ -11,8 +11,8 @@ import pytest
 from emotion_detection import paths
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, UnknownNameError
-from emotion_detection.faces import detection
-from emotion_detection.inference import class_activation, pipeline, stream
+from emotion_detection.faces import detection, images
+from emotion_detection.inference import class_activation, stream
 from emotion_detection.inference.classifier import EmotionClassifier, _dequantised
 from emotion_detection.runs import registry
 
@@ -134,7 +134,7 @@ def test_a_face_at_the_edge_of_a_frame_is_explained_inside_the_frame(classifier)
         def detect(self, frame_bgr):
             return [detection.FaceBox(-20, 150, 100, 100)]
 
-    frame_bgr = cv2.resize(pipeline.read_picture(PORTRAIT), (300, 200))
+    frame_bgr = cv2.resize(images.read_picture(PORTRAIT), (300, 200))
     explained_bgr, [face] = class_activation.explain_frame(frame_bgr, detector=Corner(), classifier=classifier)
     assert explained_bgr.shape == frame_bgr.shape and face.label in EMOTIONS
     np.testing.assert_array_equal(explained_bgr[:100, 150:], frame_bgr[:100, 150:])
@@ -148,7 +148,7 @@ def test_a_face_at_the_edge_of_a_frame_is_explained_inside_the_frame(classifier)
 def answer_of(classifier, explained):
     detector = detection.load_detector("haar")
     looking = stream.Engine({"ours": classifier, "other": classifier}, detector, explained=explained)
-    return looking.answer(stream.Frame(pipeline.read_picture(PORTRAIT), 0.0, 0))
+    return looking.answer(stream.Frame(images.read_picture(PORTRAIT), 0.0, 0))
 
 
 LEAST_PEAK = (7 / 8) ** 2
@@ -163,16 +163,16 @@ def test_the_engine_gives_heat_only_when_asked_and_the_same_answer(classifier):
     for one, other in zip(plain.faces, explained.faces, strict=True):
         np.testing.assert_array_equal(one.probabilities, other.probabilities)
     answer, heat = explained.faces[0].probabilities.argmax(), explained.heats[0].values
-    _, crops = pipeline.find_faces(pipeline.read_picture(PORTRAIT), detection.load_detector("haar"))
+    _, crops = detection.find_faces(images.read_picture(PORTRAIT), detection.load_detector("haar"))
     expected = class_activation.activation_maps(classifier, crops, EMOTIONS[answer])[0]
     np.testing.assert_allclose(heat, class_activation.heat(expected, (12, 12)))
     assert heat.shape == (12, 12) and LEAST_PEAK <= heat.max() <= 1
 
 
 def test_the_engine_gives_heat_for_the_emotion_that_is_asked_for(classifier):
-    portrait, detector = pipeline.read_picture(PORTRAIT), detection.load_detector("haar")
+    portrait, detector = images.read_picture(PORTRAIT), detection.load_detector("haar")
     heat = answer_of(classifier, "sad").heats[0]
-    boxes, crops = pipeline.find_faces(portrait, detector)
+    boxes, crops = detection.find_faces(portrait, detector)
     expected = class_activation.heat(class_activation.activation_maps(classifier, crops, "sad")[0], (12, 12))
     np.testing.assert_allclose(heat.values, expected)
     assert heat.square == detector.framing.square(boxes[0])

@@ -1,12 +1,14 @@
 """`EmotionClassifier`: loading with its checks, and what it answers."""
 
 import json
+import pathlib
 import shutil
 import subprocess
 import sys
 import threading
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from emotion_detection import files, paths
@@ -52,10 +54,11 @@ def test_a_missing_network_is_named(tmp_path):
         EmotionClassifier.load(tmp_path / "nowhere.tflite")
 
 
-def test_a_missing_card_is_named(network):
-    network.with_suffix(".json").unlink()
-    with pytest.raises(MissingFileError, match=r"model card .*network\.json is missing"):
-        EmotionClassifier.load(network)
+def test_a_file_without_a_card_is_taken_for_what_it_says_about_itself(tmp_path, shipped, drawn_faces):
+    copy = shutil.copy(NETWORK, tmp_path / "copy.tflite")
+    alone = EmotionClassifier.load(copy)
+    assert alone.temperature == shipped.temperature
+    np.testing.assert_array_equal(alone.predict_proba(drawn_faces), shipped.predict_proba(drawn_faces))
 
 
 def test_a_damaged_network_is_refused(network):
@@ -211,6 +214,39 @@ def test_an_unknown_output_is_refused(shipped, drawn_faces):
 def test_faces_of_another_type_are_refused(shipped, drawn_faces):
     with pytest.raises(DataError, match="float32"):
         shipped.predict_proba(drawn_faces.astype(np.float32))
+
+
+def test_pil_pictures_are_faces_like_arrays(shipped, drawn_faces):
+    pictures = [PIL.Image.fromarray(face) for face in drawn_faces]
+    expected = shipped.predict_proba(list(drawn_faces))
+    np.testing.assert_array_equal(shipped.predict_proba(pictures), expected)
+    np.testing.assert_array_equal(shipped.predict_proba([picture.convert("RGBA") for picture in pictures]), expected)
+
+
+@pytest.mark.parametrize(
+    "photograph",
+    [
+        "me.jpg",
+        ["me.jpg"],
+        pathlib.Path("me.jpg"),
+        PIL.Image.new("RGB", (640, 480)),
+        np.zeros((480, 640, 3), np.float32)[0],
+        [np.zeros((3000, 4000, 3), np.uint8)],
+        np.zeros((1, 3000, 4000, 3), np.uint8),
+    ],
+    ids=lambda photograph: type(photograph).__name__,
+)
+def test_a_photograph_gets_a_sentence_that_names_analyse(shipped, photograph):
+    with pytest.raises(DataError, match="analyse"):
+        shipped.predict_proba(photograph)
+
+
+def test_opening_a_network_writes_nothing_to_the_terminal():
+    code = (
+        "import numpy as np; from emotion_detection import EmotionClassifier;"
+        "EmotionClassifier.load().predict(np.zeros((1, 48, 48), np.uint8))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr == ""
 
 
 def test_threads_may_share_a_classifier(shipped, drawn_faces):

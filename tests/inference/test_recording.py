@@ -1,7 +1,6 @@
-"""From a recording to rows, and to files that survive interruptions."""
+"""From a recording to rows and files, which an interruption leaves with what was done; and what happened when."""
 
 import dataclasses
-import json
 import os
 import signal
 import subprocess
@@ -17,7 +16,7 @@ import making_videos
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
 from emotion_detection.faces import detection
-from emotion_detection.inference import recording, recording_files, video_io
+from emotion_detection.inference import recording, video_io
 from emotion_detection.inference.stream import COLUMNS
 from emotion_detection.inference.tracking import NOT_SURE
 from emotion_detection.live import demo_clip
@@ -68,18 +67,15 @@ class InterruptedAfter(ByBrightness):
         return super().predict_proba(crops)
 
 
-def analyst(classifier=None, detector=None, **settings) -> recording.Analyst:
-    return recording.Analyst(detector=detector or Wandering(), classifier=classifier or ByBrightness(), **settings)
-
-
 def analysed(path, detector=None, **settings) -> pd.DataFrame:
     return recording.analyse_recording(
         path, detector=detector or Wandering(), classifier=ByBrightness(), progress=False, **settings
     )
 
 
-def write(path, who=None, **outputs) -> recording.Summary:
-    return recording_files.write_recording(path, analyst=who or analyst(), progress=False, **outputs)
+def write(path, detector=None, classifier=None, **settings) -> recording.Summary:
+    tools = {"detector": detector or Wandering(), "classifier": classifier or ByBrightness()}
+    return recording.write_recording(path, **tools, progress=False, **settings)
 
 
 @pytest.fixture
@@ -150,14 +146,12 @@ def test_a_recording_without_a_face_gives_an_empty_table_and_says_how_much_was_l
     assert tuple(table.columns) == COLUMNS and table.empty
     summary = recording.Summary(**table.attrs["summary"])
     assert (summary.frames, summary.with_face, summary.rows) == (60, 0, 0)
-    assert "60 frames up to 0:02.4 were looked at, and no face was found" in summary.in_words()
 
 
 def test_the_summary_counts_what_the_table_holds(video):
     table = analysed(video)
     summary = recording.Summary(**table.attrs["summary"])
     assert summary.labels == table["label"].value_counts().to_dict()
-    assert summary.unsure_share == pytest.approx((table["label"] == NOT_SURE).mean())
     assert (summary.frames, summary.with_face, summary.faces) == (60, 60, table["face"].max())
 
 
@@ -174,75 +168,55 @@ def test_a_recording_cut_short_is_analysed_up_to_there_and_the_summary_says_so(t
 
 def test_the_csv_is_the_table(video, tmp_path):
     summary = write(video, csv=tmp_path / "made" / "rows.csv")
-    read, table = recording_files.read_csv(tmp_path / "made" / "rows.csv"), analysed(video)
+    read, table = recording.read_csv(tmp_path / "made" / "rows.csv"), analysed(video)
     assert list((tmp_path / "made").iterdir()) == [tmp_path / "made" / "rows.csv"]
     pd.testing.assert_frame_equal(read, table, atol=5.1e-5, rtol=0, check_flags=False)
     assert dataclasses.asdict(summary) == table.attrs["summary"]
 
 
-def test_the_parquet_is_the_csv(video, tmp_path, monkeypatch):
-    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow not found: the extra `parquet` installs it")
-    monkeypatch.setattr(recording_files, "CHUNK_ROWS", 17)
-    write(video, csv=tmp_path / "rows.csv", parquet=tmp_path / "rows.parquet")
-    assert parquet.ParquetFile(tmp_path / "rows.parquet").num_row_groups == 4
-    read = pd.read_parquet(tmp_path / "rows.parquet")
-    pd.testing.assert_frame_equal(read, recording_files.read_csv(tmp_path / "rows.csv"))
-
-
-def test_without_pyarrow_a_parquet_file_is_refused_before_any_work(video, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    classifier = InterruptedAfter(0)
-    with pytest.raises(DataError, match="pyarrow, which writes it, is not installed"):
-        write(video, analyst(classifier), parquet=tmp_path / "rows.parquet")
-
-
 def test_the_annotated_video_has_the_same_frames_with_boxes_on_those_looked_at(video, tmp_path):
-    write(video, analyst(every_ms=1000), csv=tmp_path / "rows.csv", annotated=tmp_path / "marked.mp4")
+    write(video, every_ms=1000, csv=tmp_path / "rows.csv", annotated=tmp_path / "marked.mp4")
     with video_io.Recording(video) as plain, video_io.Recording(tmp_path / "marked.mp4") as marked:
         for before_s, after_s in zip(plain.times(), marked.times(), strict=True):
             assert after_s == pytest.approx(before_s, abs=0.001)
             before, after = plain.picture_bgr().astype(int), marked.picture_bgr().astype(int)
             assert (np.abs(before - after).max(axis=2) > 60).mean() > 0.01
-    rows = recording_files.read_csv(tmp_path / "rows.csv")
+    rows = recording.read_csv(tmp_path / "rows.csv")
     assert len(rows) == 3
 
 
 def test_frames_without_a_face_are_left_as_they_are_in_the_annotated_video(video, tmp_path):
-    write(video, analyst(detector=Nobody()), annotated=tmp_path / "plain.avi")
+    write(video, Nobody(), annotated=tmp_path / "plain.avi")
     with video_io.Recording(video) as before, video_io.Recording(tmp_path / "plain.avi") as after:
         for _ in zip(before.times(), after.times(), strict=True):
             assert np.abs(before.picture_bgr().astype(int) - after.picture_bgr()).mean() < 4
 
 
-def test_the_plot_of_a_recording_is_a_picture_and_thinning_keeps_every_face(video, tmp_path):
-    write(video, csv=tmp_path / "rows.csv", plot=tmp_path / "plot.png")
-    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
-    one = recording_files.read_csv(tmp_path / "rows.csv").assign(face=1)
+def test_thinning_keeps_every_face():
+    one = pd.DataFrame({"time_s": np.arange(60) / FRAMES_PER_S, "face": 1})
     both = pd.concat([one, one.assign(face=2)]).sort_values("time_s")
-    assert recording_files._thinned(both, 0.2).groupby("face").size().tolist() == [12, 12]
-    assert len(recording_files._thinned(both, 2.4 / recording_files.PLOTTED_TIMES)) == len(both)
+    assert recording.thinned(both, 12).groupby("face").size().tolist() == [13, 13]  # the last moment is a part's own
+    assert len(recording.thinned(both)) == len(both)
 
 
-def test_without_a_face_there_is_a_csv_with_columns_and_no_plot(video, tmp_path):
-    summary = write(video, analyst(detector=Nobody()), csv=tmp_path / "rows.csv", plot=tmp_path / "plot.png")
+def test_without_a_face_there_is_a_csv_with_columns(video, tmp_path):
+    summary = write(video, Nobody(), csv=tmp_path / "rows.csv")
     assert (tmp_path / "rows.csv").read_text() == ",".join(COLUMNS) + "\n"
-    assert not (tmp_path / "plot.png").exists()
     assert summary.rows == 0
 
 
 @pytest.mark.parametrize(
     ("outputs", "said"),
     [
-        ({}, "Nothing is to be written"),
         ({"csv": "video.mp4"}, "are the same file"),
-        ({"csv": "same.png", "plot": "same.png"}, "are the same file"),
+        ({"csv": "same.mp4", "annotated": "same.mp4"}, "are the same file"),
         ({"annotated": "marked.gif"}, r"marked\.gif, whose ending"),
         ({"csv": "video.mp4/rows.csv"}, "cannot be written"),
     ],
 )
 def test_outputs_that_cannot_be_written_are_refused_before_any_work(video, tmp_path, outputs, said):
     with pytest.raises(DataError, match=said):
-        write(video, analyst(InterruptedAfter(0)), **{name: tmp_path / path for name, path in outputs.items()})
+        write(video, None, InterruptedAfter(0), **{name: tmp_path / path for name, path in outputs.items()})
     assert [path.name for path in tmp_path.iterdir()] == ["video.mp4"]
 
 
@@ -255,76 +229,28 @@ def test_a_missing_recording_leaves_no_file_behind(tmp_path):
 # --- interruptions --------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def small_parts(monkeypatch):
-    monkeypatch.setattr(recording, "PART_FRAMES", 8)
-
-
-@pytest.mark.parametrize("every_ms", [None, 70])
-def test_an_analysis_gone_on_with_gives_the_rows_of_an_uninterrupted_one(video, tmp_path, small_parts, every_ms):
-    write(video, analyst(every_ms=every_ms), csv=tmp_path / "whole.csv", annotated=tmp_path / "whole.avi")
-    said, output = [], tmp_path / "rows.csv"
-    for after in (5, 20, 13):
-        with pytest.raises(KeyboardInterrupt):
-            who = analyst(InterruptedAfter(after), every_ms=every_ms)
-            write(video, who, csv=output, annotated=tmp_path / "rows.avi", say=said.append)
-        assert not output.exists()
-    assert "kept in rows.csv.partial" in recording_files.kept(output)
-    summary = write(video, analyst(every_ms=every_ms), csv=output, annotated=tmp_path / "rows.avi", say=said.append)
-    assert len(said) == 2 and all(sentence.startswith("Going on at 0:0") for sentence in said)
-    assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
-    assert (tmp_path / "rows.avi").read_bytes() == (tmp_path / "whole.avi").read_bytes()
-    assert summary.frames == len(analysed(video, every_ms=every_ms))
-    assert not list(tmp_path.glob("*.partial*"))
-
-
-def test_what_was_finished_is_not_looked_at_again(video, tmp_path, small_parts):
+def test_an_interruption_keeps_the_rows_and_the_video_up_to_there(video, tmp_path):
+    summary = recording.Summary()
+    outputs = {"csv": tmp_path / "rows.csv", "annotated": tmp_path / "marked.mp4"}
     with pytest.raises(KeyboardInterrupt):
-        write(video, analyst(InterruptedAfter(45)), csv=tmp_path / "rows.csv")
-    classifier = InterruptedAfter(1000)
-    write(video, analyst(classifier), csv=tmp_path / "rows.csv", say=lambda _: None)
-    assert 1000 - classifier.left == 60 - 40
+        write(video, None, InterruptedAfter(20), **outputs, summary=summary)
+    assert (summary.frames, summary.seconds) == (20, pytest.approx(19 / FRAMES_PER_S))
+    pd.testing.assert_frame_equal(
+        recording.read_csv(outputs["csv"]), analysed(video)[:20], atol=5.1e-5, rtol=0, check_flags=False
+    )
+    with video_io.Recording(outputs["annotated"]) as marked:
+        assert len(list(marked.times())) == 20
 
 
-def test_rows_of_a_part_that_was_not_finished_are_dropped(video, tmp_path, small_parts):
-    write(video, csv=tmp_path / "whole.csv")
-    with pytest.raises(KeyboardInterrupt):
-        write(video, analyst(InterruptedAfter(20)), csv=tmp_path / "rows.csv")
-    with (tmp_path / "rows.csv.partial").open("ab") as stream:  # killed while the next part was written
-        stream.write(b"0.6400,1,0.17")
-    write(video, csv=tmp_path / "rows.csv", say=lambda _: None)
-    assert (tmp_path / "rows.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+def test_rows_are_there_while_the_analysis_goes_on(video, tmp_path):
+    class Reading(ByBrightness):
+        def predict_proba(self, crops):
+            seen.append((tmp_path / "rows.csv").read_text().count("\n"))
+            return super().predict_proba(crops)
 
-
-@pytest.mark.parametrize("change", ["settings", "recording", "file of rows", "state"])
-def test_an_unfinished_analysis_of_something_else_is_begun_anew(video, tmp_path, small_parts, change):
-    said, output = [], tmp_path / "rows.csv"
-    with pytest.raises(KeyboardInterrupt):
-        write(video, analyst(InterruptedAfter(20)), csv=output)
-    if change == "recording":
-        making_videos.write(video, 50)
-    elif change == "file of rows":
-        (tmp_path / "rows.csv.partial").unlink()
-    elif change == "state":
-        (tmp_path / "rows.csv.partial.json").write_text("{")
-    who = analyst(every_ms=80) if change == "settings" else analyst()
-    write(video, who, csv=output, say=said.append)
-    told = [] if change == "state" else [f"its {change} changed: starting anew"]
-    assert len(said) == len(told) and all(part in sentence for part, sentence in zip(told, said, strict=True))
-    expected = analysed(video, every_ms=who.every_ms)
-    pd.testing.assert_frame_equal(recording_files.read_csv(output), expected, atol=5.1e-5, rtol=0, check_flags=False)
-
-
-def test_an_analysis_interrupted_while_drawing_only_draws_again(video, tmp_path, monkeypatch):
-    def interrupted(*arguments, **keywords):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(recording_files, "_annotated", interrupted)
-        write(video, csv=tmp_path / "rows.csv", annotated=tmp_path / "a.mp4")
-    assert "the analysis itself is complete" in recording_files.kept(tmp_path / "rows.csv")
-    write(video, analyst(InterruptedAfter(0)), csv=tmp_path / "rows.csv", annotated=tmp_path / "a.mp4")
-    assert (tmp_path / "rows.csv").is_file() and (tmp_path / "a.mp4").is_file()
+    seen: list[int] = []
+    write(video, None, Reading(), csv=tmp_path / "rows.csv")
+    assert seen == list(range(1, 61))
 
 
 def heed_interrupts() -> None:
@@ -332,23 +258,20 @@ def heed_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def test_ctrl_c_exits_130_keeps_what_was_done_and_the_same_command_ends_it(tmp_path):
+def test_ctrl_c_exits_130_and_says_what_is_kept(tmp_path):
     path = demo_clip.write(tmp_path / "clip.mp4", seconds=12)
-    command = [sys.executable, "-m", "emotion_detection", "analyse", str(path), "--csv", str(tmp_path / "rows.csv")]
-    state = tmp_path / "rows.csv.partial.json"
+    rows = tmp_path / "rows.csv"
+    command = [sys.executable, "-m", "emotion_detection", "analyse", str(path), "--csv", str(rows)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     started = subprocess.Popen(command, text=True, preexec_fn=None if os.name == "nt" else heed_interrupts, **pipes)
     until = time.monotonic() + 120
-    while not state.is_file() and started.poll() is None and time.monotonic() < until:
+    while not (rows.is_file() and rows.read_text().count("\n") > 5) and time.monotonic() < until:
         time.sleep(0.02)
     started.send_signal(signal.SIGINT)
     _, err = started.communicate(timeout=60)
     assert started.returncode == 130, err
-    assert "Interrupted. What was found up to 0:0" in err and "rows.csv.partial" in err
-    done = subprocess.run([*command[:-2], "--every-ms", "100", *command[-2:]], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "its settings changed: starting anew" in done.stderr
-    assert len(recording_files.read_csv(tmp_path / "rows.csv")) >= 119
+    assert "Interrupted: what was done up to 0:0" in err and "rows.csv" in err
+    assert 5 <= len(recording.read_csv(rows)) < 360
 
 
 # --- length ---------------------------------------------------------------------------------------------------------
@@ -368,12 +291,54 @@ def test_memory_does_not_grow_with_the_length(tmp_path):
     peak_bytes(short, tmp_path / "warm.csv")
     received = [peak_bytes(path, tmp_path / f"{path.stem}.csv") for path in (short, long)]
     assert received[1] < received[0] + 200_000, "2,700 rows more in memory take more than a megabyte"
-    assert len(recording_files.read_csv(tmp_path / "3000.csv")) == 3000
+    assert len(recording.read_csv(tmp_path / "3000.csv")) == 3000
 
 
-def test_a_state_is_small_and_fit_for_json(video, tmp_path, small_parts):
-    with pytest.raises(KeyboardInterrupt):
-        write(video, analyst(InterruptedAfter(50)), csv=tmp_path / "rows.csv")
-    state = tmp_path / "rows.csv.partial.json"
-    assert state.stat().st_size < 5000
-    assert json.loads(state.read_text(encoding="utf-8"))["summary"]["frames"] == 48
+# --- what happened --------------------------------------------------------------------------------------------------
+
+
+def rows_of_face(face: int, times, labels) -> pd.DataFrame:
+    """A face's rows: nine in ten for its label, even where not sure."""
+    table = pd.DataFrame({"time_s": np.asarray(times, float), "face": face, "label": labels, "network": "n"})
+    for emotion in EMOTIONS:
+        table[emotion] = np.where(table["label"] == emotion, 0.9, np.where(table["label"] == NOT_SURE, 1 / 7, 0.1 / 6))
+    return table
+
+
+def told(table, **settings) -> list[tuple]:
+    return [
+        tuple(row) for row in recording.events(table, **settings)[list(recording.EVENT_COLUMNS)].to_numpy().tolist()
+    ]
+
+
+def test_a_face_that_stays_appears_and_does_not_leave():
+    assert told(rows_of_face(1, np.arange(0, 5, 0.1), "happy")) == [(0.0, 1, "appears", "happy")]
+
+
+def test_changes_of_label_are_events_and_so_are_stretches_of_not_sure():
+    table = rows_of_face(1, [0, 0.1, 0.2, 0.3, 0.4], ["happy", NOT_SURE, NOT_SURE, "sad", "sad"])
+    assert told(table) == [(0.0, 1, "appears", "happy"), (0.1, 1, "label", NOT_SURE), (0.3, 1, "label", "sad")]
+
+
+def test_a_face_that_is_gone_for_longer_than_a_second_has_left():
+    times = np.r_[0:1:0.1, 3:4:0.1]
+    table = pd.concat([rows_of_face(2, times, "sad"), rows_of_face(1, np.arange(0, 8, 0.1), "happy")])
+    assert [event[:3] for event in told(table) if event[1] == 2] == [
+        (0.0, 2, "appears"),
+        (pytest.approx(0.9), 2, "leaves"),
+        (3.0, 2, "appears"),
+        (pytest.approx(3.9), 2, "leaves"),
+    ]
+
+
+def test_where_frames_are_looked_at_seldom_a_step_is_no_gap():
+    assert len(told(rows_of_face(1, np.arange(0, 60, 5), "happy"))) == 1
+
+
+def test_the_end_of_the_recording_tells_whether_the_last_face_left():
+    table = rows_of_face(1, np.arange(0, 5, 0.1), "happy")
+    assert told(table, end_s=20)[-1][2] == "leaves"
+
+
+def test_an_empty_timeline_has_no_events():
+    assert told(rows_of_face(1, [], "happy")) == []

@@ -1,19 +1,22 @@
 """The commands about pictures and videos: `analyse` and `explain`."""
 
-import functools
+import importlib.util
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from emotion_detection import files as files_written
 from emotion_detection.cli.options import refuse
+from emotion_detection.errors import DataError
 
 app = typer.Typer()
 
 
 @app.command()
 def analyse(
-    files: Annotated[list[Path], typer.Argument(help="JPEG, PNG or WebP files, or one video.")],
+    files: Annotated[list[Path], typer.Argument(help="JPEG, PNG or WebP files or their folder, or one video.")],
     csv: Annotated[Path | None, typer.Option(help="Write the table here.")] = None,
     annotated: Annotated[
         Path | None, typer.Option(help="Write the pictures with their faces marked into this folder, a video here.")
@@ -34,9 +37,8 @@ def analyse(
 
     is_video = [video_io.is_recording(path) for path in files]
     if not any(is_video):
-        refuse(
-            {"--parquet": parquet, "--plot": plot, "--every-ms": every_ms}, "This is for videos; pictures were given."
-        )
+        only_videos = {"--parquet": parquet, "--plot": plot, "--every-ms": every_ms}
+        refuse(only_videos, "This is for videos; pictures were given.")
         side_by_side = {"workers": workers, "address": address, "folder": parts}
         _analyse_pictures(files, side_by_side, csv=csv, annotated=annotated)
     elif len(files) > 1:
@@ -48,49 +50,86 @@ def analyse(
     else:
         only_pictures = {"--workers": workers, "--address": address, "--parts": parts}
         refuse(only_pictures, "This is for pictures; a video was given.")
-        _analyse_video(files[0], every_ms, csv=csv, parquet=parquet, annotated=annotated, plot=plot)
+        _analyse_video(files[0], every_ms, csv=csv, annotated=annotated, parquet=parquet, plot=plot)
 
 
-def _analyse_pictures(pictures: list[Path], side_by_side: dict, *, csv: Path | None, annotated: Path | None) -> None:
-    from emotion_detection.inference import bulk, pipeline
+def _analyse_pictures(files: list[Path], side_by_side: dict, *, csv: Path | None, annotated: Path | None) -> None:
+    from emotion_detection.inference import analyse, bulk
 
+    pictures = [picture for path in files for picture in (analyse.pictures_in(path) if path.is_dir() else [path])]
     if any(side_by_side.values()):
         table = bulk.analyse_pictures(pictures, **side_by_side)
     else:
-        table = pipeline.analyse_pictures(pictures)
-    without_face = table.attrs.get("without_face", [])
+        table = analyse.analyse_pictures(pictures)
     if csv is not None:
-        pipeline.write_csv(table, csv)
+        analyse.write_csv(table, csv)
     if annotated is not None:
-        pipeline.write_annotated(table, annotated)
+        analyse.write_annotated(table, annotated)
     if len(table):
         typer.echo(table.round(3).to_string(index=False))
-    for picture in without_face:
+    for picture in table.attrs["without_face"]:
         typer.echo(f"No face was found in {picture}. Try a larger or more frontal picture.", err=True)
-    if without_face:
+    for reason in table.attrs["failed"].values():
+        typer.echo(f"Error: {reason}", err=True)
+    if table.attrs["without_face"] or table.attrs["failed"]:
         raise typer.Exit(1)
 
 
-def _analyse_video(path: Path, every_ms: float | None, **outputs: Path | None) -> None:
-    from emotion_detection.inference import recording, recording_files
+def _analyse_video(
+    path: Path,
+    every_ms: float | None,
+    *,
+    csv: Path | None,
+    annotated: Path | None,
+    parquet: Path | None,
+    plot: Path | None,
+) -> None:
+    from emotion_detection.inference import recording, video_io
 
-    asked = [output for output in outputs.values() if output is not None]
-    try:
-        analyst = recording.Analyst(every_ms=every_ms)
-        if asked:
-            say = functools.partial(typer.echo, err=True)
-            summary = recording_files.write_recording(path, **outputs, analyst=analyst, say=say)
-        else:
-            summary = recording.look_through(path, analyst)
-    except KeyboardInterrupt:  # typer would end without a word
-        nothing = "Interrupted. Nothing is kept: name a file by --csv, and the same command can go on."
-        typer.echo(f"\n{recording_files.kept(asked[0]) if asked else nothing}", err=True)
-        raise typer.Exit(130) from None
+    if parquet is not None and importlib.util.find_spec("pyarrow") is None:
+        raise DataError(
+            "A Parquet file was asked for, and pyarrow, which writes it, is not installed. Install it (pip install -e "
+            "'.[parquet]' in the project's folder), or write a CSV."
+        )
+    recording.check_outputs(path, csv, annotated, parquet, plot, video=annotated)
+    summary = recording.Summary()
+    with tempfile.TemporaryDirectory() as folder:
+        rows = csv or Path(folder) / "rows.csv"
+        try:
+            recording.write_recording(path, csv=rows, annotated=annotated, every_ms=every_ms, summary=summary)
+        except KeyboardInterrupt:  # typer would end without a word
+            kept = " and ".join(str(output) for output in (csv, annotated) if output is not None)
+            until = f"what was done up to {video_io.clock(summary.seconds)} is in {kept}"
+            typer.echo(f"\nInterrupted: {until if kept else 'nothing is kept; name a file by --csv'}.", err=True)
+            raise typer.Exit(130) from None
+        if summary.rows:
+            _write_others(rows, parquet=parquet, plot=plot)
     for note in summary.notes:
         typer.echo(f"Note: {note}", err=True)
-    typer.echo(summary.in_words())
+    looked = f"{summary.frames:,} frames up to {video_io.clock(summary.seconds)} were looked at"
     if not summary.rows:
+        typer.echo(f"{looked}, and no face was found. Try a recording with larger or more frontal faces.")
         raise typer.Exit(1)
+    often = sorted(summary.labels.items(), key=lambda item: (-item[1], item[0]))
+    shares = ", ".join(f"{label} {count / summary.rows:.0%}" for label, count in often)
+    typer.echo(f"{looked}; {summary.with_face:,} show a face ({summary.faces} told apart). Answers: {shares}.")
+
+
+def _write_others(rows: Path, *, parquet: Path | None, plot: Path | None) -> None:
+    """Write a video's table as Parquet and its timeline as PNG."""
+    from emotion_detection.inference import recording
+
+    table = recording.read_csv(rows)
+    if parquet is not None:
+        with files_written.written_beside(parquet) as temporary:
+            table.to_parquet(temporary, index=False)
+    if plot is not None:
+        from emotion_detection import plots
+        from emotion_detection.plots import style
+
+        figure = plots.timeline(recording.thinned(table))
+        with files_written.written_beside(plot) as temporary:
+            temporary.write_bytes(style.png_bytes(figure, dpi=style.FILE_DPI))
 
 
 @app.command("explain")

@@ -35,7 +35,7 @@ def read_picture(path: Path | str) -> np.ndarray:
     try:
         with _opened(path) as image:
             _check_pixels(path, image.size)
-            return _upright_bgr(image)
+            return upright_bgr(image)
     except DataError:
         raise
     except Image.DecompressionBombError as error:
@@ -75,7 +75,8 @@ def _opened(path: Path) -> Image.Image:
         return Image.open(path, formats=PICTURE_FORMATS)
 
 
-def _upright_bgr(image: Image.Image) -> np.ndarray:
+def upright_bgr(image: Image.Image) -> np.ndarray:
+    """Return a PIL picture, turned upright as its EXIF data say: uint8 array (h, w, 3), BGR, 0–255."""
     upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith("I"):
         gray = (np.asarray(upright).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8)

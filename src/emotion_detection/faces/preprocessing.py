@@ -4,10 +4,12 @@ Stills, videos and the live cell all come through `to_gray48`, and FER2013's own
 network never sees in use what it did not see in training. Resizing up and scaling sit inside the saved network.
 """
 
+import os
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from emotion_detection.errors import DataError
 
@@ -17,7 +19,12 @@ FACE_SIZE_PX = 48
 MIN_SIZE_PX = 24
 """Smallest side of a crop that is accepted: half of FER2013's resolution."""
 
-Faces = np.ndarray | Sequence[np.ndarray]
+MAX_SIZE_PX = 2000
+"""A crop with a longer side is taken for a whole photograph."""
+
+FIND_FACES = "For a photograph, emotion_detection.analyse(picture) finds the faces first."
+
+Faces = np.ndarray | Sequence[np.ndarray | Image.Image]
 """Several faces; `to_gray48_batch` says of which shapes."""
 
 EXPECTED = "uint8 (h, w) grey or (h, w, 3) RGB, 0–255, each side at least 24 px"
@@ -51,8 +58,8 @@ def to_gray48_batch(faces: Faces) -> np.ndarray:
     """Bring several face crops to the network's input, each by `to_gray48`.
 
     Args:
-        faces: uint8 array (n, h, w) grey, (n, h, w, 1) grey or (n, h, w, 3) RGB, 0–255; or a list of single faces
-            (h, w) or (h, w, 3) of differing sizes. Each side at least 24 px.
+        faces: uint8 array (n, h, w) grey, (n, h, w, 1) grey or (n, h, w, 3) RGB, 0–255; or a list of single faces of
+            differing sizes, arrays (h, w) or (h, w, 3) or PIL pictures. Each side at least 24 px.
 
     Returns:
         uint8 array (n, 48, 48), grey, 0–255; (0, 48, 48) for no faces.
@@ -60,6 +67,9 @@ def to_gray48_batch(faces: Faces) -> np.ndarray:
     Raises:
         DataError: the type, the shape or the size is another; for a list, the message names the face.
     """
+    if isinstance(faces, str | os.PathLike | Image.Image):
+        received = f"the path {str(faces)!r}" if not isinstance(faces, Image.Image) else "one picture"
+        raise DataError(f"Faces were expected, {EXPECTED}, and {received} was given. {FIND_FACES}")
     if isinstance(faces, np.ndarray):
         faces = _checked_array(faces)
     batch = np.empty((len(faces), FACE_SIZE_PX, FACE_SIZE_PX), np.uint8)
@@ -68,7 +78,7 @@ def to_gray48_batch(faces: Faces) -> np.ndarray:
         return batch
     for index, face in enumerate(faces):
         try:
-            batch[index] = to_gray48(face)
+            batch[index] = to_gray48(_checked_face(face))
         except DataError as error:
             raise DataError(f"Face {index} of {len(faces)}: {error}") from error
     return batch
@@ -76,8 +86,10 @@ def to_gray48_batch(faces: Faces) -> np.ndarray:
 
 def check_face(face: np.ndarray) -> None:
     """Raise DataError unless `face` is what `to_gray48` accepts."""
+    if isinstance(face, str | os.PathLike):
+        raise DataError(f"A face is the path {str(face)!r}, expected {EXPECTED}. {FIND_FACES}")
     if not isinstance(face, np.ndarray):
-        raise DataError(f"A face is a {type(face).__name__}, expected {EXPECTED}. Pass a numpy array.")
+        raise DataError(f"A face is a {type(face).__name__}, expected {EXPECTED}. Pass a numpy array or PIL picture.")
     if face.dtype != np.uint8:
         raise DataError(
             f"A face has dtype {face.dtype}, expected {EXPECTED}. Scale it to 0–255 and use astype('uint8')."
@@ -93,12 +105,22 @@ def check_face(face: np.ndarray) -> None:
         )
 
 
+def _checked_face(face: np.ndarray | Image.Image) -> np.ndarray:
+    """Return one of several faces as an array; refuse what looks like a whole photograph."""
+    if isinstance(face, Image.Image):
+        face = np.asarray(face if face.mode == "L" else face.convert("RGB"))
+    if isinstance(face, np.ndarray) and face.ndim in (2, 3) and max(face.shape) > MAX_SIZE_PX:
+        size = "×".join(f"{side:,}" for side in face.shape[1::-1])
+        raise DataError(f"{size} px looks like a whole photograph, expected {EXPECTED}. {FIND_FACES}")
+    return face
+
+
 def _checked_array(faces: np.ndarray) -> np.ndarray:
     if faces.ndim == 4 and faces.shape[3] == 1:
         faces = faces[..., 0]
     if faces.ndim not in (3, 4) and faces.size:
         raise DataError(
             f"Faces have shape {faces.shape}, expected uint8 (n, h, w) grey or (n, h, w, 3) RGB. "
-            f"A single face goes in a list or as face[None]."
+            f"A single face goes in a list or as face[None]. {FIND_FACES}"
         )
     return faces

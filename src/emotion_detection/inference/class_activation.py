@@ -13,7 +13,7 @@ import numpy as np
 from emotion_detection import files
 from emotion_detection.emotions import Emotion, classes_of
 from emotion_detection.errors import DataError
-from emotion_detection.faces import detection, preprocessing
+from emotion_detection.faces import detection, images, preprocessing
 from emotion_detection.inference import pipeline
 from emotion_detection.inference.classifier import EmotionClassifier
 
@@ -139,7 +139,7 @@ def explain_frame(
     Returns:
         The frame with heat, boxes and labels, uint8 array of its shape, BGR; and the faces, the largest first.
     """
-    boxes, crops = pipeline.find_faces(frame_bgr, detector)
+    boxes, crops = detection.find_faces(frame_bgr, detector)
     found = pipeline.classify(boxes, crops, classifier)
     explained_bgr = frame_bgr.copy()
     for box, evidence_map in zip(boxes, activation_maps(classifier, crops, emotion) if crops else (), strict=True):
@@ -168,7 +168,7 @@ def write_explained(picture: Path | str, out: Path | str, *, emotion: str | None
         raise DataError(f"The explained picture was to be {out.name!r}. End its name in .png or .jpg.")
     if emotion is not None:
         classes_of(emotion, 0)
-    frame_bgr = pipeline.read_picture(picture)
+    frame_bgr = images.read_picture(picture)
     tools = {"detector": detection.load_detector(), "classifier": EmotionClassifier.load()}
     explained_bgr, found = explain_frame(frame_bgr, **tools, emotion=emotion)
     if found:

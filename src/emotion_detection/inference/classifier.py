@@ -1,9 +1,10 @@
 """`EmotionClassifier`: the shipped network on LiteRT, from face crops to seven probabilities, without TensorFlow."""
 
+import contextlib
 import functools
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,9 @@ MAXIMUM_THREADS = 2
 
 PROGRESS_FROM_FACES = 1000
 """From this many faces on (about two seconds) a progress bar is shown."""
+
+STANDARD_ERROR = 2
+"""Number of the file that a process writes its notices to."""
 
 LARGEST_HEAD_ERROR = 0.05
 """How far a logit may be from what the last layer's weights give (those of integers are rounded)."""
@@ -76,28 +80,42 @@ class EmotionClassifier:
 
     @classmethod
     def load(cls, network: Path | str | None = None, *, threads: int | None = None) -> "EmotionClassifier":
-        """Load a network after comparing it with the model card beside it, whose temperature it applies.
+        """Load the shipped network, or one that `export` wrote.
+
+        A file with a model card beside it is compared with the card, whose temperature is applied; one without is taken
+        for what it says about itself.
 
         Args:
             network: "float16" or "int8", a format of the shipped network (float16 if None), or the path of a `.tflite`
-                file with its card, a `.json`, beside it.
+                file.
             threads: as for the class.
 
         Raises:
-            MissingFileError: the network or its card is missing.
+            MissingFileError: the network is missing, or it has no card and says nothing about itself.
             DataError: the network or its card is damaged.
         """
         network = network or registry.DEFAULT_FORMAT
-        path = registry.network_path(network) if network in registry.SUFFIXES else Path(network)
-        card = registry.check_against_card(path)
-        return cls(path, temperature=card["temperature"], metadata=card, threads=threads)
+        is_shipped = network in registry.SUFFIXES
+        path = registry.network_path(network) if is_shipped else Path(network)
+        if is_shipped or not path.is_file() or registry.card_beside(path).is_file():
+            card = registry.check_against_card(path)
+            return cls(path, temperature=card["temperature"], metadata=card, threads=threads)
+        loaded = cls(path, threads=threads)
+        if not loaded.metadata:
+            raise MissingFileError(
+                f"The network {paths.displayed(path)} says nothing about itself, and no model card "
+                f"{registry.card_beside(path).name} lies beside it: its classes and temperature are not known. Write "
+                "it anew (python -m emotion_detection export), or put its card beside it."
+            )
+        return loaded
 
     def predict_proba(self, faces: preprocessing.Faces) -> np.ndarray:
         """Return how probable each emotion is, the temperature applied.
 
         Args:
-            faces: uint8 array (n, h, w) grey or (n, h, w, 3) RGB, 0–255, or a list of single faces (h, w) or
-                (h, w, 3) of differing sizes; each side at least 24 px.
+            faces: uint8 array (n, h, w) grey or (n, h, w, 3) RGB, 0–255, or a list of single faces of differing sizes:
+                arrays (h, w) or (h, w, 3), or PIL pictures; each side at least 24 px. For a photograph in which faces
+                are yet to be found there is `emotion_detection.analyse`.
 
         Returns:
             float32 array (n, 7), each row summing to 1, classes in FER2013 order.
@@ -215,8 +233,10 @@ def _open_network(path: Path, threads: int | None):
         raise MissingFileError(f"There is no network {paths.displayed(path)}. Pass the path of a .tflite file.")
     threads = threads or min(MAXIMUM_THREADS, os.cpu_count() or 1)
     try:
-        interpreter = Interpreter(model_path=str(path), num_threads=threads)
-        runner = interpreter.get_signature_runner()
+        with _without_notices():
+            interpreter = Interpreter(model_path=str(path), num_threads=threads)
+            interpreter.allocate_tensors()
+            runner = interpreter.get_signature_runner()
     except (ValueError, RuntimeError) as error:
         raise DataError(
             f"{paths.displayed(path)} is not a LiteRT network ({path.stat().st_size:,} bytes; {error}). "
@@ -229,3 +249,20 @@ def _open_network(path: Path, threads: int | None):
             "Export networks with `python -m emotion_detection export`."
         )
     return interpreter, runner
+
+
+@contextlib.contextmanager
+def _without_notices() -> Iterator[None]:
+    """Keep LiteRT from writing to the terminal how it computes; it has no switch for that."""
+    try:
+        kept = os.dup(STANDARD_ERROR)
+    except OSError:  # there is none
+        yield
+        return
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), STANDARD_ERROR)
+    try:
+        yield
+    finally:
+        os.dup2(kept, STANDARD_ERROR)
+        os.close(kept)

@@ -1,35 +1,18 @@
-"""From a picture to emotions: find the faces, classify each, put the answers into a table or onto the picture."""
-
-from __future__ import annotations
+"""From a picture to emotions: find the faces, classify each, draw the answers onto the picture."""
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import tqdm
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
-from emotion_detection import files
 from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
-from emotion_detection.errors import DataError
 from emotion_detection.faces import detection
 from emotion_detection.faces.detection import find_faces
-from emotion_detection.faces.images import check_file, read_picture
 from emotion_detection.inference.classifier import EmotionClassifier
 
-if TYPE_CHECKING:  # imported where a table is made: the live cell starts without it
-    import pandas as pd
-
-PROGRESS_FROM_PICTURES = 20
-"""From this many pictures on (about two seconds) a progress bar is shown."""
-
 BOX_COLUMNS = ("x", "y", "width", "height")
-COLUMNS = ("picture", "face", *BOX_COLUMNS, *EMOTIONS, "label", "detector")
-"""Columns of the table that `analyse_pictures` returns."""
-
 UNSURE_COLOR = "#4A4A4A"
 """Of the box and label of a face without an answer; darker than that of neutral."""
 
@@ -90,47 +73,6 @@ def classify(
     return [FaceEmotion(box, values) for box, values in zip(boxes, probabilities, strict=True)]
 
 
-def analyse_pictures(
-    pictures: Sequence[Path | str],
-    *,
-    detector: detection.Detector | None = None,
-    classifier: EmotionClassifier | None = None,
-) -> pd.DataFrame:
-    """Find and classify the faces of several pictures.
-
-    Args:
-        pictures: paths of JPEG, PNG or WebP files.
-        detector: `detection.load_detector()` if None.
-        classifier: the shipped network if None.
-
-    Returns:
-        A table with a row per face and the columns `COLUMNS`: `face` counts from 0, the largest first; `x`, `y`,
-        `width`, `height` are the detector's box in pixels of the upright picture; probabilities are 0–1. Pictures
-        without a face have no row; `table.attrs["without_face"]` lists them.
-
-    Raises:
-        MissingFileError: a picture, or the shipped network, is missing.
-        DataError: a picture cannot be read or is too large.
-    """
-    pictures = [Path(picture) for picture in pictures]
-    for picture in pictures:
-        check_file(picture)
-    detector = detector if detector is not None else detection.load_detector()
-    classifier = classifier if classifier is not None else EmotionClassifier.load()
-    rows, without_face = [], []
-    hidden = len(pictures) < PROGRESS_FROM_PICTURES
-    for picture in tqdm.tqdm(pictures, desc="Analysing", unit="picture", disable=hidden):
-        found = analyse_frame(read_picture(picture), detector=detector, classifier=classifier)
-        rows += [_row(picture, index, face, detector.name) for index, face in enumerate(found)]
-        if not found:
-            without_face.append(picture.as_posix())
-    import pandas as pd
-
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    table.attrs["without_face"] = without_face
-    return table
-
-
 def annotate(
     frame_bgr: np.ndarray, found: Sequence[FaceEmotion], *, names: Sequence[str] = (), bars: bool = True
 ) -> np.ndarray:
@@ -154,63 +96,6 @@ def annotate(
         if bars:
             _draw_bars(draw, face, _bars_position(face.box, image.size, text_px), text_px)
     return cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2BGR)
-
-
-def write_csv(table: pd.DataFrame, path: Path | str) -> Path:
-    """Write the table of `analyse_pictures` as CSV, numbers with four decimals, atomically."""
-    files.write_text(Path(path), table.to_csv(index=False, lineterminator="\n", float_format="%.4f"))
-    return Path(path)
-
-
-def write_annotated(table: pd.DataFrame, folder: Path | str) -> list[Path]:
-    """Write the pictures of a table of `analyse_pictures`, with the answers drawn on them, each atomically.
-
-    Each picture that has a face becomes `<name>-annotated.jpg` (quality 95) in `folder`.
-
-    Args:
-        table: from `analyse_pictures`; the pictures are read again.
-        folder: made if missing.
-
-    Returns:
-        The paths written.
-
-    Raises:
-        MissingFileError: a picture is gone.
-        DataError: a picture cannot be read, or two would be written under the same name; then none is written.
-    """
-    targets = _annotated_paths(table["picture"].unique(), Path(folder))
-    for picture, target in targets.items():
-        rows = table[table["picture"] == picture]
-        annotated_bgr = annotate(read_picture(picture), [_face(row) for row in rows.to_dict("records")])
-        _, encoded = cv2.imencode(".jpg", annotated_bgr, [cv2.IMWRITE_JPEG_QUALITY, 95])
-        with files.written_beside(target) as temporary:
-            temporary.write_bytes(encoded.tobytes())
-    return list(targets.values())
-
-
-def _annotated_paths(pictures: Sequence[str], folder: Path) -> dict[str, Path]:
-    targets = {picture: folder / f"{Path(picture).stem}-annotated.jpg" for picture in pictures}
-    for picture, target in targets.items():
-        same = [other for other, path in targets.items() if path == target]
-        if len(same) > 1:
-            raise DataError(
-                f"The pictures {same[0]} and {picture if picture != same[0] else same[1]} would both be written as "
-                f"{target.name}. Rename one of them, or analyse them one after another into different folders."
-            )
-    return targets
-
-
-def _row(picture: Path, index: int, face: FaceEmotion, detector_name: str) -> dict:
-    box = {side: round(getattr(face.box, side), 1) for side in BOX_COLUMNS}
-    probabilities = dict(zip(EMOTIONS, face.probabilities.tolist(), strict=True))
-    place = {"picture": picture.as_posix(), "face": index}
-    return {**place, **box, **probabilities, "label": face.label, "detector": detector_name}
-
-
-def _face(row: dict) -> FaceEmotion:
-    """Return the face of one row of the table."""
-    box = detection.FaceBox(*(row[side] for side in BOX_COLUMNS))
-    return FaceEmotion(box, np.array([row[emotion] for emotion in EMOTIONS], np.float32))
 
 
 def _draw_face(draw: ImageDraw.ImageDraw, face: FaceEmotion, size: tuple[int, int], name: str) -> float:

@@ -1,15 +1,17 @@
-"""From a recording to a table: a row per face and frame looked at. `recording_files` writes it, at any length."""
+"""From a recording to a table, a row per face and frame looked at, and from the table to what happened when."""
 
-from __future__ import annotations
-
+import contextlib
 import copy
+import csv as csv_format
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
+import pandas as pd
 import tqdm
 
+from emotion_detection import files
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError
 from emotion_detection.faces import detection
@@ -18,13 +20,20 @@ from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.inference.stream import COLUMNS, Engine, Frame, LiveResult
 from emotion_detection.runs import registry
 
-if TYPE_CHECKING:  # imported where a table is made
-    import pandas as pd
-
-PART_FRAMES = 100
-"""After so many frames looked at, the detector begins anew and an analysis can go on: a second or three of work."""
-
 PROGRESS_AFTER_S = 2.0
+
+PLOTTED_MOMENTS = 4000
+"""Of a longer table so many are plotted, more than a page has pixels."""
+
+SHORTEST_GAP_S = 1.0
+"""A face that is not seen for longer has left; where frames are looked at more seldom, it is three times their step."""
+
+APPEARS, LEAVES, LABEL = "appears", "leaves", "label"
+EVENT_COLUMNS = ("time_s", "face", "event", "label")
+
+COLUMN_TYPES = {"time_s": "float64", "face": "int64", "label": "str", "network": "str"} | dict.fromkeys(
+    (*pipeline.BOX_COLUMNS, *EMOTIONS), "float32"
+)
 
 
 @dataclasses.dataclass
@@ -52,20 +61,6 @@ class Summary:
         """How many rows the table has."""
         return sum(self.labels.values())
 
-    @property
-    def unsure_share(self) -> float:
-        """Share of the rows, 0–1, whose label is "not sure"; 0 without any."""
-        return self.labels.get(tracking.NOT_SURE, 0) / max(1, self.rows)
-
-    def in_words(self) -> str:
-        """Return what was found, in a sentence or two."""
-        looked = f"{self.frames:,} frames up to {video_io.clock(self.seconds)} were looked at"
-        if not self.rows:
-            return f"{looked}, and no face was found. Try a recording with larger or more frontal faces."
-        often = sorted(self.labels.items(), key=lambda item: (-item[1], item[0]))
-        shares = ", ".join(f"{label} {count / self.rows:.0%}" for label, count in often)
-        return f"{looked}; {self.with_face:,} show a face ({self.faces} told apart). Answers: {shares}."
-
     def add(self, result: LiveResult) -> None:
         """Count one frame."""
         self.frames, self.seconds = self.frames + 1, result.time_s
@@ -73,104 +68,6 @@ class Summary:
         for face in result.faces:
             self.faces = max(self.faces, face.identity)
             self.labels[face.label] = self.labels.get(face.label, 0) + 1
-
-
-class Analyst:
-    """Looks at the frames of recordings: detector, network and settings in one.
-
-    Args:
-        every_ms: a frame is looked at when so many milliseconds have begun anew; every frame if None.
-        smoothing_s: time constant in seconds over which probabilities are smoothed; 0 for each frame by itself.
-        minimum_confidence: below this a label is "not sure"; the network's own threshold if None.
-        detector: finds the faces; `default_detector()` if None.
-        classifier: the shipped network if None.
-
-    Raises:
-        DataError: a setting is out of range.
-    """
-
-    def __init__(
-        self,
-        *,
-        every_ms: float | None = None,
-        smoothing_s: float = 0.5,
-        minimum_confidence: float | None = None,
-        detector: detection.Detector | None = None,
-        classifier: EmotionClassifier | None = None,
-    ):
-        if every_ms is not None and not 0 < every_ms < float("inf"):
-            raise DataError(f"A frame was to be looked at every {every_ms} ms. Pass more than 0, or None for all.")
-        self.every_ms, self.smoothing_s = every_ms, smoothing_s
-        self.classifier = classifier if classifier is not None else EmotionClassifier.load()
-        self.detector = detector if detector is not None else default_detector()
-        self._card = getattr(self.classifier, "metadata", None) or {}
-        known = minimum_confidence is None
-        self.minimum_confidence = registry.threshold_of(self._card) if known else minimum_confidence
-        self.new_engine()  # refuses settings that are out of range before any work
-
-    def new_engine(self) -> Engine:
-        """Return an engine that has seen nothing yet."""
-        name = self._card.get("name", type(self.classifier).__name__)
-        return Engine(
-            {name: self.classifier},
-            copy.copy(self.detector),
-            smoothing_s=self.smoothing_s,
-            minimum_confidence=self.minimum_confidence,
-            remembered_s=max(tracking.REMEMBERED_S, 2 * (self.every_ms or 0) / 1000),
-        )
-
-    def settings(self) -> dict:
-        """Return what the rows depend on, besides the recording: plain values, fit for JSON."""
-        return {
-            "every_ms": self.every_ms,
-            "smoothing_s": self.smoothing_s,
-            "minimum_confidence": self.minimum_confidence,
-            "detector": self.detector.name,
-            "network": [self._card.get(key) for key in ("name", "run", "finished")],
-            "part_frames": PART_FRAMES,
-        }
-
-    def answers(
-        self, recording: video_io.Recording, engine: Engine, *, after_frame: int = 0, progress: bool = False
-    ) -> Iterator[LiveResult]:
-        """Look at a recording; yield the answer to each frame that is looked at.
-
-        Args:
-            recording: open, at its beginning; `recording.frames` counts on.
-            engine: from `new_engine`; every `PART_FRAMES` frames its detector begins anew, so that an analysis that
-                goes on from such a frame gives what an uninterrupted one does.
-            after_frame: frames up to this number (from 1) are passed without a look.
-            progress: show a bar once it takes more than two seconds.
-        """
-        looked_at = 0
-        for time_s in self._due_times(recording, progress=progress):
-            looked_at += 1
-            if recording.frames <= after_frame:
-                continue
-            if (looked_at - 1) % PART_FRAMES == 0:
-                engine.detector = copy.copy(self.detector)
-            bgr = recording.picture_bgr()
-            damaged = LiveResult(recording.frames, time_s, (1, 1), [], {}, {})
-            yield damaged if bgr is None else engine.answer(Frame(bgr, time_s, recording.frames))
-
-    def _due_times(self, recording: video_io.Recording, *, progress: bool) -> Iterator[float]:
-        """Go through the frames and stop at those to be looked at."""
-        last = None
-        for time_s in times_with_progress(recording, "Analysing", shown=progress):
-            due = due_number(time_s, self.every_ms)
-            if due is None or due != last:
-                yield time_s
-            last = due
-
-
-def default_detector() -> detection.Detector:
-    """Return the detector for the frames of a recording: YuNet where it is found, else Haar following faces."""
-    return tracking.live_detector()
-
-
-def due_number(time_s: float, every_ms: float | None) -> int | None:
-    """Return which interval a time is in: the first frame of each is looked at. None where all are."""
-    return None if every_ms is None else int((1000 * time_s + 0.5) // every_ms)
 
 
 def analyse_recording(
@@ -187,12 +84,16 @@ def analyse_recording(
 
     Args:
         path: of a video that FFmpeg reads: MP4, MOV, AVI, MKV, WebM and more; pictures are turned upright. For hours
-            of it, see `recording_files.write_recording`.
-        every_ms, smoothing_s, minimum_confidence, detector, classifier: as for `Analyst`.
+            of it, see `write_recording`.
+        every_ms: a frame is looked at when so many milliseconds have begun anew; every frame if None.
+        smoothing_s: time constant in seconds over which probabilities are smoothed; 0 for each frame by itself.
+        minimum_confidence: below this a label is "not sure"; the network's own threshold if None.
+        detector: finds the faces; YuNet where it is found, else the Haar cascade following faces, if None.
+        classifier: the shipped network if None.
         progress: show a bar once it takes more than two seconds.
 
     Returns:
-        A row per face and frame looked at, with the columns `engine.COLUMNS`: `time_s` as a player shows it, `face`
+        A row per face and frame looked at, with the columns `stream.COLUMNS`: `time_s` as a player shows it, `face`
         counting from 1 in order of appearance, the box as shares of the frame, calibrated probabilities 0–1, the
         label or "not sure". `table.attrs["summary"]` is a `Summary` as a dict.
 
@@ -200,38 +101,164 @@ def analyse_recording(
         MissingFileError: the recording, or the shipped network, is missing.
         DataError: the recording cannot be read, or a setting is out of range.
     """
-    analyst = Analyst(
-        every_ms=every_ms,
-        smoothing_s=smoothing_s,
-        minimum_confidence=minimum_confidence,
-        detector=detector,
-        classifier=classifier,
-    )
-    rows: list[tuple] = []
-    summary = look_through(path, analyst, progress=progress, take=lambda result: rows.extend(rows_of(result)))
-    table = _typed(rows)
+    engine = _engine(every_ms, smoothing_s, minimum_confidence, detector, classifier)
+    summary, rows = Summary(), []
+    with video_io.Recording(path) as recording:
+        for result in _answers(recording, engine, summary, every_ms=every_ms, progress=progress):
+            rows += _rows(result)
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMN_TYPES)
     table.attrs["summary"] = dataclasses.asdict(summary)
     return table
 
 
-def look_through(
+def write_recording(
     path: Path | str,
-    analyst: Analyst,
     *,
+    csv: Path | str | None = None,
+    annotated: Path | str | None = None,
+    every_ms: float | None = None,
+    smoothing_s: float = 0.5,
+    minimum_confidence: float | None = None,
+    detector: detection.Detector | None = None,
+    classifier: EmotionClassifier | None = None,
     progress: bool = True,
-    take: Callable[[LiveResult], None] = lambda result: None,
+    summary: Summary | None = None,
 ) -> Summary:
-    """Look at a whole recording, hand each answer to `take`, and return what was done; constant memory."""
-    summary = Summary()
-    with video_io.Recording(path) as recording:
-        for result in analyst.answers(recording, analyst.new_engine(), progress=progress):
-            summary.add(result)
-            take(result)
-        summary.notes = recording.notes()
+    """Analyse a recording of any length into files, in constant memory.
+
+    Rows are written as they are found. After an interruption (KeyboardInterrupt) both files hold what was done.
+
+    Args:
+        path: as for `analyse_recording`, as are the settings below.
+        csv: the table, numbers with four decimals; `read_csv` reads it.
+        annotated: a video, without sound, with the answers drawn on it; frames not looked at carry the last ones.
+        summary: filled as the work goes on, so that it tells after an interruption how far it got.
+
+    Returns:
+        What was done.
+
+    Raises:
+        MissingFileError: the recording, or the shipped network, is missing.
+        DataError: the recording cannot be read, or an output cannot be written.
+    """
+    check_outputs(path, csv, annotated, video=annotated)
+    engine = _engine(every_ms, smoothing_s, minimum_confidence, detector, classifier)
+    summary = summary if summary is not None else Summary()
+    with video_io.Recording(path) as recording, _Output(csv, annotated, recording.frames_per_s) as output:
+        for result in _answers(recording, engine, summary, every_ms=every_ms, progress=progress, output=output):
+            output.add_rows(result)
     return summary
 
 
-def rows_of(result: LiveResult) -> list[tuple]:
+def check_outputs(source: Path | str, *outputs: Path | str | None, video: Path | str | None = None) -> None:
+    """Look for what would go wrong after hours of work.
+
+    Args:
+        source: the recording.
+        outputs: what is to be written; None for nothing.
+        video: that of them which is a video.
+
+    Raises:
+        DataError: two files are the same, a folder cannot be written, or a video's ending says no kind.
+    """
+    asked = [Path(path) for path in outputs if path is not None]
+    if len({path.resolve() for path in (Path(source), *asked)}) <= len(asked):
+        raise DataError(
+            f"Two of the recording and its outputs are the same file: {Path(source).name}, "
+            f"{', '.join(path.name for path in asked)}. Give each a name of its own."
+        )
+    if video is not None:
+        video_io.check_writable_as_video(video)
+    for path in asked:
+        files.require_writable(path.parent, instead="choose another folder")
+
+
+def read_csv(path: Path | str) -> pd.DataFrame:
+    """Return the table of a CSV that `write_recording` wrote, with the types of `analyse_recording`."""
+    return pd.read_csv(path, dtype=COLUMN_TYPES)
+
+
+def thinned(table: pd.DataFrame, moments: int = PLOTTED_MOMENTS) -> pd.DataFrame:
+    """Return the first row of each face in each of so many equal parts of the time: enough for a plot."""
+    step_s = max(float(table["time_s"].max()) / moments, 1e-9)
+    parts = table[["face"]].assign(part=table["time_s"] // step_s)
+    return table[~parts.duplicated()]
+
+
+def _engine(every_ms, smoothing_s, minimum_confidence, detector, classifier) -> Engine:
+    """Return an engine that has seen nothing yet; refuse settings that are out of range before any work."""
+    if every_ms is not None and not 0 < every_ms < float("inf"):
+        raise DataError(f"A frame was to be looked at every {every_ms} ms. Pass more than 0, or None for all.")
+    classifier = classifier if classifier is not None else EmotionClassifier.load()
+    card = getattr(classifier, "metadata", None) or {}
+    return Engine(
+        {card.get("name", type(classifier).__name__): classifier},
+        copy.copy(detector) if detector is not None else tracking.live_detector(),
+        smoothing_s=smoothing_s,
+        minimum_confidence=registry.threshold_of(card) if minimum_confidence is None else minimum_confidence,
+        remembered_s=max(tracking.REMEMBERED_S, 2 * (every_ms or 0) / 1000),
+    )
+
+
+class _Output:
+    """The files that a recording's analysis is written to."""
+
+    def __init__(self, csv: Path | str | None, annotated: Path | str | None, frames_per_s: float):
+        self._rows = self._video = None
+        with contextlib.ExitStack() as opened:
+            if csv is not None:
+                stream = opened.enter_context(Path(csv).open("w", buffering=1, encoding="utf-8", newline=""))
+                self._rows = csv_format.writer(stream, lineterminator="\n")
+                self._rows.writerow(COLUMNS)
+            if annotated is not None:
+                self._video = opened.enter_context(video_io.Writer(annotated, frames_per_s=frames_per_s))
+            self._opened = opened.pop_all()
+
+    def __enter__(self) -> "_Output":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._opened.close()
+
+    def add_rows(self, result: LiveResult) -> None:
+        """Append the rows of one frame."""
+        if self._rows is not None:
+            self._rows.writerows([_four_decimals(value) for value in row] for row in _rows(result))
+
+    def add_picture(self, recording: video_io.Recording, last: LiveResult) -> None:
+        """Append the frame at which a recording is, with the last answers drawn on it."""
+        if self._video is not None:
+            bgr = recording.picture_bgr()
+            names = [str(face.identity) for face in last.faces]
+            drawn = pipeline.annotate(bgr, last.faces, names=names, bars=False) if last.faces else bgr
+            self._video.add(drawn, time_s=recording.time_s)
+
+
+def _answers(
+    recording: video_io.Recording,
+    engine: Engine,
+    summary: Summary,
+    *,
+    every_ms: float | None,
+    progress: bool,
+    output: _Output | None = None,
+) -> Iterator[LiveResult]:
+    """Go through a recording; yield the answer to each frame that is looked at, and count it."""
+    last_interval, last = None, None
+    settings = {"total": recording.announced_frames, "unit": "frame", "delay": PROGRESS_AFTER_S}
+    for time_s in tqdm.tqdm(recording.times(), desc="Analysing", disable=not progress, **settings):
+        interval = None if every_ms is None else int((1000 * time_s + 0.5) // every_ms)
+        if interval is None or interval != last_interval:
+            last = engine.answer(Frame(recording.picture_bgr(), time_s, recording.frames))
+            summary.add(last)
+            yield last
+        last_interval = interval
+        if output is not None:
+            output.add_picture(recording, last)
+    summary.notes = recording.notes()
+
+
+def _rows(result: LiveResult) -> list[tuple]:
     """Return the rows of one frame, values in the order of `COLUMNS`."""
     width, height = result.size
     return [
@@ -248,19 +275,40 @@ def rows_of(result: LiveResult) -> list[tuple]:
     ]
 
 
-def times_with_progress(recording: video_io.Recording, words: str, *, shown: bool) -> Iterator[float]:
-    """Go through the times of a recording behind a bar that tells how long it will take."""
-    settings = {"total": recording.announced_frames, "unit": "frame", "delay": PROGRESS_AFTER_S}
-    yield from tqdm.tqdm(recording.times(), desc=words, disable=not shown, **settings)
+def _four_decimals(value) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else value
 
 
-def column_types() -> dict:
-    """Return column → type of the table."""
-    numbers = dict.fromkeys((*pipeline.BOX_COLUMNS, *EMOTIONS), "float32")
-    return {"time_s": "float64", "face": "int64", "label": "str", "network": "str"} | numbers
+def events(table: pd.DataFrame, *, end_s: float | None = None) -> pd.DataFrame:
+    """Return what happened in a timeline, in order of time: faces appear and leave, their labels change.
+
+    Args:
+        table: columns time_s, face, label, of one network; such as a live timeline or an analysed recording.
+        end_s: when looking ended; the last time of the table if None. A face that was seen until then has not left.
+
+    Returns:
+        Columns time_s, face; event: "appears" or "leaves", when a face is seen for the first or last time before or
+        after a gap, or "label" when its label changes; label: the one from then on (at "leaves", until then).
+    """
+    gap_s = longest_gap_s(table)
+    end_s = table["time_s"].max() if end_s is None else end_s
+    found = [_events_of_face(rows.sort_values("time_s"), gap_s, end_s) for _, rows in table.groupby("face")]
+    all_events = pd.concat(found) if found else pd.DataFrame(columns=list(EVENT_COLUMNS))
+    return all_events.sort_values(["time_s", "face"], kind="stable", ignore_index=True)
 
 
-def _typed(rows: list[tuple]) -> pd.DataFrame:
-    import pandas as pd
+def longest_gap_s(table: pd.DataFrame) -> float:
+    """Return how long a face may be unseen, in seconds, without having left."""
+    times = np.unique(table["time_s"].to_numpy())
+    usual_s = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    return max(SHORTEST_GAP_S, 3 * usual_s)
 
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(column_types())
+
+def _events_of_face(rows: pd.DataFrame, gap_s: float, end_s: float) -> pd.DataFrame:
+    time_s, label = rows["time_s"].to_numpy(), rows["label"].to_numpy()
+    begins = np.r_[True, np.diff(time_s) > gap_s]
+    ends = np.r_[begins[1:], end_s - time_s[-1] > gap_s]
+    changes = np.r_[False, label[1:] != label[:-1]] & ~begins
+    kinds = ((begins, APPEARS), (changes, LABEL), (ends, LEAVES))
+    found = [rows.loc[which, ["time_s", "face", "label"]].assign(event=event) for which, event in kinds]
+    return pd.concat(found)[list(EVENT_COLUMNS)]

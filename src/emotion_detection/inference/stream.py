@@ -135,7 +135,7 @@ class Engine:
     def answer(self, frame: Frame) -> LiveResult:
         """Return what is in a frame."""
         began = time.perf_counter()
-        boxes, crops = pipeline.find_faces(frame.bgr, self.detector)
+        boxes, crops = detection.find_faces(frame.bgr, self.detector)
         detected = time.perf_counter()
         evidence = self._evidence(crops)
         found = {

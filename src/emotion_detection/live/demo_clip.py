@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 
 from emotion_detection import files, paths
+from emotion_detection.faces import images
 from emotion_detection.faces.detection import FaceBox
-from emotion_detection.inference import pipeline, video_io
+from emotion_detection.inference import video_io
 
 WIDTH_PX, HEIGHT_PX = 640, 480
 PERIOD_S = 12.0
@@ -27,7 +28,7 @@ FACE = FaceBox(x=178.0, y=64.0, width=93.0, height=108.0)
 @functools.cache
 def portrait_bgr() -> np.ndarray:
     """Return the portrait: uint8 array (512, 512, 3), BGR, read-only."""
-    portrait = pipeline.read_picture(paths.sample_dir() / "astronaut.webp")
+    portrait = images.read_picture(paths.sample_dir() / "astronaut.webp")
     portrait.flags.writeable = False
     return portrait
 

@@ -13,7 +13,7 @@ import numpy as np
 from emotion_detection.emotions import DISPLAY_NAMES, EMOTIONS
 from emotion_detection.errors import DataError, UnknownNameError
 from emotion_detection.faces import detection
-from emotion_detection.inference import pipeline, tracking
+from emotion_detection.inference import tracking
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.inference.stream import Frame, FrameSource
 from emotion_detection.personal import head
@@ -201,7 +201,7 @@ def record(
     detector = detector if detector is not None else tracking.live_detector()
     lesson = Lesson(calibration if calibration is not None else head.Calibration.of(network), emotions)
     for frame in _frames(source):
-        _, crops = pipeline.find_faces(frame.bgr, detector)
+        _, crops = detection.find_faces(frame.bgr, detector)
         seen = network.outputs(head.LEARNED_OUTPUTS, crops[:1]) if crops else None
         on_step(lesson.answered(frame.time_s, seen=seen, n_faces=len(crops)))
         if lesson.is_done:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
-from emotion_detection.inference import events
+from emotion_detection.inference import recording
 from emotion_detection.inference.tracking import NOT_SURE
 from emotion_detection.plots.style import PERCENT, Figure, finish, new_figure, styled
 
@@ -47,14 +47,14 @@ def timeline(table: pd.DataFrame) -> Figure:
     table = table[table["network"] == table["network"].iloc[0]]
     lasting = _lasting_faces(table)
     shown = sorted(lasting[:MOST_FACES])
-    gap_s, end_s = events.longest_gap_s(table), float(table["time_s"].max())
+    gap_s, end_s = recording.longest_gap_s(table), float(table["time_s"].max())
     limits = (float(table["time_s"].min()), max(end_s, 0.1))
     figure = new_figure(MARGIN_IN + PANEL_IN * len(shown))
     panels = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
     values = {}
     for face, axes in zip(shown, panels, strict=True):
         rows = _with_gaps(table[table["face"] == face], gap_s)
-        happened = events.events(table[table["face"] == face], end_s=end_s)
+        happened = recording.events(table[table["face"] == face], end_s=end_s)
         _plot_probabilities(rows, axes)
         _plot_events(happened, axes, limits=limits)
         axes.set(ylim=(0, sum(STRIP)), xlim=limits, ylabel=f"face {face}", yticks=np.linspace(0, 1, 5))
@@ -91,10 +91,10 @@ def _plot_events(happened: pd.DataFrame, axes: matplotlib.axes.Axes, *, limits: 
             middle = ((begin_s + end_s) / 2, STRIP[0] + 0.45 * STRIP[1])
             style = {"ha": "center", "va": "center", "fontsize": 7, "color": _readable_on(color), "clip_on": True}
             axes.text(*middle, DISPLAY_NAMES.get(label, label), **style)
-    changes = happened[happened["event"] == events.LABEL]["time_s"]
+    changes = happened[happened["event"] == recording.LABEL]["time_s"]
     if len(changes) <= MOST_LINES:
         axes.vlines(changes, 0, 1, color="black", linewidth=0.7, linestyle=(0, (4, 2)))
-    for event, marker in ((events.APPEARS, ">"), (events.LEAVES, "<")):
+    for event, marker in ((recording.APPEARS, ">"), (recording.LEAVES, "<")):
         times = happened[happened["event"] == event]["time_s"]
         height = np.full(len(times), STRIP[0] + STRIP[1] / 2)
         axes.scatter(times, height, marker=marker, s=32, color="black", zorder=3, clip_on=False)
@@ -107,7 +107,7 @@ def _stretches(happened: pd.DataFrame, end_s: float) -> list[tuple[float, float,
     return [
         (begin_s, until_s, label)
         for (begin_s, event, label), until_s in zip(rows, ends, strict=True)
-        if event != events.LEAVES
+        if event != recording.LEAVES
     ]
 
 

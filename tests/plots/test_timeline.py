@@ -1,4 +1,4 @@
-"""What happened in a timeline, and how it is drawn."""
+"""How a timeline is drawn."""
 
 import matplotlib.collections
 import numpy as np
@@ -7,7 +7,6 @@ import pytest
 
 from emotion_detection import plots
 from emotion_detection.emotions import EMOTIONS
-from emotion_detection.inference import events
 from emotion_detection.inference.tracking import NOT_SURE
 
 
@@ -17,43 +16,6 @@ def rows(face: int, times, labels) -> pd.DataFrame:
     for emotion in EMOTIONS:
         table[emotion] = np.where(table["label"] == emotion, 0.9, np.where(table["label"] == NOT_SURE, 1 / 7, 0.1 / 6))
     return table
-
-
-def told(table, **settings) -> list[tuple]:
-    return [tuple(row) for row in events.events(table, **settings)[list(events.COLUMNS)].to_numpy().tolist()]
-
-
-def test_a_face_that_stays_appears_and_does_not_leave():
-    assert told(rows(1, np.arange(0, 5, 0.1), "happy")) == [(0.0, 1, "appears", "happy")]
-
-
-def test_changes_of_label_are_events_and_so_are_stretches_of_not_sure():
-    table = rows(1, [0, 0.1, 0.2, 0.3, 0.4], ["happy", NOT_SURE, NOT_SURE, "sad", "sad"])
-    assert told(table) == [(0.0, 1, "appears", "happy"), (0.1, 1, "label", NOT_SURE), (0.3, 1, "label", "sad")]
-
-
-def test_a_face_that_is_gone_for_longer_than_a_second_has_left():
-    times = np.r_[0:1:0.1, 3:4:0.1]
-    table = pd.concat([rows(2, times, "sad"), rows(1, np.arange(0, 8, 0.1), "happy")])
-    assert [event[:3] for event in told(table) if event[1] == 2] == [
-        (0.0, 2, "appears"),
-        (pytest.approx(0.9), 2, "leaves"),
-        (3.0, 2, "appears"),
-        (pytest.approx(3.9), 2, "leaves"),
-    ]
-
-
-def test_where_frames_are_looked_at_seldom_a_step_is_no_gap():
-    assert len(told(rows(1, np.arange(0, 60, 5), "happy"))) == 1
-
-
-def test_the_end_of_the_recording_tells_whether_the_last_face_left():
-    table = rows(1, np.arange(0, 5, 0.1), "happy")
-    assert told(table, end_s=20)[-1][2] == "leaves"
-
-
-def test_an_empty_timeline_has_no_events():
-    assert told(rows(1, [], "happy")) == []
 
 
 def lines_at(axes) -> list[float]:

@@ -1,0 +1,209 @@
+"""`analyse`: pictures, folders, videos and arrays become tables; the tables become files."""
+
+import logging
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import emotion_detection
+import making_videos
+from emotion_detection import paths
+from emotion_detection.emotions import EMOTIONS
+from emotion_detection.errors import DataError, MissingFileError
+from emotion_detection.faces import detection, images
+from emotion_detection.inference import analyse, pipeline, stream
+
+PORTRAIT = paths.sample_dir() / "astronaut.webp"
+HAPPY = np.array([0.02, 0.02, 0.04, 0.8, 0.03, 0.05, 0.04], np.float32)
+BOX = (180, 60, 96, 96)
+
+
+class OneBox:
+    """A detector that finds the same boxes everywhere."""
+
+    name = "one box"
+    framing = detection.Framing(1.0, 0.0, 0.0)
+
+    def __init__(self, *boxes):
+        self.boxes = [detection.FaceBox(*box) for box in boxes]
+
+    def detect(self, frame_bgr):
+        return self.boxes
+
+
+class AlwaysHappy:
+    """A classifier that keeps what it was given and calls it happy."""
+
+    def __init__(self):
+        self.crops = []
+
+    def predict_proba(self, crops):
+        self.crops += list(crops)
+        return np.tile(HAPPY, (len(crops), 1))
+
+
+def analysed(pictures, *boxes):
+    return analyse.analyse_pictures(pictures, detector=OneBox(*boxes), classifier=AlwaysHappy())
+
+
+# --- any source -----------------------------------------------------------------------------------------------------
+
+
+def seen(source, *boxes, **settings):
+    classifier = AlwaysHappy()
+    return analyse.analyse(source, detector=OneBox(*boxes), classifier=classifier, **settings), classifier.crops
+
+
+def test_a_path_an_array_and_a_pil_picture_are_the_same_face():
+    bgr = images.read_picture(PORTRAIT)
+    rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    expected, [crop] = seen(str(PORTRAIT), BOX)
+    for source, name in ((rgb, "array"), (Image.fromarray(rgb), "array"), (Image.open(PORTRAIT), str(PORTRAIT))):
+        table, [received] = seen(source, BOX)
+        np.testing.assert_array_equal(received, crop)
+        pd.testing.assert_frame_equal(table, expected.assign(picture=name), check_flags=False)
+    gray, [received] = seen(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), BOX)
+    assert np.abs(received.astype(int) - crop).max() <= 2
+    assert gray["label"].tolist() == ["happy"]
+
+
+def test_the_public_name_takes_the_shipped_network():
+    table = emotion_detection.analyse(PORTRAIT)
+    assert table["label"].tolist() == ["happy"]
+    assert table.attrs == {"without_face": [], "failed": {}}
+
+
+def test_a_folder_is_searched_with_its_folders_and_what_cannot_be_read_is_told(tmp_path, caplog):
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    for name in ("b.png", "in/A.JPG", "in/deep/c.webp"):
+        Image.new("RGB", (200, 200), "white").save(tmp_path / name)
+    (tmp_path / "in" / "bad.jpg").write_bytes(b"no picture")
+    (tmp_path / "in" / "letter.txt").write_text("no picture")
+    with caplog.at_level(logging.WARNING):
+        table, _ = seen(tmp_path, (20, 20, 96, 96))
+    assert table["picture"].tolist() == [
+        (tmp_path / name).as_posix() for name in ("b.png", "in/A.JPG", "in/deep/c.webp")
+    ]
+    assert list(table.attrs["failed"]) == [(tmp_path / "in" / "bad.jpg").as_posix()]
+    assert "bad.jpg" in caplog.text
+
+
+def test_faces_that_are_not_found_are_told(tmp_path, caplog):
+    Image.new("RGB", (200, 200), "white").save(tmp_path / "blank.png")
+    with caplog.at_level(logging.WARNING):
+        table, _ = seen(tmp_path / "blank.png")
+    assert tuple(table.columns) == analyse.COLUMNS and len(table) == 0
+    assert table.attrs["without_face"] == [(tmp_path / "blank.png").as_posix()]
+    assert "No face was found" in caplog.text and "blank.png" in caplog.text
+
+
+def test_a_video_gives_the_table_of_recordings(tmp_path, caplog):
+    path = making_videos.write(tmp_path / "a.mp4", 10)
+    table, _ = seen(path, (5, 5, 40, 40), every_ms=100, progress=False)
+    assert tuple(table.columns) == stream.COLUMNS and len(table) == 4
+    assert table.attrs["summary"]["frames"] == 4
+    with caplog.at_level(logging.WARNING):
+        empty, _ = seen(str(path), progress=False)
+    assert len(empty) == 0 and "a.mp4" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("source", "received"),
+    [
+        (np.zeros((50, 50, 3)), "float64"),
+        (np.zeros((2, 50, 50, 3), np.uint8), r"\(2, 50, 50, 3\)"),
+        (np.zeros((0, 0), np.uint8), r"\(0, 0\)"),
+        (None, "NoneType"),
+    ],
+)
+def test_what_is_no_picture_is_refused_with_what_may_be_passed(source, received):
+    with pytest.raises(DataError, match=f"{received}.*Pass the path"):
+        seen(source, BOX)
+
+
+def test_what_does_not_go_with_the_source_or_is_not_there_is_refused(tmp_path):
+    with pytest.raises(DataError, match="every_ms is for videos"):
+        seen(PORTRAIT, BOX, every_ms=100)
+    with pytest.raises(DataError, match="holds no picture"):
+        seen(tmp_path, BOX)
+    with pytest.raises(MissingFileError, match="nowhere"):
+        seen(tmp_path / "nowhere.jpg", BOX)
+    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    with pytest.raises(DataError, match="cannot be read"):
+        seen(tmp_path / "bad.jpg", BOX)
+    (tmp_path / "worse.jpg").write_bytes(b"no picture")
+    with pytest.raises(DataError, match="None of 2 pictures"):
+        seen(tmp_path, BOX)
+
+
+# --- tables of pictures ---------------------------------------------------------------------------------------------
+
+
+def test_the_table_has_a_row_per_face():
+    table = analysed([PORTRAIT], (180, 60, 96.04, 110), (10, 10, 60, 60))
+    assert tuple(table.columns) == analyse.COLUMNS
+    assert table["face"].tolist() == [0, 1]
+    assert table["picture"].tolist() == [PORTRAIT.as_posix()] * 2
+    assert table.loc[0, ["x", "y", "width", "height"]].tolist() == [180, 60, 96, 110]
+    np.testing.assert_allclose(table[list(EMOTIONS)].to_numpy(float), np.tile(HAPPY, (2, 1)), rtol=1e-6)
+    assert set(table["label"]) == {"happy"} and set(table["detector"]) == {"one box"}
+
+
+def test_pictures_without_a_face_are_reported(tmp_path):
+    blank = tmp_path / "blank.png"
+    cv2.imwrite(str(blank), np.full((100, 100, 3), 200, np.uint8))
+    table = analyse.analyse_pictures([blank], detector=detection.HaarDetector(), classifier=AlwaysHappy())
+    assert len(table) == 0 and tuple(table.columns) == analyse.COLUMNS
+    assert table.attrs["without_face"] == [blank.as_posix()]
+    assert analysed([PORTRAIT], (180, 60, 96, 96)).attrs["without_face"] == []
+
+
+def test_a_missing_picture_stops_before_any_work(tmp_path):
+    classifier = AlwaysHappy()
+    with pytest.raises(MissingFileError, match="nowhere"):
+        analyse.analyse_pictures(
+            [PORTRAIT, tmp_path / "nowhere.jpg"], detector=OneBox((180, 60, 96, 96)), classifier=classifier
+        )
+    assert classifier.crops == []
+
+
+def test_the_csv_reads_back(tmp_path):
+    table = analysed([PORTRAIT], (180, 60, 96, 110))
+    path = analyse.write_csv(table, tmp_path / "made" / "faces.csv")
+    read = pd.read_csv(path)
+    assert tuple(read.columns) == analyse.COLUMNS
+    np.testing.assert_allclose(read[list(EMOTIONS)], table[list(EMOTIONS)], atol=5e-5)
+    assert b"\r" not in path.read_bytes()
+
+
+def test_the_table_of_the_portrait_with_what_is_shipped(tmp_path):
+    table = analyse.analyse_pictures([PORTRAIT])
+    assert table["label"].tolist() == ["happy"]
+    assert table["detector"].item() == ("YuNet" if detection.find_yunet() else "Haar")
+    assert analyse.write_annotated(table, tmp_path)[0].is_file()
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def test_annotated_pictures_are_written_beside_each_other(tmp_path):
+    table = analysed([PORTRAIT], (180, 60, 96, 110))
+    written = analyse.write_annotated(table, tmp_path / "out")
+    assert written == [tmp_path / "out" / "astronaut-annotated.jpg"]
+    assert list((tmp_path / "out").iterdir()) == written
+    expected = pipeline.annotate(
+        images.read_picture(PORTRAIT), [pipeline.FaceEmotion(detection.FaceBox(180, 60, 96, 110), HAPPY)]
+    )
+    assert np.abs(images.read_picture(written[0]).astype(int) - expected).mean() < 4
+
+
+def test_two_pictures_of_one_name_do_not_overwrite_each_other(tmp_path):
+    twin = tmp_path / "astronaut.png"
+    cv2.imwrite(str(twin), images.read_picture(PORTRAIT))
+    table = analysed([PORTRAIT, twin], (180, 60, 96, 110))
+    with pytest.raises(DataError, match=r"astronaut-annotated\.jpg"):
+        analyse.write_annotated(table, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

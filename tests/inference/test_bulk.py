@@ -1,0 +1,102 @@
+"""Many pictures on Ray's workers: the table of one process, finished parts kept, a bad file costs no other."""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import PIL.Image
+import pytest
+
+from emotion_detection import paths
+from emotion_detection.errors import DataError, MissingFileError
+from emotion_detection.inference import analyse, bulk
+
+PORTRAIT = paths.sample_dir() / "astronaut.webp"
+HAS_RAY = importlib.util.find_spec("ray") is not None
+needs_ray = pytest.mark.skipif(not HAS_RAY, reason='Ray not installed: pip install -e ".[cluster]"')
+
+
+@pytest.fixture
+def pictures(tmp_path) -> list[Path]:
+    """Five pictures, of which two show nobody."""
+    found = []
+    for index in range(5):
+        image = PIL.Image.open(PORTRAIT) if index % 2 == 0 else PIL.Image.new("RGB", (200, 200), "white")
+        found.append(tmp_path / f"{index}.png")
+        image.save(found[-1])
+    return found
+
+
+@pytest.fixture(scope="module")
+def two_machines(tmp_path_factory):
+    """A Ray cluster on loopback: two nodes of one core each."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_AUTH_MODE", "token")
+        patch.setenv("RAY_AUTH_TOKEN", os.urandom(32).hex())  # else Ray keeps one in the home folder
+        patch.setenv("RAY_worker_niceness", "0")  # Ray's 15 lets a busy machine starve the workers
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        machines = pytest.importorskip("ray.cluster_utils").Cluster()
+        for _ in range(2):
+            machines.add_node(num_cpus=1, include_dashboard=False)
+        yield machines
+        machines.shutdown()
+
+
+@needs_ray
+@pytest.mark.slow
+class TestOnTwoMachines:
+    def test_the_table_is_that_of_one_process_and_finished_parts_are_kept(self, two_machines, pictures, tmp_path):
+        expected = analyse.analyse_pictures(pictures)
+        settings = {"address": two_machines.address, "folder": tmp_path / "parts", "files_per_part": 2}
+        found = bulk.analyse_pictures(pictures, **settings)
+        pd.testing.assert_frame_equal(found, expected)
+        assert found.attrs == expected.attrs
+        assert len(found.attrs["without_face"]) == 2
+        again = bulk.analyse_pictures(pictures, **(settings | {"address": "127.0.0.1:1"}))  # Ray is not asked
+        pd.testing.assert_frame_equal(again, expected)
+        assert again.attrs == expected.attrs
+
+    def test_what_cannot_be_read_is_named_and_the_others_are_done(self, two_machines, pictures, tmp_path):
+        pictures[2].write_bytes(b"no picture")
+        pictures[4].unlink()
+        settings = {"address": two_machines.address, "folder": tmp_path / "parts", "files_per_part": 2}
+        table = bulk.analyse_pictures(pictures, **settings)
+        assert table["picture"].tolist() == [pictures[0].as_posix()]
+        assert list(table.attrs["failed"]) == [pictures[2].as_posix(), pictures[4].as_posix()]
+        assert len(list((tmp_path / "parts").iterdir())) == 1
+
+
+@needs_ray
+@pytest.mark.slow
+def test_workers_of_this_machine_are_started_and_stopped(pictures):
+    import ray
+
+    table = bulk.analyse_pictures(pictures, workers=2, files_per_part=3)
+    assert len(table) == 3
+    assert not ray.is_initialized()
+
+
+@needs_ray
+def test_a_cluster_that_does_not_answer_is_named(pictures):
+    with pytest.raises(DataError, match=r"127\.0\.0\.1:1 .*ray start --head"):
+        bulk.analyse_pictures(pictures, address="127.0.0.1:1")
+
+
+def test_without_ray_the_error_says_how_to_install_it(pictures, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "ray" else find(name))
+    with pytest.raises(MissingFileError, match=r'not installed here.*pip install -e "\.\[cluster\]"'):
+        bulk.analyse_pictures(pictures, workers=2)
+
+
+def test_tables_are_joined_in_order_with_what_their_attrs_say():
+    tables = [pd.DataFrame({"n": np.array(values, int)}) for values in ([1], [], [2, 3])]
+    for table, names in zip(tables, (["a"], ["b"], []), strict=True):
+        table.attrs = {"without_face": names, "failed": dict.fromkeys(names, "broken")}
+    whole = bulk.joined(tables)
+    assert whole["n"].tolist() == [1, 2, 3] and whole["n"].dtype == np.int64
+    assert whole.attrs == {"without_face": ["a", "b"], "failed": {"a": "broken", "b": "broken"}}
