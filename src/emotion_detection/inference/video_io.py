@@ -28,6 +28,9 @@ WRITTEN_AS = {
 }
 """Ending → encoder and its options, of the videos that are written."""
 
+ENCODER_THREADS = 2
+"""The bytes of a video depend on their number: the same on all machines."""
+
 TICKS_PER_S = 90_000
 """Of the times that are written."""
 
@@ -234,6 +237,7 @@ class Writer:
         self._stream.width, self._stream.height = self._size
         self._stream.pix_fmt = "yuvj420p" if encoder == "mjpeg" else "yuv420p"
         self._stream.codec_context.time_base = 1 / self._ticks
+        self._stream.codec_context.thread_count = ENCODER_THREADS
 
     def _fitted(self, bgr: np.ndarray) -> np.ndarray:
         """Return a frame in the size of the first, whose odd sides are lengthened by a pixel."""
