@@ -1,17 +1,20 @@
 """What the shipped network's model card, `data/models/<name>.md`, says: every number on it is read from a record."""
 
+import itertools
 from pathlib import Path
 
 import pandas as pd
 
-from emotion_detection.emotions import DISPLAY_NAMES
 from emotion_detection.errors import DataError
 from emotion_detection.evaluation import calibration, ferplus_scores, formatting, leakage, metrics, mistakes
 from emotion_detection.runs import lineage, registry, store
-from emotion_detection.runs.run import Run
+from emotion_detection.runs.run import Predictions, Run
 from emotion_detection.studies import final_runs, robustness, speed
 
 SPLIT = "PrivateTest"
+SCORES = ("accuracy", "macro_f1")
+ENDS = ("_low", "_high")
+FERPLUS_SETTINGS = ("ferplus_only", "ferplus_blend", "ferplus_auxiliary")
 SETTINGS = {
     "epochs": "epochs",
     "batch_size": "batch size",
@@ -76,7 +79,7 @@ def values() -> dict:
         "minutes": lineage.training_minutes(run),
         "teaching_minutes": lineage.teaching_minutes(run),
         "scores": _table(scores_table(run)),
-        "emotions": formatting.to_markdown(emotions_table(run)),
+        "emotions": _table(emotions_table(run)),
         "averaged": _averaged(run),
         "seeds": final_runs.by_recipe(final_runs.recorded(recipe["name"])).iloc[0],
         "is_chosen": final_runs.is_chosen(run),
@@ -90,9 +93,6 @@ def values() -> dict:
         "uses_ferplus": any(each.info["recipe"].get(key) for each in steps for key in FERPLUS_SETTINGS),
         "disgust": int(metrics.per_class(run.predictions[SPLIT])["support"]["disgust"]),
     }
-
-
-FERPLUS_SETTINGS = ("ferplus_only", "ferplus_blend", "ferplus_auxiliary")
 
 
 def _table(frame: pd.DataFrame) -> str:
@@ -120,55 +120,56 @@ def _setting(value) -> str:
 
 def scores_table(run: Run) -> pd.DataFrame:
     """Return accuracy and macro-F1 with intervals against both labels, of all faces and of those without twins."""
-    predictions, rows = run.predictions[SPLIT], []
-    twins = leakage.load_twins()
-    for faces, kept in (
-        ("all", predictions),
-        ("de-duplicated", leakage.without_twins(predictions, twins)),
-        ("near-twin-free", leakage.without_twins(predictions, twins, kind="near")),
-    ):
-        intervals = metrics.bootstrap(kept)
-        found = {"n": len(kept), "accuracy": metrics.accuracy(kept), "accuracy_ci": intervals.accuracy}
-        found |= {"macro_f1": metrics.macro_f1(kept), "macro_f1_ci": intervals.macro_f1}
-        rows.append(_scores_row("FER2013", faces, found))
-    recorded = (run.info.get("ferplus") or {}).get(SPLIT, {})
-    for faces, counts in (("all", recorded), ("de-duplicated", recorded.get("deduplicated", {}))):
-        if "confusion" in counts:
-            rows.append(_scores_row("FER+ strict majority", faces, ferplus_scores.scores(counts)))
+    rows = [
+        {"labels": "FER2013", "faces": faces, "n": len(kept), **_scores(kept)} for faces, kept in _parts(run).items()
+    ]
+    for faces, counts in _ferplus(run).items():
+        found = ferplus_scores.scores(counts)
+        ends = {f"{score}{end}": found[f"{score}_ci"][place] for score in SCORES for place, end in enumerate(ENDS)}
+        row = {"labels": "FER+ strict majority", "faces": faces, "n": found["n"]}
+        rows.append(row | {score: found[score] for score in SCORES} | ends)
     return pd.DataFrame(rows)
 
 
-def _scores_row(labels: str, faces: str, found: dict) -> dict:
-    row = {"labels": labels, "faces": faces, "n": found["n"]}
-    for score in ("accuracy", "macro_f1"):
-        row |= {score: found[score], f"{score}_low": found[f"{score}_ci"][0], f"{score}_high": found[f"{score}_ci"][1]}
-    return row
+def _parts(run: Run) -> dict[str, Predictions]:
+    """Return the answers on PrivateTest: on all faces, and on those without twins in Training."""
+    predictions, twins = run.predictions[SPLIT], leakage.load_twins()
+    return {
+        "all": predictions,
+        "de-duplicated": leakage.without_twins(predictions, twins),
+        "near-twin-free": leakage.without_twins(predictions, twins, kind="near"),
+    }
+
+
+def _ferplus(run: Run) -> dict[str, dict]:
+    """Return what is recorded of the answers against FER+: of all faces, and of those without identical twins."""
+    recorded = (run.info.get("ferplus") or {}).get(SPLIT, {})
+    found = {"all": recorded, "de-duplicated": recorded.get("deduplicated", {})}
+    return {faces: counts for faces, counts in found.items() if "confusion" in counts}
+
+
+def _scores(predictions: Predictions) -> dict[str, float]:
+    intervals, found = metrics.bootstrap(predictions), {}
+    for score in SCORES:
+        low, high = getattr(intervals, score)
+        found |= {score: getattr(metrics, score)(predictions), f"{score}_low": low, f"{score}_high": high}
+    return found
 
 
 def emotions_table(run: Run) -> pd.DataFrame:
-    """Return F1 per emotion with its interval as text: against both labels, of all faces and of those without twins."""
-    predictions = run.predictions[SPLIT]
-    table = metrics.per_class(predictions)
-    columns = {
-        "Emotion": [DISPLAY_NAMES[name] for name in table.index],
-        "Faces": [formatting.number(int(value)) for value in table["support"]],
-        "Precision": [f"{value:.3f}" for value in table["precision"]],
-        "Recall": [f"{value:.3f}" for value in table["recall"]],
-    }
-    kept = leakage.without_twins(predictions, leakage.load_twins())
-    for name, each in (("F1", predictions), ("F1, de-duplicated", kept)):
-        rows = metrics.f1_with_intervals(each).itertuples()
-        columns[name] = [_f1(row.f1, row.f1_low, row.f1_high) for row in rows]
-    recorded = (run.info.get("ferplus") or {}).get(SPLIT, {})
-    for name, counts in (("F1, FER+", recorded), ("F1, FER+, de-duplicated", recorded.get("deduplicated", {}))):
-        if "confusion" in counts:
-            found = ferplus_scores.scores(counts)
-            columns[name] = [_f1(found["f1"][emotion], *found["f1_ci"][emotion]) for emotion in table.index]
-    return pd.DataFrame(columns)
-
-
-def _f1(value: float, low: float, high: float) -> str:
-    return formatting.interval(value, low, high, write="{:.2f}".format)
+    """Return precision, recall and F1 per emotion: against both labels, of all faces and of those without twins."""
+    parts = _parts(run)
+    table = metrics.f1_with_intervals(parts["all"])
+    table.insert(0, "faces", table.pop("support"))
+    kept = metrics.f1_with_intervals(parts["de-duplicated"])
+    for end in ("", *ENDS):
+        table[f"f1_deduplicated{end}"] = kept[f"f1{end}"]
+    for faces, counts in _ferplus(run).items():
+        found = ferplus_scores.scores(counts)
+        name = "f1_ferplus" if faces == "all" else "f1_ferplus_deduplicated"
+        table[name] = found["f1"]
+        table[[f"{name}{end}" for end in ENDS]] = list(found["f1_ci"].values())
+    return table
 
 
 def _averaged(run: Run) -> str | None:
@@ -217,20 +218,19 @@ def _agreement(run: Run) -> dict | None:
 def formats_table(card: dict) -> pd.DataFrame:
     """Return how each LiteRT file answers compared with Keras, a row per format and test split, as text."""
     rows = []
-    for form in registry.SUFFIXES:
-        for split in ("PublicTest", SPLIT):
-            found = card["formats"][form][split]
-            rows.append(
-                {
-                    "Format": form,
-                    "Split": split,
-                    "n": formatting.number(found["n"]),
-                    "Accuracy": formatting.percent(found["accuracy"], digits=2),
-                    "Against Keras": f"{formatting.points(found['difference'], digits=2)} points",
-                    "Same answer": formatting.percent(found["agree"], digits=2),
-                    "Largest difference of a probability": f"{found['largest_difference']:.3f}",
-                }
-            )
+    for form, split in itertools.product(registry.SUFFIXES, ("PublicTest", SPLIT)):
+        found = card["formats"][form][split]
+        rows.append(
+            {
+                "Format": form,
+                "Split": split,
+                "n": formatting.number(found["n"]),
+                "Accuracy": formatting.percent(found["accuracy"], digits=2),
+                "Against Keras": f"{formatting.points(found['difference'], digits=2)} points",
+                "Same answer": formatting.percent(found["agree"], digits=2),
+                "Largest difference of a probability": f"{found['largest_difference']:.3f}",
+            }
+        )
     return pd.DataFrame(rows)
 
 
