@@ -98,6 +98,6 @@ def test_scores_against_ferplus_count_contempt_as_an_error():
 
 
 def test_a_record_without_counts_says_how_to_make_them(monkeypatch):
-    monkeypatch.setattr(store, "project_info", lambda name: json.loads('{"ferplus": {"PrivateTest": {"n": 1}}}'))
+    monkeypatch.setattr(store, "load_info", lambda name: json.loads('{"ferplus": {"PrivateTest": {"n": 1}}}'))
     with pytest.raises(MissingFileError, match="emotion_detection ferplus"):
         mistakes.shipped_by_agreement(split="PrivateTest")
