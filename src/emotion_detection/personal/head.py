@@ -36,13 +36,7 @@ LEARNED_OUTPUTS = ("logits", "features")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Clip:
-    """A few seconds of one expression, as numbers.
-
-    Args:
-        emotion: what was to be shown.
-        features: float32 array (frames, 1280), of the network.
-        logits: float32 array (frames, 7), of the shipped head.
-    """
+    """A few seconds of one expression: float32 features (frames, 1280) and logits (frames, 7) of the network."""
 
     emotion: str
     features: np.ndarray
@@ -63,13 +57,7 @@ class Clip:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Calibration:
-    """The clips of one person in front of one network; they live in memory, and no method writes them.
-
-    Args:
-        network: SHA-256 of the network's file, from `network_of`.
-        temperature: the network's.
-        clips: what is recorded.
-    """
+    """The clips of one person in front of one network (its SHA-256); they live in memory, and no method writes them."""
 
     network: str
     temperature: float
@@ -235,9 +223,8 @@ def leave_one_clip_out(calibration: Calibration, *, settings: fitting.Settings |
     """Return what the personal head is worth on clips that it has not learned from.
 
     One clip of each emotion is left out at a time, first the first ones, then the second; the head is fitted to the
-    others, and the frames left out are answered before and after. Frames of one clip are never on both sides. (Left out
-    alone, a clip would be answered by a head that knows every other emotion better than its own.) An emotion with a
-    single clip is then one not recorded.
+    others, and the frames left out are answered before and after. (Left out alone, a clip would be answered by a head
+    that knows every other emotion better than its own.) An emotion with a single clip is then one not recorded.
 
     Returns:
         A row per recorded emotion: emotion, clips, frames, accuracy_before, accuracy_after (share of frames answered as
@@ -245,39 +232,24 @@ def leave_one_clip_out(calibration: Calibration, *, settings: fitting.Settings |
     """
     import pandas as pd
 
-    places = _places(calibration)
+    names = [clip.emotion for clip in calibration.clips]
+    turns = [names[:index].count(name) for index, name in enumerate(names)]  # how many of the same emotion come before
     lines = []
-    for turn in range(max(places, default=-1) + 1):
-        rest = tuple(clip for clip, place in zip(calibration.clips, places, strict=True) if place != turn)
+    for turn in sorted(set(turns)):
+        rest = tuple(clip for clip, its in zip(calibration.clips, turns, strict=True) if its != turn)
         head = fit(dataclasses.replace(calibration, clips=rest), settings=settings) if rest else None
-        left_out = [clip for clip, place in zip(calibration.clips, places, strict=True) if place == turn]
-        lines += [_before_and_after(clip, head, calibration.temperature) for clip in left_out]
-    shares = ["accuracy_before", "accuracy_after", "probability_before", "probability_after"]
-    how = {"clips": "sum", "frames": "sum"} | dict.fromkeys(shares, "mean")
+        for clip in (clip for clip, its in zip(calibration.clips, turns, strict=True) if its == turn):
+            line = {"emotion": clip.emotion, "clips": 1, "frames": len(clip.features)}
+            after = clip.logits if head is None else head.corrected(clip.logits, clip.features)
+            asked = EMOTIONS.index(clip.emotion)
+            for name, logits in (("before", clip.logits), ("after", after)):
+                line[f"accuracy_{name}"] = (logits.argmax(axis=1) == asked).mean()
+                line[f"probability_{name}"] = classifier.softmax(logits / calibration.temperature)[:, asked].mean()
+            lines.append(line)
+    how = {"clips": "sum", "frames": "sum"}
+    how |= {f"{score}_{when}": "mean" for score in ("accuracy", "probability") for when in ("before", "after")}
     table = pd.DataFrame(lines, columns=["emotion", *how]).groupby("emotion", as_index=False).agg(how)
     return table.sort_values("emotion", key=lambda names: names.map(EMOTIONS.index), ignore_index=True)
-
-
-def _places(calibration: Calibration) -> list[int]:
-    """Return of each clip how many of the same emotion come before it."""
-    names = [clip.emotion for clip in calibration.clips]
-    return [names[:index].count(name) for index, name in enumerate(names)]
-
-
-def _before_and_after(clip: Clip, head: Head | None, temperature: float) -> dict:
-    """Return a line of the table: one clip, answered without and with a head."""
-    after = clip.logits if head is None else head.corrected(clip.logits, clip.features)
-    line = {"emotion": clip.emotion, "clips": 1, "frames": len(clip.features)}
-    for name, logits in (("before", clip.logits), ("after", after)):
-        line[f"accuracy_{name}"], line[f"probability_{name}"] = _scores(clip.emotion, logits, temperature)
-    return line
-
-
-def _scores(emotion: str, logits: np.ndarray, temperature: float) -> tuple[float, float]:
-    """Return the share of frames answered as asked, and the mean probability of that answer."""
-    asked = EMOTIONS.index(emotion)
-    probabilities = classifier.softmax(logits / temperature)
-    return float((probabilities.argmax(axis=1) == asked).mean()), float(probabilities[:, asked].mean())
 
 
 # What is prepared for the shipped network
@@ -285,12 +257,7 @@ def _scores(emotion: str, logits: np.ndarray, temperature: float) -> tuple[float
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Prepared:
-    """What `personal_simulation.record` prepares for a network.
-
-    Args:
-        averages: features and logits of Training.
-        settings: chosen on simulated users.
-    """
+    """What `personal_simulation.record` prepares for a network: averages of Training, settings chosen by simulation."""
 
     averages: fitting.Averages
     settings: fitting.Settings
@@ -360,41 +327,28 @@ def load(path: Path | str, network: classifier.EmotionClassifier | PersonalClass
     """
     path = Path(path)
     if not path.is_file():
-        raise MissingFileError(f"There is no personal head {path}. Pass the path of a file that `personal.save` wrote.")
+        raise MissingFileError(f"There is no personal head {path}. Pass the path of a file that `head.save` wrote.")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise _damaged(path, f"it is not valid JSON ({error})") from error
-    if not isinstance(values, dict) or values.get("kind") != KIND:
-        raise _damaged(path, f"its kind is not {KIND!r}")
+        weights, bias = (np.array(values[name], np.float32) for name in ("weights", "bias"))
+        frames = {name: [int(count) for count in values["frames"][name]] for name in values["frames"]}
+        shapes = (WIDTH, len(EMOTIONS)), (len(EMOTIONS),)
+        if values["kind"] != KIND or (weights.shape, bias.shape) != shapes or not set(frames) <= set(EMOTIONS):
+            raise ValueError(f"kind {values['kind']!r}, weights {weights.shape}, bias {bias.shape}")
+        if not (np.isfinite(weights).all() and np.isfinite(bias).all()):
+            raise ValueError("numbers that are not finite")
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DataError(
+            f"The personal head {path.name} cannot be used ({type(error).__name__}: {error}). Save it again, or teach "
+            "anew."
+        ) from error
     _check_network(values.get("network"), network_of(network), f"The personal head {path.name}")
-    weights = _numbers(path, values, "weights", (WIDTH, len(EMOTIONS)))
-    bias = _numbers(path, values, "bias", (len(EMOTIONS),))
-    return Head(values["network"], weights, bias, _frames(path, values.get("frames")), str(values.get("note", "")))
+    return Head(values["network"], weights, bias, frames, str(values.get("note", "")))
 
 
 def _decimals(values: Iterable[np.float32]) -> list[float]:
     """Return float32 values with as few decimals as tell them apart."""
     return [float(str(value)) for value in values]
-
-
-def _numbers(path: Path, values: dict, key: str, shape: tuple[int, ...]) -> np.ndarray:
-    try:
-        numbers = np.array(values.get(key), np.float32)
-    except (TypeError, ValueError) as error:
-        raise _damaged(path, f"its {key} are no table of numbers ({error})") from error
-    if numbers.shape != shape or not np.isfinite(numbers).all():
-        raise _damaged(path, f"its {key} have shape {numbers.shape}, expected {shape}, all finite")
-    return numbers
-
-
-def _frames(path: Path, frames) -> dict[str, list[int]]:
-    is_table = isinstance(frames, dict) and set(frames) <= set(EMOTIONS)
-    if not is_table or not all(
-        isinstance(each, list) and all(type(n) is int for n in each) for each in frames.values()
-    ):
-        raise _damaged(path, "its table of frames is not emotion → counts")
-    return frames
 
 
 def _check_network(received, expected: str, what: str) -> None:
@@ -403,7 +357,3 @@ def _check_network(received, expected: str, what: str) -> None:
             f"{what} was made for another network (SHA-256 {str(received)[:12]}…, this one is {expected[:12]}…): its "
             "numbers mean nothing here. Teach this network anew: a minute."
         )
-
-
-def _damaged(path: Path, received: str) -> DataError:
-    return DataError(f"The personal head {path.name} cannot be used: {received}. Save it again, or teach anew.")
