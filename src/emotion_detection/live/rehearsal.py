@@ -12,29 +12,24 @@ from emotion_detection.live import demo_clip
 from emotion_detection.live.timeline import Timeline
 from emotion_detection.runs import registry
 
+FRAMES_PER_S = 10
 
-def rehearse(
-    frame_at: Callable[[float], np.ndarray] = demo_clip.frame_at,
-    *,
-    seconds: float = demo_clip.PERIOD_S,
-    frames_per_s: float = 10.0,
-    detector: str = "haar",
-) -> pd.DataFrame:
+
+def rehearse(frame_at: Callable[[float], np.ndarray] = demo_clip.frame_at) -> pd.DataFrame:
     """Return the timeline of the sample clip, as `LiveView.timeline()` would.
+
+    The Haar cascade finds the faces: it is on every machine, so the numbers are the same everywhere.
 
     Args:
         frame_at: time in seconds → frame; `demo_clip.eventful_frame_at` loses focus and the face.
-        seconds: how much of the clip.
-        frames_per_s: how many frames of a second are looked at.
-        detector: name for `tracking.live_detector`; the Haar cascade is on every machine, so numbers are the same.
     """
     classifier = EmotionClassifier.load()
     engine = Engine(
         {classifier.metadata["name"]: classifier},
-        tracking.live_detector(detector),
+        tracking.live_detector("haar"),
         minimum_confidence=registry.threshold_of(classifier.metadata),
     )
     timeline = Timeline()
-    for sequence, time_s in enumerate(np.arange(0, seconds, 1 / frames_per_s).tolist()):
+    for sequence, time_s in enumerate(np.arange(0, demo_clip.PERIOD_S, 1 / FRAMES_PER_S).tolist()):
         timeline.add(engine.answer(Frame(frame_at(time_s), time_s, sequence)))
     return timeline.table()

@@ -143,7 +143,7 @@ class LiveView(ipywidgets.VBox):
         if "frame" in self.__dict__:  # ipywidgets closes also what was never made, because an argument was refused
             self.stop()
             self.frame.on_msg(self._received, remove=True)
-            self.controls.plot.on_click(self._draw_clicked, remove=True)
+            self.controls.plot.on_click(self.draw_timeline, remove=True)
             self.controls.save.on_click(self._save_clicked, remove=True)
             for widget in self._parts():
                 widget.unobserve_all()
@@ -177,7 +177,7 @@ class LiveView(ipywidgets.VBox):
         self.controls.menu.observe(self._source_changed, "value")
         for control in (self.controls.confidence, self.controls.smoothing, self.controls.why, self.controls.why_of):
             control.observe(self._settings_changed, "value")
-        self.controls.plot.on_click(self._draw_clicked)
+        self.controls.plot.on_click(self.draw_timeline)
         self.controls.save.on_click(self._save_clicked)
         self.frame.on_msg(self._received)
         self.frame.observe(self._running_changed, "running")
@@ -196,7 +196,7 @@ class LiveView(ipywidgets.VBox):
 
     # Timeline
 
-    def draw_timeline(self) -> None:
+    def draw_timeline(self, _button=None) -> None:
         """Draw the timeline of what was seen below the view."""
         from emotion_detection import plots
         from emotion_detection.plots import style
@@ -207,9 +207,6 @@ class LiveView(ipywidgets.VBox):
             return
         self._picture.value = style.png_bytes(plots.timeline(table), dpi=style.NOTEBOOK_DPI)
         self._picture.layout.display = ""
-
-    def _draw_clicked(self, _button) -> None:
-        self.draw_timeline()
 
     def _save_clicked(self, _button) -> None:
         table = self.timeline()
@@ -305,15 +302,10 @@ class LiveView(ipywidgets.VBox):
             self._opened = {"source": event.source, "detector": event.detector, "networks": event.networks}
             self.frame.send({"type": "opened", **self._opened})
         elif isinstance(event, Trouble):
-            self._trouble(event)
+            kind = {"type": "error", "seq": event.sequence, "message": event.message}
+            self._end(event.message) if event.ends else self.frame.send(kind)
         else:
             self._answered(worker, *event)
-
-    def _trouble(self, trouble: Trouble) -> None:
-        if trouble.ends:
-            self._end(trouble.message)
-        else:
-            self.frame.send({"type": "error", "seq": trouble.sequence, "message": trouble.message})
 
     def _answered(self, worker: Worker, result: LiveResult, frame: Frame) -> None:
         self._timeline.add(result)

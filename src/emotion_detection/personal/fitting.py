@@ -40,31 +40,18 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Examples:
-    """What is learned from, a row each.
+    """What is learned from, a row each; the weights sum to 1, and `recorded` emotions have a clip."""
 
-    Args:
-        features: float32 array (n, 1280).
-        logits: float32 array (n, 7), the shipped head's.
-        label: int array (n,), 0–6.
-        weight: float array (n,), summing to 1.
-        recorded: how many emotions have a clip.
-    """
-
-    features: np.ndarray
-    logits: np.ndarray
-    label: np.ndarray
-    weight: np.ndarray
+    features: np.ndarray  # float32 (n, 1280)
+    logits: np.ndarray  # float32 (n, 7), the shipped head's
+    label: np.ndarray  # int (n,), 0–6
+    weight: np.ndarray  # float (n,)
     recorded: int
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Averages:
-    """What Training looks like to the network on average; an emotion a row, in FER2013 order.
-
-    Args:
-        features: float32 array (7, 1280).
-        logits: float32 array (7, 7).
-    """
+    """What Training looks like to the network on average, an emotion a row: float32 (7, 1280) and (7, 7)."""
 
     features: np.ndarray
     logits: np.ndarray

@@ -7,6 +7,7 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -22,6 +23,9 @@ READY_S, HOLD_S, REST_S = 3.0, 2.5, 1.5
 """Of a prompt: the countdown, each of the two takes, the pause between them, in which the face relaxes."""
 
 TAKES = 2
+PHASES = (("ready", 1, READY_S), ("hold", 1, HOLD_S), ("rest", 2, REST_S), ("hold", 2, HOLD_S))
+"""Of a prompt: name, number of the take, seconds."""
+
 LONGEST_STEP_S = 0.5
 """Frames farther apart count as so far apart."""
 
@@ -34,18 +38,9 @@ LONGEST_WAIT_S = 10.0
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """Where a lesson is.
+    """Where a lesson is: `share` of it is over (0–1), the next phase comes in `left_s`; `emotion` is None when done."""
 
-    Args:
-        phase: "ready" (counting down), "hold" (being recorded), "rest" (between takes) or "done".
-        emotion: of the prompt; None when done.
-        take: 1 or 2.
-        left_s: until the next phase.
-        share: of the whole lesson that is over, 0–1.
-        faces: in the latest frame.
-    """
-
-    phase: str
+    phase: Literal["ready", "hold", "rest", "done"]
     emotion: str | None
     take: int
     left_s: float
@@ -70,11 +65,7 @@ class Lesson:
 
     Args:
         calibration: what is recorded already; clips of the emotions asked for replace those in it.
-        emotions: the prompts, in order.
-
-    Raises:
-        DataError: there is no prompt.
-        UnknownNameError: one is no emotion.
+        emotions: the prompts, in order, at least one.
     """
 
     def __init__(self, calibration: head.Calibration, emotions: Sequence[str] = EMOTIONS):
@@ -85,7 +76,6 @@ class Lesson:
             raise DataError("A lesson got no emotion to ask for. Pass at least one.")
         self.calibration, self.emotions = calibration, tuple(emotions)
         self.missed: list[str] = []
-        self._phases = [("ready", 1, READY_S), ("hold", 1, HOLD_S), ("rest", 2, REST_S), ("hold", 2, HOLD_S)]
         self._prompt, self._phase, self._into_s = 0, 0, 0.0
         self._last_s: float | None = None
         self._taken: list[dict[str, np.ndarray]] = []
@@ -104,9 +94,9 @@ class Lesson:
         with self._lock:
             if self.is_done:
                 return Step("done", None, TAKES, 0.0, 1.0, self._faces)
-            phase, take, length_s = self._phases[self._phase]
-            whole_s = sum(each[2] for each in self._phases)
-            over_s = sum(each[2] for each in self._phases[: self._phase]) + self._into_s
+            phase, take, length_s = PHASES[self._phase]
+            whole_s = sum(each[2] for each in PHASES)
+            over_s = sum(each[2] for each in PHASES[: self._phase]) + self._into_s
             share = (self._prompt + over_s / whole_s) / len(self.emotions)
             return Step(phase, self.emotions[self._prompt], take, length_s - self._into_s, share, self._faces)
 
@@ -122,10 +112,10 @@ class Lesson:
             elapsed_s = 0.0 if self._last_s is None else time_s - self._last_s
             self._last_s, self._faces = time_s, n_faces if seen is not None else 0
             self._into_s += min(max(elapsed_s, 0.0), LONGEST_STEP_S)
-            while not self.is_done and self._into_s >= self._phases[self._phase][2]:
-                self._into_s -= self._phases[self._phase][2]
+            while not self.is_done and self._into_s >= PHASES[self._phase][2]:
+                self._into_s -= PHASES[self._phase][2]
                 self._end_phase()
-            if not self.is_done and self._phases[self._phase][0] == "hold" and seen is not None:
+            if not self.is_done and PHASES[self._phase][0] == "hold" and seen is not None:
                 self._taken.append({name: seen[name][0] for name in head.LEARNED_OUTPUTS})
             return self.step
 
@@ -142,10 +132,10 @@ class Lesson:
             self._clips, self._prompt = [], len(self.emotions)
 
     def _end_phase(self) -> None:
-        if self._phases[self._phase][0] == "hold":
+        if PHASES[self._phase][0] == "hold":
             self._end_take()
         self._phase += 1
-        if self._phase == len(self._phases):
+        if self._phase == len(PHASES):
             self._keep()
             self._next_prompt()
 
@@ -176,7 +166,6 @@ def record(
     *,
     network: EmotionClassifier | head.PersonalClassifier | None = None,
     detector: detection.Detector | None = None,
-    calibration: head.Calibration | None = None,
     on_step: Callable[[Step], object] = lambda step: None,
 ) -> head.Calibration:
     """Lead through a lesson without a widget, in front of any source but the browser's camera.
@@ -186,7 +175,6 @@ def record(
         emotions: the prompts, in order; about ten seconds each.
         network: the shipped one if None.
         detector: `tracking.live_detector()` if None.
-        calibration: what is recorded already, to be added to.
         on_step: called with each step, such as `lambda step: print(step.emotion, step.instruction)`.
 
     Returns:
@@ -199,7 +187,7 @@ def record(
     network = network if network is not None else EmotionClassifier.load()
     network = getattr(network, "general", network)  # what is learned is a correction of the network's own answers
     detector = detector if detector is not None else tracking.live_detector()
-    lesson = Lesson(calibration if calibration is not None else head.Calibration.of(network), emotions)
+    lesson = Lesson(head.Calibration.of(network), emotions)
     for frame in _frames(source):
         _, crops = detection.find_faces(frame.bgr, detector)
         seen = network.outputs(head.LEARNED_OUTPUTS, crops[:1]) if crops else None

@@ -30,7 +30,6 @@ INTRODUCTION = (
 ROW = {"layout": {"flex_flow": "row wrap", "align_items": "center"}}
 WIDE = {"description_width": "initial"}
 TEXT_STYLE = "line-height: 1.4; max-width: 640px; margin: 4px 0"
-CELL_STYLE = "padding: 0 12px 0 0; line-height: 1.5; text-align: left"
 
 
 class TeachingPanel(ipywidgets.VBox):
@@ -266,22 +265,13 @@ def _example_png(emotion: str) -> bytes:
 
 
 def _table(scores) -> str:
-    """Return `personal.leave_one_clip_out`'s table as HTML, and how it was made."""
-    heads = _cells("th", "col", ("Expression", "clips", GENERAL, PERSONAL))
-    body = "".join(
-        "<tr>"
-        + _cells("th", "row", [DISPLAY_NAMES[row.emotion]])
-        + _cells("td", None, (row.clips, f"{row.accuracy_before:.0%}", f"{row.accuracy_after:.0%}"))
-        + "</tr>"
-        for row in scores.itertuples()
-    )
+    """Return `head.leave_one_clip_out`'s table as HTML, and how it was made."""
+    from emotion_detection.evaluation import formatting  # brings pandas
+
+    shown = scores[["emotion", "clips", "accuracy_before", "accuracy_after"]]
+    shown = shown.rename(columns={"accuracy_before": f"accuracy_{GENERAL}", "accuracy_after": f"accuracy_{PERSONAL}"})
     return (
         f'<p style="{TEXT_STYLE}">Frames answered as asked. Each clip was left out of the fit that answers it, so '
         "nothing here was learned by heart; with two clips each it is a rough estimate of what other moments bring.</p>"
-        f'<table aria-label="Before and after"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>'
+        + formatting.format_table(shown).to_html(index=False, border=0)
     )
-
-
-def _cells(tag: str, scope: str | None, texts) -> str:
-    attributes = f'style="{CELL_STYLE}"' + (f' scope="{scope}"' if scope else "")
-    return "".join(f"<{tag} {attributes}>{text}</{tag}>" for text in texts)
