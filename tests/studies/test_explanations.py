@@ -6,10 +6,9 @@ import pytest
 from emotion_detection import paths
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
-from emotion_detection.inference import class_activation
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.runs import registry
-from emotion_detection.studies import explanation_checks, explanations
+from emotion_detection.studies import explanations
 from emotion_detection.training import grad_cam
 
 
@@ -52,38 +51,33 @@ def left_bright_faces(count: int = 6) -> np.ndarray:
 def test_deleting_what_matters_takes_the_answer_away_first():
     batch = left_bright_faces()
     left = np.tile(np.array([[1.0, 0.0, 0.0]] * 3), (len(batch), 1, 1))
-    orders = {"map": left, "against": -left, "chance": explanation_checks.random_importance(len(batch), 3)}
-    orders = {name: explanation_checks.tiled_over_faces(maps) for name, maps in orders.items()}
-    curves = explanation_checks.deletion_curves(looks_left, batch, orders)
-    area = {name: explanation_checks.areas(curve).mean() for name, curve in curves.items()}
+    orders = {"map": left, "against": -left, "chance": np.random.default_rng(0).normal(size=(len(batch), 3, 3))}
+    orders = {name: explanations.tiled_over_faces(maps) for name, maps in orders.items()}
+    curves = explanations.deletion_curves(looks_left, batch, orders)
+    area = {name: explanations.areas(curve).mean() for name, curve in curves.items()}
     assert area["map"] < area["chance"] < area["against"]
     ends = np.stack([curve[:, [0, -1]] for curve in curves.values()])
     np.testing.assert_array_equal(ends, ends[:1].repeat(3, axis=0))
-    assert curves["map"].shape == (len(batch), len(explanation_checks.SHARES))
+    assert curves["map"].shape == (len(batch), len(explanations.SHARES))
 
 
-def test_a_share_of_the_pixels_is_deleted_the_most_important_first():
-    batch = left_bright_faces(2)
-    ranks = explanation_checks.deletion_ranks(explanation_checks.tiled_over_faces(np.tile(np.eye(3)[None], (2, 1, 1))))
-    assert sorted(ranks[0].ravel()) == list(range(48 * 48))
+def test_places_are_ranked_the_most_important_first():
+    ranks = explanations.deletion_ranks(explanations.tiled_over_faces(np.eye(3)[None]))
+    assert sorted(ranks.ravel()) == list(range(48 * 48))
     assert ranks[0, 0, 0] < ranks[0, 0, 47]
-    changed = (explanation_checks.deleted(batch, ranks, 0.25) != batch).mean()
-    assert 0.2 < changed <= 0.25
-    np.testing.assert_array_equal(explanation_checks.deleted(batch, ranks, 0.0), batch)
-    np.testing.assert_array_equal(explanation_checks.deleted(batch, ranks, 1.0), explanation_checks.blurred(batch))
 
 
 def test_the_order_from_the_middle_begins_in_the_middle():
-    importance = explanation_checks.centre_importance(2)
+    importance = explanations.centre_importance(2)
     assert importance.shape == (2, 48, 48)
     assert importance[0, 24, 24] > importance[0, 24, 40] > importance[0, 0, 0]
 
 
 def test_areas_are_those_under_the_curve():
-    assert explanation_checks.areas(np.ones((2, len(explanation_checks.SHARES)))).tolist() == pytest.approx([1, 1])
-    falling = 1 - np.array(explanation_checks.SHARES)
-    assert explanation_checks.areas(falling[None])[0] == pytest.approx(0.5)
-    assert explanation_checks.areas(falling[None], up_to=0.2)[0] == pytest.approx(0.9)
+    assert explanations.areas(np.ones((2, len(explanations.SHARES)))).tolist() == pytest.approx([1, 1])
+    falling = 1 - np.array(explanations.SHARES)
+    assert explanations.areas(falling[None])[0] == pytest.approx(0.5)
+    assert explanations.areas(falling[None], up_to=0.2)[0] == pytest.approx(0.9)
 
 
 def test_shuffling_changes_the_maps_and_leaves_the_network_as_it_is(model, drawn_faces):
@@ -91,7 +85,7 @@ def test_shuffling_changes_the_maps_and_leaves_the_network_as_it_is(model, drawn
     own = grad_cam.grad_cam(model, drawn_faces, classes)
     before = [values.copy() for values in model.get_weights()]
     found = {}
-    for step, shuffled in explanation_checks.shuffled_cascade(model):
+    for step, shuffled in explanations.shuffled_cascade(model):
         found[step] = grad_cam.grad_cam(shuffled, drawn_faces, classes)
         if step == "logits":
             for layer in ("Conv1", "block_16_project"):
@@ -100,30 +94,30 @@ def test_shuffling_changes_the_maps_and_leaves_the_network_as_it_is(model, drawn
             values = [each.get_layer("logits").get_weights()[0].ravel() for each in (shuffled, model)]
             assert not np.array_equal(*values)
             np.testing.assert_array_equal(*map(np.sort, values))
-    assert tuple(found) == explanation_checks.CASCADE
+    assert tuple(found) == explanations.CASCADE
     for one, other in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     assert not np.array_equal(shuffled.get_layer("Conv1").get_weights()[0], model.get_layer("Conv1").get_weights()[0])
-    assert all(explanation_checks.rank_correlations(own, maps).mean() < 0.9 for maps in found.values())
+    assert all(explanations.rank_correlations(own, maps).mean() < 0.9 for maps in found.values())
 
 
 def test_rank_correlation_is_one_for_the_same_order_and_zero_for_a_constant_map():
     maps = np.random.default_rng(0).normal(size=(4, 3, 3))
-    np.testing.assert_allclose(explanation_checks.rank_correlations(maps, np.exp(maps)), 1)
-    np.testing.assert_allclose(explanation_checks.rank_correlations(maps, -maps), -1)
-    assert explanation_checks.rank_correlations(maps, np.zeros_like(maps)).tolist() == [0] * 4
+    np.testing.assert_allclose(explanations.rank_correlations(maps, np.exp(maps)), 1)
+    np.testing.assert_allclose(explanations.rank_correlations(maps, -maps), -1)
+    assert explanations.rank_correlations(maps, np.zeros_like(maps)).tolist() == [0] * 4
 
 
 def test_an_average_counts_each_face_the_same_and_only_those_chosen():
     maps = np.zeros((3, 3, 3))
     maps[0, 0, 0], maps[1, 2, 2], maps[2, 1, 1] = 100.0, 1.0, 5.0
-    means, counts = explanation_checks.average_heat(maps, np.array([3, 3, 0]), chosen=np.array([True, True, False]))
+    means, counts = explanations.average_heat(maps, np.array([3, 3, 0]), chosen=np.array([True, True, False]))
     assert counts == [0, 0, 0, 2, 0, 0, 0]
     assert means[3, 0, 0] == means[3, 2, 2] == 0.5 and means[0].max() == 0
 
 
 def test_an_interval_is_about_the_mean():
-    found = explanation_checks.mean_with_interval(np.array([0.0, 1.0, 2.0, 3.0]))
+    found = explanations.mean_with_interval(np.array([0.0, 1.0, 2.0, 3.0]))
     assert found["low"] < found["mean"] == 1.5 < found["high"]
 
 
@@ -166,7 +160,7 @@ def test_heat_is_counted_by_place():
 def test_the_table_of_shuffled_networks_has_a_row_per_step_after_that_of_another_face():
     record = explanations.load_checks()
     table = explanations.sanity_table(record)
-    assert table["shuffled"].tolist()[1:] == list(explanation_checks.CASCADE)
+    assert table["shuffled"].tolist()[1:] == list(explanations.CASCADE)
     found = record["sanity"]["layers"][explanations.FINE]
     assert table["correlation_6x6"].iloc[0] == found["another_face"]["rank_correlation"]["mean"]
     assert table["correlation_6x6_high"].iloc[-1] == found["steps"][-1]["rank_correlation"]["high"]
@@ -188,17 +182,10 @@ def test_recording_a_few_faces_again_gives_the_recorded_averages(fer2013, model,
     """The share of PublicTest that is cheap to do: maps of one emotion's faces, averaged."""
     answer = classifier.logits(fer2013.public_test.pixels[:300]).argmax(axis=1)
     maps = grad_cam.grad_cam(model, fer2013.public_test.pixels[:300])
-    happy, [*_, n] = explanation_checks.average_heat(maps[answer == 3], np.zeros(int((answer == 3).sum()), int))
+    happy, [*_, n] = explanations.average_heat(maps[answer == 3], np.zeros(int((answer == 3).sum()), int))
     assert n == 0
     recorded = explanations.load_average_heat()["all"][3]
     assert np.corrcoef(happy[0].ravel(), recorded.ravel())[0, 1] > 0.9
-
-
-def test_cells_react_to_places_right_of_their_tiles_and_below(model, drawn_faces):
-    for layer in (grad_cam.LAYER, grad_cam.FINE_LAYER):
-        assert explanation_checks.measured_shift(model, drawn_faces, layer) == pytest.approx(
-            class_activation.SHIFT_CELLS, abs=0.15
-        )
 
 
 def test_average_heat_is_nearer_to_the_middle_of_a_face_than_on_tiles():
@@ -207,5 +194,5 @@ def test_average_heat_is_nearer_to_the_middle_of_a_face_than_on_tiles():
         return np.average(np.arange(len(columns)) + 0.5, weights=columns) / len(columns)
 
     heat = explanations.load_average_heat()["all"]
-    aligned, tiled = (stretch(heat) for stretch in (explanation_checks.over_faces, explanation_checks.tiled_over_faces))
+    aligned, tiled = (stretch(heat) for stretch in (explanations.over_faces, explanations.tiled_over_faces))
     assert abs(from_left(aligned) - 0.5) < abs(from_left(tiled) - 0.5) < 0.2

@@ -22,8 +22,8 @@ SHIFT_CELLS = 0.25
 
 Each layer of MobileNetV2 that halves the map pads to the right and below only, so that the middle of a cell's receptive
 field is almost half a tile off its tile. What it reacts to lies less far off, by the gradients of the middle cells
-(`explanation_checks.measured_shift`, recorded). A quarter lies between both, and brings average heat nearer to the
-middle of a face from left to right than tiles do."""
+(`shift_cells` of `data/results/explanations/checks.json`). A quarter lies between both, and brings average heat nearer
+to the middle of a face from left to right than tiles do."""
 
 STRENGTH = 0.65
 """How much of the picture the strongest heat covers, 0–1."""

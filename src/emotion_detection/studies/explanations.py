@@ -1,14 +1,16 @@
-"""The recorded checks of explanations, in `data/results/explanations/`: figures need no FER2013 and no Keras.
+"""Do maps of evidence mean something? Checks of them on PublicTest, run by `record` and read by the rest.
 
-`record` makes them from the shipped network and PublicTest; `load_checks` and `load_average_heat` read them. No single
-face is in them: means over hundreds of faces, and maps averaged over all faces with the same answer.
+The record, `data/results/explanations/`, spares its readers FER2013 and Keras. No single face is in it: means over
+hundreds of faces, and maps averaged over all faces with the same answer.
 """
 
 import datetime
 import logging
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import tqdm
@@ -18,24 +20,31 @@ from emotion_detection.emotions import EMOTIONS
 from emotion_detection.inference import class_activation
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.runs import registry
-from emotion_detection.studies import explanation_checks
 
 log = logging.getLogger(__name__)
 
 DELETION_FACES = 300
 SANITY_FACES = 150
-SHIFT_FACES = 48
 SEED = 0
 COMMAND = "python -m emotion_detection explain --record"
 REMAKE = f"{COMMAND} (needs FER2013)"
 SAVE_NOTEBOOK = "python -m emotion_detection.reporting.notebooks --save B"
-KEYS = ("network", "recorded", "data", "layer", "fine_layer", "shift_cells", "averages", "sanity", "deletion")
+KEYS = ("network", "recorded", "data", "layer", "fine_layer", "averages", "sanity", "deletion")
+
+SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+"""Shares of a face's area that are deleted."""
 
 EARLY = 0.2
-"""Share of the face up to which deletion counts as early. That small cells are better there was seen on the first
-`EXPLORED` faces of the drawn order, which are left out here."""
+"""Share up to which deletion counts as early. That small cells are better there was seen on the first `EXPLORED` faces
+of the drawn order, which are left out here."""
 
 EXPLORED = 200
+BLUR_PX = 6.0
+"""Standard deviation of the blur that takes the place of what is deleted: of 48 px it leaves light and dark."""
+
+CASCADE = ("logits", "Conv_1", "block_16", "block_14", "block_12", "block_9", "block_6", "block_3", "Conv1")
+"""Layers down to which, from the answer on, weights are shuffled: the last step shuffles the whole network."""
+
 LAYERS = {"out_relu": 3, "block_13_expand_relu": 6, "block_12_add": 6}
 """Layers whose maps are checked (`grad_cam.LAYERS`) → cells a side; the first is the default, the second the finer."""
 
@@ -87,7 +96,7 @@ def record(dataset=None) -> Path:
     averages, counts = {}, {}
     for kind, layer in KINDS.items():
         chosen = answer == faces.emotion if kind.startswith("right") else None
-        averages[kind], n = explanation_checks.average_heat(heat[layer], answer, chosen=chosen)
+        averages[kind], n = average_heat(heat[layer], answer, chosen=chosen)
         counts[kind.removesuffix("_fine")] = dict(zip(EMOTIONS, n, strict=True))
     drawn = np.random.default_rng(SEED).permutation(len(faces))[EXPLORED:]
     some, few = drawn[:DELETION_FACES], drawn[:SANITY_FACES]
@@ -98,10 +107,6 @@ def record(dataset=None) -> Path:
         "data": {"name": dataset.name, "split": "PublicTest", "fingerprint": dataset.fingerprint},
         "layer": COARSE,
         "fine_layer": FINE,
-        "shift_cells": {
-            layer: explanation_checks.measured_shift(model, faces.pixels[drawn[:SHIFT_FACES]], layer)
-            for layer in (COARSE, FINE)
-        },
         "averages": counts,
         "sanity": _sanity(model, faces.pixels[few], answer[few]),
         "deletion": _deletion(model, classifier, faces.pixels[some], known),
@@ -124,18 +129,16 @@ def _deletion(model, classifier: EmotionClassifier, faces: np.ndarray, known: di
     from emotion_detection.training import grad_cam
 
     maps = {layer: grad_cam.grad_cam(model, faces, layer=layer) for layer in LAYERS}
-    chance = {
-        name: explanation_checks.random_importance(len(faces), cells, seed=SEED) for name, cells in RANDOM.items()
-    }
-    orders = {name: explanation_checks.over_faces(each) for name, each in (maps | chance | known).items()}
-    orders["centre"] = explanation_checks.centre_importance(len(faces))
-    orders["tiled"] = explanation_checks.tiled_over_faces(maps[COARSE])
-    curves = explanation_checks.deletion_curves(classifier.predict_proba, faces, orders)
+    chance = {name: np.random.default_rng(SEED).normal(size=(len(faces), side, side)) for name, side in RANDOM.items()}
+    orders = {name: over_faces(each) for name, each in (maps | chance | known).items()}
+    orders["centre"] = centre_importance(len(faces))
+    orders["tiled"] = tiled_over_faces(maps[COARSE])
+    curves = deletion_curves(classifier.predict_proba, faces, orders)
     return {
         "n": len(faces),
         "seed": SEED,
-        "blur_px": explanation_checks.BLUR_PX,
-        "shares": list(explanation_checks.SHARES),
+        "blur_px": BLUR_PX,
+        "shares": list(SHARES),
         "curves": {name: _curve(curve) for name, curve in curves.items()},
         "whole": _compared(curves, 1.0),
         "early": _compared(curves, EARLY),
@@ -143,21 +146,20 @@ def _deletion(model, classifier: EmotionClassifier, faces: np.ndarray, known: di
 
 
 def _compared(curves: dict[str, np.ndarray], up_to: float) -> dict:
-    """Return the areas of all orders, and how far those of the maps are from the controls' and the default's."""
-    interval = explanation_checks.mean_with_interval
-    areas = {name: explanation_checks.areas(curve, up_to=up_to) for name, curve in curves.items()}
+    """Return the areas under all curves, and how far those of the maps are from the controls', face by face."""
+    found = {name: areas(curve, up_to=up_to) for name, curve in curves.items()}
+    differences = {
+        layer: {control: mean_with_interval(found[layer] - found[control]) for control in CONTROLS} for layer in LAYERS
+    }
     return {
         "up_to": up_to,
-        "areas": {name: interval(area) for name, area in areas.items()},
-        "differences": {
-            layer: {control: interval(areas[layer] - areas[control]) for control in CONTROLS} for layer in LAYERS
-        },
-        "to_default": {layer: interval(areas[layer] - areas[COARSE]) for layer in LAYERS if layer != COARSE},
+        "areas": {name: mean_with_interval(area) for name, area in found.items()},
+        "differences": differences,
     }
 
 
 def _curve(curve: np.ndarray) -> dict[str, list[float]]:
-    points = [explanation_checks.mean_with_interval(column) for column in curve.T]
+    points = [mean_with_interval(column) for column in curve.T]
     return {key: [point[key] for point in points] for key in ("mean", "low", "high")}
 
 
@@ -171,18 +173,15 @@ def _sanity(model, faces: np.ndarray, answer: np.ndarray) -> dict:
     own = {layer: grad_cam.grad_cam(model, faces, answer, layer=layer) for layer in (COARSE, FINE)}
     others = {layer: grad_cam.grad_cam(model, np.roll(faces, 1, axis=0), answer, layer=layer) for layer in own}
     found = {layer: {"steps": [], "another_face": _likeness(own[layer], others[layer])} for layer in own}
-    cascade = explanation_checks.shuffled_cascade(model, seed=SEED)
-    for step, shuffled in tqdm.tqdm(cascade, desc="Shuffling", unit="step", total=len(explanation_checks.CASCADE)):
+    for step, shuffled in tqdm.tqdm(shuffled_cascade(model), desc="Shuffling", unit="step", total=len(CASCADE)):
         for layer in own:
             maps = grad_cam.grad_cam(shuffled, faces, answer, layer=layer)
-            constant = int((np.ptp(maps, axis=(1, 2)) == 0).sum())
-            found[layer]["steps"].append({"down_to": step, "constant_maps": constant, **_likeness(own[layer], maps)})
+            found[layer]["steps"].append({"down_to": step, **_likeness(own[layer], maps)})
     return {"n": len(faces), "seed": SEED, "layers": found}
 
 
 def _likeness(maps: np.ndarray, others: np.ndarray) -> dict:
-    correlations = explanation_checks.rank_correlations(maps, others)
-    return {"rank_correlation": explanation_checks.mean_with_interval(correlations)}
+    return {"rank_correlation": mean_with_interval(rank_correlations(maps, others))}
 
 
 def _rounded(value):
@@ -194,6 +193,126 @@ def _rounded(value):
     return round(value, 4) if isinstance(value, float) else value
 
 
+def deletion_curves(
+    predict: Callable[[np.ndarray], np.ndarray], faces: np.ndarray, importances: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Return how the probability of each face's answer falls while what matters most is blurred away.
+
+    Args:
+        predict: from uint8 faces (n, 48, 48) to probabilities (n, 7).
+        faces: uint8 array (n, 48, 48), grey.
+        importances: name → float array (n, 48, 48): the order in which places are deleted, the highest first.
+
+    Returns:
+        Name → float array (n, len(SHARES)): the probability of the emotion that was most probable at the beginning.
+
+    Reference:
+        Petsiuk et al.: RISE: Randomized Input Sampling for Explanation of Black-box Models. BMVC 2018.
+    """
+    blurred = np.stack([cv2.GaussianBlur(face, (0, 0), BLUR_PX) for face in faces])
+    each, answer = np.arange(len(faces)), predict(faces).argmax(axis=1)
+    curves = {}
+    for name, importance in tqdm.tqdm(importances.items(), desc="Deleting", unit="order"):
+        ranks = deletion_ranks(importance)
+        left = [np.where(ranks < round(share * ranks[0].size), blurred, faces) for share in SHARES]
+        curves[name] = np.stack([predict(batch)[each, answer] for batch in left], axis=1)
+    return curves
+
+
+def over_faces(maps: np.ndarray, size_px: int = 48) -> np.ndarray:
+    """Return maps (n, h, w) stretched to faces by `class_activation.stretched`, float32 (n, size_px, size_px)."""
+    return np.stack([class_activation.stretched(each, (size_px, size_px)) for each in maps])
+
+
+def tiled_over_faces(maps: np.ndarray, size_px: int = 48) -> np.ndarray:
+    """Return the same as most code stretches maps: as if each cell had seen its tile, and no more."""
+    return np.stack([cv2.resize(np.asarray(each, np.float32), (size_px, size_px)) for each in maps])
+
+
+def deletion_ranks(importance: np.ndarray) -> np.ndarray:
+    """Return when each pixel is deleted: int array (n, h, w), 0 first; of equal ones a random one comes first."""
+    flat = -importance.reshape(len(importance), -1)
+    chance = np.random.default_rng(SEED).random(flat.shape)
+    order = np.lexsort((chance, flat), axis=1)
+    return np.argsort(order, axis=1).reshape(importance.shape)
+
+
+def areas(curve: np.ndarray, *, up_to: float = 1.0) -> np.ndarray:
+    """Return the mean height of deletion curves (n, len(SHARES)) up to a share of the face: float array (n,)."""
+    points = SHARES.index(up_to) + 1
+    return np.trapezoid(curve[:, :points], SHARES[:points], axis=1) / up_to
+
+
+def centre_importance(count: int, size_px: int = 48) -> np.ndarray:
+    """Return the order of someone who looks at no face: from the middle outwards, float array (count, px, px)."""
+    offsets = np.arange(size_px) - (size_px - 1) / 2
+    return np.repeat(-np.hypot(offsets[:, None], offsets)[None], count, axis=0)
+
+
+def shuffled_cascade(model) -> Iterator[tuple[str, object]]:
+    """Yield a Keras network with more and more of its layers' weights shuffled, from the answer back to the pixels.
+
+    Each weight tensor keeps its values and loses their order, so that activations keep their scale. The network is a
+    copy, the same one each time: use it before the next step.
+
+    Args:
+        model: as `mobilenet.build_model` makes it; it stays as it is.
+
+    Yields:
+        The lowest layer or block that is shuffled, of `CASCADE`, and the network.
+
+    Reference:
+        Adebayo et al.: Sanity Checks for Saliency Maps. NeurIPS 2018 (cascading randomisation).
+    """
+    import keras
+
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    generator = np.random.default_rng(SEED)
+    weighted = [layer for layer in reversed(copy.layers) if layer.weights]
+    for step in CASCADE:
+        lowest = max(index for index, layer in enumerate(weighted) if layer.name.startswith(step))
+        for layer in weighted[: lowest + 1]:
+            layer.set_weights([generator.permutation(w.ravel()).reshape(w.shape) for w in layer.get_weights()])
+        weighted = weighted[lowest + 1 :]
+        yield step, copy
+
+
+def rank_correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return Spearman's correlation of two maps (n, h, w) of each face: float array (n,), 0 where one is constant."""
+    ranks, others = (pd.DataFrame(maps.reshape(len(maps), -1)).rank(axis=1) for maps in (first, second))
+    with np.errstate(invalid="ignore"):
+        return ranks.corrwith(others, axis=1).fillna(0.0).to_numpy()
+
+
+def average_heat(
+    maps: np.ndarray, answer: np.ndarray, *, chosen: np.ndarray | None = None
+) -> tuple[np.ndarray, list[int]]:
+    """Return the mean heat of each emotion over the faces that were called so, and their number.
+
+    Each face counts the same: its map is made heat first.
+
+    Args:
+        maps: float array (n, h, w), each face's evidence for its answer.
+        answer: int array (n,), the classes answered.
+        chosen: bool array (n,), the faces that count; None: all.
+
+    Returns:
+        float32 array (7, h, w), 0–1, zero for an emotion without faces; and seven counts.
+    """
+    heats = np.stack([class_activation.heat(each) for each in maps])
+    keep = np.ones(len(maps), bool) if chosen is None else chosen
+    groups = [heats[keep & (answer == index)] for index in range(len(EMOTIONS))]
+    means = [group.mean(axis=0) if len(group) else np.zeros(maps.shape[1:]) for group in groups]
+    return np.stack(means).astype(np.float32), [len(group) for group in groups]
+
+
+def mean_with_interval(values: np.ndarray) -> dict[str, float]:
+    """Return the mean of values over faces, and its 95 % interval (normal approximation)."""
+    mean, half = float(np.mean(values)), 1.96 * float(np.std(values, ddof=1)) / np.sqrt(len(values))
+    return {"mean": mean, "low": mean - half, "high": mean + half}
+
+
 def load_checks() -> dict:
     """Return the recorded checks; a warning is logged where they are of another network than the shipped one.
 
@@ -203,12 +322,8 @@ def load_checks() -> dict:
     """
     values = files.read_json(folder() / "checks.json", remake=REMAKE, keys=KEYS)
     if values["network"] != _network():
-        log.warning(
-            "The checks of explanations are of the run %s, and another network is shipped by now. Record them again: "
-            "%s.",
-            values["network"]["run"],
-            REMAKE,
-        )
+        run = values["network"]["run"]
+        log.warning("The checks of explanations are of %s; another network is shipped by now. Run: %s", run, REMAKE)
     return values
 
 
@@ -240,14 +355,12 @@ def heat_by_place(values: dict, heat: dict[str, np.ndarray]) -> pd.DataFrame:
         stretched over the face; the mouth is there), `corners_share` (of the heat of the 6×6 map, in its four corner
         cells, a ninth of the area: hair and background).
     """
-    faces, fine = explanation_checks.over_faces(heat["right"]), heat["right_fine"]
+    faces, fine = over_faces(heat["right"]), heat["right_fine"]
     third = faces.shape[1] // 3
     lower = faces[:, -third:].sum(axis=(1, 2)) / np.maximum(faces.sum(axis=(1, 2)), 1e-9)
     corners = fine[:, [0, 0, -1, -1], [0, -1, 0, -1]].sum(axis=1) / np.maximum(fine.sum(axis=(1, 2)), 1e-9)
     counts = [values["averages"]["right"][emotion] for emotion in EMOTIONS]
-    return pd.DataFrame(
-        {"emotion": EMOTIONS, "n": counts, "lower_third_share": lower, "corners_share": corners},
-    )
+    return pd.DataFrame({"emotion": EMOTIONS, "n": counts, "lower_third_share": lower, "corners_share": corners})
 
 
 def sanity_table(values: dict) -> pd.DataFrame:
