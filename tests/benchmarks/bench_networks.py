@@ -24,7 +24,7 @@ from emotion_detection import files
 from emotion_detection.errors import MissingFileError
 from emotion_detection.export import litert
 from emotion_detection.runs import registry
-from emotion_detection.studies import baselines, network_costs
+from emotion_detection.studies import baselines
 from emotion_detection.training import catalog, mobilenet
 
 CALLS = 40
@@ -97,13 +97,13 @@ def main() -> int:
     values = comparison.rounded(
         {"measured": now, "hardware": comparison.hardware(), "threads": 1, "networks": measured}
     )
-    for line in network_costs.table(values).itertuples():
+    for line in baselines.cost_table(measured).itertuples():
         harness.progress(
-            f"{line.Index}: {line.ms:.2f} ms ({line.low_ms:.2f}–{line.high_ms:.2f}), {line.megabytes:.2f} MB, "
+            f"{line.Index}: {line.ms:.2f} ms ({line.ms_low:.2f}–{line.ms_high:.2f}), {line.mb:.2f} MB, "
             f"{line.parameters:,} parameters"
         )
     if record:
-        files.write_json(network_costs.path(), values)
+        files.write_json(baselines.costs_path(), values)
     return 0
 
 

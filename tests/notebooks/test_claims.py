@@ -59,7 +59,7 @@ def _one(source: str) -> float:
         if emotion:
             return float(metrics.per_class(predictions).loc[emotion, score])
         if score == "deduplicated":
-            return metrics.accuracy(metrics.without_twins(predictions, metrics.load_twins()))
+            return metrics.accuracy(leakage.without_twins(predictions, leakage.load_twins()))
         return {"accuracy": metrics.accuracy, "macro_f1": metrics.macro_f1}[score](predictions)
     value = _file(place)
     for key in where.split("."):

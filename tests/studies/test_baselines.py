@@ -1,19 +1,17 @@
 """Other repositories' networks: found or named, scored on the same rows by the same code, compared in pairs."""
 
 import dataclasses
+import json
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from emotion_detection import plots
 from emotion_detection.data import load_sample
 from emotion_detection.data.dataset import TEST_SPLITS
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
 from emotion_detection.evaluation import metrics
-from emotion_detection.plots import saving
 from emotion_detection.runs import registry, store
-from emotion_detection.studies import baselines, network_costs, peers
+from emotion_detection.studies import baselines, peers
 
 RUN = registry.read_card()["run"]
 
@@ -74,11 +72,10 @@ def test_the_comparison_is_on_the_same_faces_and_ours_comes_first():
     assert found["network"].tolist() == [metrics.display_name(run), *baselines.FILES]
     own = found.iloc[0]
     assert own["accuracy"] == metrics.accuracy(run.predictions["PrivateTest"])
-    assert own[["ahead"]].isna().all()
+    assert np.isnan(own["difference"])
     for line in found.iloc[1:].itertuples():
-        assert line.ahead == pytest.approx(own["accuracy"] - line.accuracy)
-        assert line.ahead_low < line.ahead < line.ahead_high
-    assert len(baselines.table(found)) == len(found)
+        assert line.difference == pytest.approx(own["accuracy"] - line.accuracy)
+        assert line.difference_low < line.difference < line.difference_high
 
 
 def test_the_recorded_answers_reach_what_the_authors_publish():
@@ -92,17 +89,31 @@ def test_the_recorded_answers_reach_what_the_authors_publish():
 
 
 def test_costs_are_of_the_shipped_files():
-    record, card = network_costs.read(), registry.read_card()
-    table = network_costs.table(record)
-    assert (table["low_ms"] <= table["ms"]).all() and (table["ms"] <= table["high_ms"]).all()
-    for name, form in network_costs.OURS.items():
+    recorded, card = json.loads(baselines.costs_path().read_text(encoding="utf-8"))["networks"], registry.read_card()
+    table = baselines.read_costs()
+    assert (table["ms_low"] <= table["ms"]).all() and (table["ms"] <= table["ms_high"]).all()
+    for form, name in baselines.OURS.items():
         shipped = card["files"][registry.network_path(form).name]
-        assert {key: record["networks"][name][key] for key in shipped} == shipped
-        assert record["networks"][name]["parameters"] == card["parameters"]
+        assert {key: recorded[name][key] for key in shipped} == shipped
+        assert recorded[name]["parameters"] == card["parameters"]
+
+
+def test_accuracy_stands_beside_the_cost_of_the_same_file():
+    found, card = baselines.costs_and_accuracy().set_index("network"), registry.read_card()
+    assert found["is_ours"].tolist() == [True, True, False, False]
+    assert found.loc["ours, int8", "accuracy"] == card["formats"]["int8"]["PrivateTest"]["accuracy"]
+    assert found.loc["ours, int8", "ms"] == baselines.read_costs().loc["shipped_int8", "ms"]
+
+
+def test_a_damaged_record_of_costs_says_how_to_make_it_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(baselines, "costs_path", lambda: tmp_path / "networks.json")
+    (tmp_path / "networks.json").write_text('{"networks": {"shipped_int8": {"ms": [1.0]}}}')
+    with pytest.raises(DataError, match="--record"):
+        baselines.read_costs()
 
 
 def test_networks_without_answers_of_their_own_have_the_published_figure():
-    found = network_costs.against_parameters(store.load_run(RUN)).set_index("network")
+    found = peers.against_parameters(store.load_run(RUN)).set_index("network")
     assert found.loc["ours", "status"] == "ours"
     assert found.loc["mini_XCEPTION", "status"] == "recorded"
     assert found.loc["DenseNet121", "accuracy"] == next(p for p in peers.PUBLISHED if p.name == "DenseNet121").accuracy
@@ -142,51 +153,8 @@ def test_half_a_record_is_refused(tmp_path, monkeypatch):
         baselines.recorded()
 
 
-def test_contested_figures_are_told_with_a_reason_and_are_no_bar():
-    told = peers.contested_told()
-    assert all(f"{figure} ({why})" in told for figure, why in peers.CONTESTED.items())
-    assert not {figure.partition(",")[0] for figure in peers.CONTESTED} & {peer.name for peer in peers.everyone()}
-
-
 def test_the_table_of_peers_has_the_recorded_accuracy_among_the_published_ones():
-    table = peers.table().set_index("Network")
+    table = peers.table().set_index("network")
     known = baselines.recorded()["mini_XCEPTION"].predictions["PrivateTest"]
-    assert table.loc["mini_XCEPTION", "PrivateTest"] == f"{100 * metrics.accuracy(known):.2f} %"
-    shown = table["PrivateTest"].iloc[:-1].str.removesuffix(" %").astype(float)
-    assert shown.is_monotonic_decreasing and table.index[-1] == "people"
-
-
-def test_words_and_tables_are_the_records():
-    record = network_costs.read()
-    found = network_costs.with_accuracy(record)
-    words = network_costs.told(found)
-    for line in found.itertuples():
-        assert f"{line.ms:.2f} ms" in words and f"{100 * line.accuracy:.1f} %" in words
-    run = store.load_run("abl_96px")
-    sizes = network_costs.sizes_table(record, {"96px": run, "32px": run})
-    assert sizes["Input"].tolist() == ["96 px"]
-    right = metrics.accuracy(run.predictions["PublicTest"])
-    assert sizes.iloc[0, 2:].tolist() == [len(run.history), f"{100 * right:.1f} %"]
-
-
-def test_words_on_size_name_smaller_networks_that_may_be_as_good_and_larger_ones_that_are_better():
-    lines = [("ours", 100, 0.7, "ours", ""), ("small", 50, 0.69, "quoted", "by day"), ("worse", 50, 0.5, "quoted", "")]
-    lines += [("large", 200, 0.8, "unclear", ""), ("idle", 200, 0.6, "quoted", "")]
-    found = pd.DataFrame(lines, columns=["network", "parameters", "accuracy", "status", "note"])
-    words = network_costs.sizes_told(found, (0.68, 0.72))
-    assert "interval: small (69.0 %, 5e-05 M, quoted; by day)." in words
-    assert "more accurate: large (80.0 %, 0.0002 M, unclear)." in words
-
-
-@pytest.mark.parametrize("kind", ["parameters", "time"])
-def test_the_plots_cut_no_text_and_let_none_overlap(kind):
-    from figure_texts import cut_and_overlapping
-
-    figure, axes = saving.new_axes(5.0)
-    if kind == "time":
-        values = plots.against_time(network_costs.with_accuracy(network_costs.read()), axes)
-    else:
-        found = network_costs.against_parameters(store.load_run(RUN))
-        values = plots.against_parameters(found, axes, people=peers.PEOPLE.accuracy)
-    assert saving.plain(values)
-    assert cut_and_overlapping(figure) == ([], [])
+    assert table.loc["mini_XCEPTION", "accuracy"] == metrics.accuracy(known)
+    assert table["accuracy"].iloc[:-1].is_monotonic_decreasing and table.index[-1] == "people"

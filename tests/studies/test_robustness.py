@@ -1,4 +1,4 @@
-"""Accuracy on spoiled faces: what is recorded, and that tables and words are the record's."""
+"""Accuracy on spoiled faces: what is recorded, and that tables are the record's."""
 
 import json
 
@@ -36,16 +36,18 @@ def test_right_answers_are_counted_for_each_way_and_strength(measured):
     assert n / 7 <= measured["commonest"] < n
 
 
-def test_the_table_has_a_row_per_strength_with_intervals_and_the_words_are_its(measured):
+def test_the_table_has_a_row_per_strength_with_intervals(measured):
     records = robustness.load()
-    table = robustness.table(records)
+    table = robustness.accuracies(records)
     assert len(table) == 9 * 6
     unchanged = table[table["step"] == 0]
     assert (unchanged["accuracy"] == 1).all() and unchanged["strength"].isna().all()
-    inside = (table["low"] <= table["accuracy"]) & (table["accuracy"] <= table["high"])
+    inside = (table["accuracy_low"] <= table["accuracy"]) & (table["accuracy"] <= table["accuracy_high"])
     assert inside.all()
     lost = 1 - table[table["step"] == 3].set_index("perturbation")["accuracy"]
-    assert f"costs mini_XCEPTION most ({100 * lost.max():.1f} points of 100.0 %)" in robustness.told(table)
+    losses = robustness.losses(table)["mini_XCEPTION"]
+    assert losses.iloc[0] == pytest.approx(lost.max()) and losses.is_monotonic_decreasing
+    assert robustness.kept(table)["mini_XCEPTION"] == pytest.approx(1 - lost.mean())
     assert robustness.commonest(records) == measured["commonest"] / measured["n"]
 
 

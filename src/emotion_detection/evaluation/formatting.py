@@ -61,6 +61,7 @@ WORDS = {
     "keras": "Keras",
     "litert": "LiteRT",
     "near": "near",
+    "nll": "NLL",
     "privatetest": "PrivateTest",
     "publictest": "PublicTest",
 }
@@ -202,7 +203,7 @@ def _writer(name: str) -> Callable[..., str]:
     if name in ("p", "p_value"):
         write = p_value
     elif DIFFERENCES & set(words):
-        write = _signed_number if "f1" in words else points
+        write = _signed_number if {"f1", "nll"} & set(words) else points
     elif name.startswith("n_") or name == "n":
         write = number
     elif SHARES & set(words):

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 
 from emotion_detection.data.ferplus import CLASSES, FerPlus
-from emotion_detection.emotions import DISPLAY_NAMES, EMOTIONS
-from emotion_detection.errors import MissingFileError
-from emotion_detection.evaluation import metrics
+from emotion_detection.emotions import EMOTIONS
+from emotion_detection.errors import MissingFileError, UnknownNameError
+from emotion_detection.evaluation import resampling
 from emotion_detection.runs import registry, store
-from emotion_detection.runs.store import Predictions
+from emotion_detection.runs.run import Predictions
 
 BANDS = ((1, 4), (5, 6), (7, 8), (9, 10))
 """Votes, of about ten, for a face's most-voted emotion: least and most of each band."""
@@ -19,37 +19,51 @@ faces whose label is the most-voted emotion."""
 
 
 def worst_confusions(counts: np.ndarray, *, most: int = 8) -> pd.DataFrame:
-    """Return the errors that befall the largest shares of an emotion's faces.
+    """Return the confusions that take the largest shares of an emotion's faces.
 
     Args:
         counts: int array (7, 7), rows are labels, as `metrics.confusion` returns it.
         most: how many to return.
 
     Returns:
-        A row per pair, the worst first: `label`, `answer`, `faces` called so, `n` faces of this label, `share`, `low`,
-        `high` (95 % Wilson interval), 0–1.
+        A row per pair, the worst first: `label`, `answer`, `faces` called so, `n` faces of this label, `share`,
+        `share_low`, `share_high` (95 % Wilson interval), 0–1.
     """
     lines = []
     for label, answer in zip(*np.nonzero(~np.eye(len(EMOTIONS), dtype=bool)), strict=True):
         faces, n = int(counts[label, answer]), int(counts[label].sum())
-        low, high = metrics.share_interval(faces, n)
-        names = {"label": DISPLAY_NAMES[EMOTIONS[label]], "answer": DISPLAY_NAMES[EMOTIONS[answer]]}
-        lines.append(names | {"faces": faces, "n": n, "share": faces / max(n, 1), "low": low, "high": high})
+        low, high = resampling.share_interval(faces, n)
+        line = {"label": EMOTIONS[label], "answer": EMOTIONS[answer], "faces": faces, "n": n}
+        lines.append(line | {"share": faces / max(n, 1), "share_low": low, "share_high": high})
     return pd.DataFrame(lines).sort_values("share", ascending=False, kind="stable").head(most).reset_index(drop=True)
 
 
-def confusions_shown(table: pd.DataFrame) -> pd.DataFrame:
-    """Return `worst_confusions` as text for a notebook."""
-    intervals = zip(table["low"], table["high"], strict=True)
-    shares = zip(table["share"], intervals, strict=True)
-    return pd.DataFrame(
-        {
-            "Label": table["label"],
-            "Called": table["answer"],
-            "Share (95 % interval)": [metrics.with_interval(share, each, percent=True) for share, each in shares],
-            "Faces": [f"{faces:,} of {n:,}" for faces, n in zip(table["faces"], table["n"], strict=True)],
-        }
-    )
+def mistaken(predictions: Predictions, *, label: str, answer: str, n: int = 12) -> pd.DataFrame:
+    """Return faces of one emotion that were called another, those first of which the network was surest.
+
+    Args:
+        predictions: of one split.
+        label: emotion of FER2013's label, such as "sad".
+        answer: emotion that they were called, such as "fear".
+        n: how many at most.
+
+    Returns:
+        A row per face: `row` (FER2013's number), `label`, `answer`, `confidence` (probability of the answer),
+        `label_probability`, 0–1.
+
+    Raises:
+        UnknownNameError: there is no such emotion.
+    """
+    for name in (label, answer):
+        if name not in EMOTIONS:
+            raise UnknownNameError(f"{name!r} is no emotion. Use one of {', '.join(EMOTIONS)}.")
+    index, other = EMOTIONS.index(label), EMOTIONS.index(answer)
+    chosen = (predictions.label == index) & (predictions.predicted == other)
+    probabilities = predictions.probabilities()[chosen]
+    columns = {"row": predictions.row[chosen], "label": label, "answer": answer}
+    columns |= {"confidence": probabilities[:, other], "label_probability": probabilities[:, index]}
+    found = pd.DataFrame(columns)
+    return found.sort_values("confidence", ascending=False, kind="stable").head(n).reset_index(drop=True)
 
 
 def by_agreement(predictions: Predictions, votes: FerPlus) -> list[dict]:
@@ -101,28 +115,16 @@ def shares_by_agreement(counts: list[dict]) -> pd.DataFrame:
         counts: as `by_agreement` returns them.
 
     Returns:
-        Columns `BAND_COLUMNS`, then `accuracy`, `low`, `high` (against FER2013's label, 95 % Wilson interval),
-        `accuracy_by_votes`, `low_by_votes`, `high_by_votes` (against the most-voted emotion) and `agreement` (share of
-        faces whose label is the most-voted emotion), 0–1.
+        Columns `votes_least`, `votes_most`, `n`, then `accuracy`, `accuracy_low`, `accuracy_high` (against FER2013's
+        label, 95 % Wilson interval), `accuracy_by_votes`, `accuracy_by_votes_low`, `accuracy_by_votes_high` (against
+        the most-voted emotion) and `agreement` (share of faces whose label is the most-voted emotion), 0–1.
     """
-    table = pd.DataFrame(counts)
-    n = table["n"].clip(lower=1)
-    table["agreement"] = table["labels_agree"] / n
-    for suffix in ("", "_by_votes"):
-        table[f"accuracy{suffix}"] = table[f"right{suffix}"] / n
-        pairs = zip(table[f"right{suffix}"], table["n"], strict=True)
-        intervals = [metrics.share_interval(int(right), int(each)) for right, each in pairs]
-        table[f"low{suffix}"], table[f"high{suffix}"] = zip(*intervals, strict=True)
+    counts = pd.DataFrame(counts)
+    table, n = counts[["votes_least", "votes_most", "n"]].copy(), counts["n"].clip(lower=1)
+    for column, right in (("accuracy", "right"), ("accuracy_by_votes", "right_by_votes")):
+        table[column] = counts[right] / n
+        pairs = zip(counts[right], counts["n"], strict=True)
+        intervals = [resampling.share_interval(int(each), int(faces)) for each, faces in pairs]
+        table[f"{column}_low"], table[f"{column}_high"] = zip(*intervals, strict=True)
+    table["agreement"] = counts["labels_agree"] / n
     return table
-
-
-def agreement_told(table: pd.DataFrame) -> str:
-    """Return in words how accuracy goes with the voters' agreement."""
-    shown = table[table["n"] > 0]
-    first, last = shown.iloc[0], shown.iloc[-1]
-    return (
-        f"Where {last.votes_least:.0f} or more voters name one emotion (n = {last.n:,.0f}) the network is right on "
-        f"**{100 * last.accuracy:.1f} %**, where at most {first.votes_most:.0f} do (n = {first.n:,.0f}) on "
-        f"**{100 * first.accuracy:.1f} %**: there FER2013's label itself is the most-voted emotion on only "
-        f"{100 * first.agreement:.0f} %, against {100 * last.agreement:.0f} % where they agree."
-    )

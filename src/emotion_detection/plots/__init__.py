@@ -4,26 +4,27 @@ Here belongs drawing. A figure carries in `.values` what is plotted in it. Nothi
 record: it is given what it draws. `style` has the look and the figure itself, `saving` writes the two files.
 """
 
-from emotion_detection.plots.audit import dumbbells, epoch_curves, grouped_bars
-from emotion_detection.plots.common import (
-    confusion_matrices,
-    f1_bars,
-    reliability_diagram,
+from emotion_detection.plots.comparison import (
+    ablations,
+    accuracy_against_size,
+    accuracy_against_time,
+    batch_norm_gap,
+    epoch_choice,
+    published_and_replay,
+    robustness,
+    trainings,
 )
 from emotion_detection.plots.data import average_faces, class_counts, face_grid, ferplus_agreement, leak_worth
 from emotion_detection.plots.evaluation import (
     accuracy_by_coverage,
     confusion_matrix,
-    errors_by_agreement,
     f1_by_emotion,
     first_answer,
+    mistaken_faces,
     reliability,
 )
 from emotion_detection.plots.explanation import class_heat, deletion_curves, explained_face
-from emotion_detection.plots.mistakes import NOT_SURE_COLOR, PERCENT, by_agreement, coverage_curves, robustness
-from emotion_detection.plots.networks import LABELS, MARKS, against_parameters, against_time
 from emotion_detection.plots.personal import personal_changes
-from emotion_detection.plots.search import EDGE, FAR, SHOWN, VERDICT_COLORS, rounds, trainings
 from emotion_detection.plots.speed import cost_growth, speed_limits, speed_ratios
 from emotion_detection.plots.style import NAMES, SERIES_COLORS, SPLIT_COLORS, STYLE, Figure, styled
 from emotion_detection.plots.timeline import timeline

@@ -1,4 +1,4 @@
-"""Plots of what a network answers: F1, confusions, confidence, errors by agreement, spoiled faces, single faces."""
+"""Plots of what a network answers: F1, confusions, confidence, mistaken faces, single faces."""
 
 from collections.abc import Sequence
 
@@ -8,8 +8,8 @@ import matplotlib.ticker
 import numpy as np
 import pandas as pd
 
-from emotion_detection.data.perturbations import PERTURBATIONS
 from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
+from emotion_detection.errors import DataError
 from emotion_detection.evaluation import calibration, metrics
 from emotion_detection.plots.style import (
     NAMES,
@@ -36,7 +36,7 @@ def f1_by_emotion(runs: Sequence[Run], *, split: str) -> Figure:
         runs: with predictions on the split.
         split: where the predictions are from.
     """
-    tables = {metrics.display_name(run): metrics.f1_with_intervals(run.predictions[split]) for run in runs}
+    tables = {run.display_name: metrics.f1_with_intervals(run.predictions[split]) for run in runs}
     figure, axes = new_axes(3.8)
     width = 0.84 / len(tables)
     for index, (name, table) in enumerate(tables.items()):
@@ -76,7 +76,7 @@ def confusion_matrix(run: Run, *, split: str, labels: str = "FER2013") -> Figure
         split: where the predictions are from.
         labels: name of the label set.
     """
-    counts, title = metrics.confusion(run.predictions[split]), metrics.display_name(run)
+    counts, title = metrics.confusion(run.predictions[split]), run.display_name
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = new_figure(4.5)
     left, right = figure.subplots(1, 2, sharey=True)
@@ -115,13 +115,13 @@ def reliability(run: Run, *, split: str) -> Figure:
     """
     predictions, temperature = run.predictions[split], run.info["temperature"]
     tables = {
-        "As trained": metrics.reliability(predictions),
-        f"Temperature {temperature:.2f}": metrics.reliability(predictions, temperature=temperature),
+        "As trained": calibration.reliability(predictions),
+        f"Temperature {temperature:.2f}": calibration.reliability(predictions, temperature=temperature),
     }
     figure = new_figure(4.6)
     ratios = {"height_ratios": [3, 1]}
     grid = figure.subplots(2, len(tables), sharex=True, sharey="row", squeeze=False, gridspec_kw=ratios)
-    errors = {name: metrics.expected_calibration_error(table) for name, table in tables.items()}
+    errors = {name: calibration.expected_calibration_error(table) for name, table in tables.items()}
     for (above, below), (name, table) in zip(grid.T, tables.items(), strict=True):
         _reliability_bars(above, table)
         below.bar(
@@ -151,23 +151,25 @@ def _reliability_bars(axes: matplotlib.axes.Axes, table: pd.DataFrame) -> None:
 
 
 @styled
-def accuracy_by_coverage(runs: Sequence[Run], *, split: str, chosen: float | None) -> Figure:
-    """Plot accuracy of the answers given against the share of faces that get one, a line per network.
+def accuracy_by_coverage(runs: Sequence[Run], *, split: str) -> Figure:
+    """Plot accuracy of the answers given against the share of faces that get one, a line per run.
+
+    For the last run the minimum confidence that PublicTest chooses is marked, and grey is where it says "not sure".
 
     Args:
         runs: with their temperatures.
         split: where the predictions are from.
-        chosen: minimum confidence of the last network, below which it says "not sure"; None: none was chosen.
     """
     figure, axes = new_axes(4.2)
     values = {}
     for index, run in enumerate(runs):
-        name, color = metrics.display_name(run), series_color(index)
+        name, color = run.display_name, series_color(index)
         settings = {"temperature": run.info["temperature"], "thresholds": calibration.FINE_THRESHOLDS}
         table = calibration.coverage(run.predictions[split], **settings)
         shown = table[(table["coverage"] > 0.02) & table["accuracy"].notna()]  # a few faces say nothing of a network
         axes.plot(shown["coverage"], shown["accuracy"], color=color, label=name)
         values[name] = {column: shown[column].tolist() for column in ("threshold", "coverage", "accuracy")}
+    chosen = _minimum_confidence(run)
     if chosen is not None:
         at = table.iloc[(table["threshold"] - chosen).abs().argmin()]
         label = f"{name}: “not sure” below {100 * chosen:.0f} % confidence"
@@ -182,61 +184,40 @@ def accuracy_by_coverage(runs: Sequence[Run], *, split: str, chosen: float | Non
     return finish(figure, {"split": split} | values, runs=runs)
 
 
-@styled
-def errors_by_agreement(table: pd.DataFrame, *, split: str) -> Figure:
-    """Plot accuracy by how many of FER+'s voters chose the most-voted emotion: against both labels, with intervals.
-
-    Args:
-        table: as `mistakes.recorded_by_agreement` returns it.
-        split: where the faces are from.
-    """
-    figure, axes = new_axes(3.9)
-    places, width = np.arange(len(table)), 0.36
-    series = {"": "right by FER2013's label", "_by_votes": "right by the most-voted emotion"}
-    for offset, color, (suffix, name) in zip((-width / 2, width / 2), SERIES_COLORS, series.items(), strict=False):
-        share = table[f"accuracy{suffix}"]
-        errors = np.stack([share - table[f"low{suffix}"], table[f"high{suffix}"] - share]).clip(min=0)
-        style = {"error_kw": {"elinewidth": 1.1, "ecolor": "#222222"}, "color": color, "label": name}
-        axes.bar(places + offset, share, width, yerr=errors, **style)
-    style = {"color": "#222222", "markersize": 8, "linestyle": "none", "label": "FER2013's label is the most-voted"}
-    axes.plot(places, table["agreement"], "D", markerfacecolor="white", zorder=4, **style)
-    axes.set_xticks(places, labels=[_band(*each) for each in table[["votes_least", "votes_most", "n"]].to_numpy()])
-    title = f"Right answers by agreement of FER+'s voters, {split}"
-    axes.set(ylim=(0, 1.02), ylabel="share of faces", title=title, xlabel="votes for the most-voted emotion, of ten")
-    axes.yaxis.set_major_formatter(PERCENT)
-    axes.grid(visible=False, axis="x")
-    axes.legend(loc="upper left")
-    return finish(figure, table.to_dict("list"))
-
-
-def _band(least: int, most: int, n: int) -> str:
-    return f"{f'up to {most}' if least <= 1 else f'{least}–{most}'}\n(n = {n:,})"
+def _minimum_confidence(run: Run) -> float | None:
+    """Return the minimum confidence that PublicTest chooses, None where none makes enough answers right."""
+    try:
+        return calibration.choose_threshold(run.predictions["PublicTest"], temperature=run.info["temperature"])
+    except DataError:
+        return None
 
 
 @styled
-def robustness(table: pd.DataFrame, *, commonest: float) -> Figure:
-    """Plot accuracy against the strength of each way to spoil faces: small curves, one colour a network.
+def mistaken_faces(faces: np.ndarray, found: pd.DataFrame, *, title: str) -> Figure:
+    """Show faces that a network got wrong, with how sure it was of its answer and what it gave the label.
+
+    Not for committed output where the faces are FER2013's: its pictures are not ours to publish.
 
     Args:
-        table: as `robustness.table` returns it.
-        commonest: what a network gets right that always names the commonest emotion, 0–1.
+        faces: uint8 array (n, 48, 48), grey, 0–255.
+        found: as `mistakes.mistaken` returns it, a row per face.
+        title: of the figure.
     """
-    ways, names = PERTURBATIONS, list(dict.fromkeys(table["network"]))
-    figure = new_figure(8.0)
-    grid = figure.subplots(-(-len(ways) // 3), 3, sharey=True, squeeze=False)
-    for axes, way in zip(grid.flat, ways, strict=False):
-        for color, name in zip(SERIES_COLORS, names, strict=False):
-            rows = table[(table["perturbation"] == way) & (table["network"] == name)]
-            axes.plot(rows["step"], rows["accuracy"], "o-", color=color, markersize=3, linewidth=1.5, label=name)
-            axes.fill_between(rows["step"], rows["low"], rows["high"], color=color, alpha=0.18, linewidth=0)
-        axes.axhline(commonest, color="#555555", linestyle="--", linewidth=1.0, label="always the commonest emotion")
-        axes.set_xticks(rows["step"], labels=["none", *(f"{each:g}" for each in rows["strength"].iloc[1:])])
-        axes.set(title={"jpeg": "JPEG"}.get(way, way.capitalize()), xlabel=ways[way].unit, ylim=(0, 0.8))
-        axes.yaxis.set_major_formatter(PERCENT)
-        axes.xaxis.label.set_size(8)
-    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    set_title(figure, f"Accuracy on PublicTest as faces are spoiled (n = {int(table['n'].iloc[0]):,})")
-    return finish(figure, {"commonest": commonest, "rows": table})
+    columns = min(6, max(len(faces), 1))
+    rows = -(-max(len(faces), 1) // columns)
+    figure = new_figure(0.6 + 1.7 * rows)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.set(xticks=[], yticks=[])
+        axes.grid(visible=False)
+        axes.spines[:].set_visible(False)
+    for axes, face, line in zip(grid.flat, faces, found.itertuples(index=False), strict=False):
+        axes.imshow(face, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        sure, label = 100 * line.confidence, 100 * line.label_probability
+        shares = f"{DISPLAY_NAMES[line.answer]} {sure:.0f} %\n{DISPLAY_NAMES[line.label]} {label:.0f} %"
+        axes.set_title(shares, loc="center", size=7.5, weight="normal")
+    set_title(figure, title)
+    return finish(figure, {"row": found["row"].tolist(), "confidence": found["confidence"].tolist()})
 
 
 @styled

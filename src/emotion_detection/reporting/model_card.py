@@ -248,7 +248,7 @@ def robustness_values(name: str) -> dict | None:
     records = robustness.load()
     if name not in records:
         return None
-    found = robustness.table(records)
+    found = robustness.accuracies(records)
     shown = robustness.display_name(name)
     lost = robustness.losses(found)[shown].sort_values(ascending=False)
     return {

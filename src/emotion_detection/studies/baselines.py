@@ -1,7 +1,8 @@
-"""Networks of other repositories, answering the same faces as ours by the same code; their answers are recorded.
+"""Networks of other repositories on the same faces as ours: their answers are recorded, and what they cost.
 
 Their files are not part of this project (`paths.find_file` looks for them); what they answered is, in
-`data/results/baselines/<name>/`: `predictions.npz`, laid out as in a run's record, and `baseline.json`.
+`data/results/baselines/<name>/`: `predictions.npz`, laid out as in a run's record, and `baseline.json`. Bytes and
+times, theirs and ours, are in `data/results/benchmarks/networks.json`.
 """
 
 import dataclasses
@@ -16,9 +17,9 @@ from emotion_detection import files, paths
 from emotion_detection.data import FaceDataset, ferplus
 from emotion_detection.data.dataset import TEST_SPLITS
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
-from emotion_detection.evaluation import ferplus_scores, metrics
-from emotion_detection.reporting.reports import percent, points
-from emotion_detection.runs import store
+from emotion_detection.evaluation import comparison, ferplus_scores, leakage, metrics, resampling
+from emotion_detection.runs import registry, store
+from emotion_detection.runs.run import Predictions, Run
 
 SOURCE = "github.com/oarriaga/face_classification"
 FILES = {
@@ -33,6 +34,9 @@ epoch by that: these networks were chosen on the faces that they are scored on h
 Reference: Arriaga, Valdenegro-Toro, Plöger: Real-time Convolutional Neural Networks for Emotion and Gender
 Classification. 2017, arXiv:1710.07557.
 """
+
+OURS = {form: f"shipped_{form}" for form in registry.SUFFIXES}
+"""Format of a shipped file → its name in the record of costs."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +129,7 @@ def measure(name: str, dataset: FaceDataset) -> Path:
     network = load(name)
     predictions = {
         split: store.as_recorded(
-            store.Predictions(split, faces.row, faces.emotion, np.log(network.probabilities(faces.pixels) + 1e-12))
+            Predictions(split, faces.row, faces.emotion, np.log(network.probabilities(faces.pixels) + 1e-12))
         )
         for split, faces in parts.items()
     }
@@ -136,7 +140,7 @@ def measure(name: str, dataset: FaceDataset) -> Path:
         "data": {"name": dataset.name, "fingerprint": dataset.fingerprint},
     }
     if ferplus.find() is not None:
-        votes, twins = ferplus.load_ferplus(), metrics.load_twins()
+        votes, twins = ferplus.load_ferplus(), leakage.load_twins()
         info["ferplus"] = {split: ferplus_scores.counts_of(each, votes, twins) for split, each in predictions.items()}
     folder(name).mkdir(parents=True, exist_ok=True)
     store.write_predictions(folder(name) / "predictions.npz", predictions)
@@ -153,7 +157,7 @@ class Answers:
 
     name: str
     info: dict
-    predictions: dict[str, store.Predictions]
+    predictions: dict[str, Predictions]
 
 
 def recorded() -> dict[str, Answers]:
@@ -176,7 +180,7 @@ def recorded() -> dict[str, Answers]:
     return found
 
 
-def compared(run: store.Run, *, split: str = "PrivateTest") -> pd.DataFrame:
+def compared(run: Run, *, split: str = "PrivateTest") -> pd.DataFrame:
     """Return the baselines beside a run of ours, on the same faces.
 
     Args:
@@ -184,9 +188,10 @@ def compared(run: store.Run, *, split: str = "PrivateTest") -> pd.DataFrame:
         split: "PublicTest" or "PrivateTest".
 
     Returns:
-        A row per network, ours first: `network`, `parameters`, `accuracy`, `low`, `high` (95 % bootstrap),
-        `deduplicated`, `macro_f1`, `ferplus` (strict majority; None where the votes were not at hand), and ours minus
-        theirs on the same faces: `ahead`, `ahead_low`, `ahead_high` (paired; NaN in our own row), all 0–1.
+        A row per network, ours first: `network`, `parameters`, `accuracy`, `accuracy_low`, `accuracy_high` (95 %
+        bootstrap), `accuracy_deduplicated`, `macro_f1`, `accuracy_ferplus` (strict majority; NaN where the votes were
+        not at hand), and ours minus theirs on the same faces: `difference`, `difference_low`, `difference_high`
+        (paired; NaN in our own row), all 0–1.
 
     Raises:
         MissingFileError: no baseline is recorded.
@@ -197,51 +202,94 @@ def compared(run: store.Run, *, split: str = "PrivateTest") -> pd.DataFrame:
             "No baseline is recorded in data/results/baselines/. Restore it (git checkout -- data/results/baselines), "
             "or record it: python -m emotion_detection baselines"
         )
-    own, twins = run.predictions[split], metrics.load_twins()
-    lines = [_line(metrics.display_name(run), run.info, own, twins, split) | dict.fromkeys(AHEAD, np.nan)]
-    for each in known.values():
-        theirs = each.predictions[split]
-        between = metrics.compare(own, theirs)
-        ahead = (between.difference, *between.difference_ci)
-        lines.append(_line(each.name, each.info, theirs, twins, split) | dict(zip(AHEAD, ahead, strict=True)))
+    own, twins = run.predictions[split], leakage.load_twins()
+    networks = {run.display_name: (run.info, own)}
+    networks |= {each.name: (each.info, each.predictions[split]) for each in known.values()}
+    lines = []
+    for name, (info, answers) in networks.items():
+        low, high = metrics.bootstrap(answers).accuracy
+        ferplus = (info.get("ferplus") or {}).get(split, {}).get("accuracy")
+        between, parameters = comparison.compare(own, answers), info["parameters"]
+        ahead = (between.difference, *between.difference_ci) if answers is not own else (np.nan,) * 3
+        lines.append(
+            {
+                "network": name,
+                "parameters": parameters["all"] if isinstance(parameters, dict) else parameters,
+                "accuracy": metrics.accuracy(answers),
+                "accuracy_low": low,
+                "accuracy_high": high,
+                "accuracy_deduplicated": metrics.accuracy(leakage.without_twins(answers, twins)),
+                "macro_f1": metrics.macro_f1(answers),
+                "accuracy_ferplus": np.nan if ferplus is None else ferplus,
+                **dict(zip(("difference", "difference_low", "difference_high"), ahead, strict=True)),
+            }
+        )
     return pd.DataFrame(lines)
 
 
-AHEAD = ("ahead", "ahead_low", "ahead_high")
+# What networks cost, as `tests/benchmarks/bench_networks.py` records it
 
 
-def _line(name: str, info: dict, answers: store.Predictions, twins: dict, split: str) -> dict:
-    low, high = metrics.bootstrap(answers).accuracy
-    parameters = info["parameters"]
-    return {
-        "network": name,
-        "parameters": parameters["all"] if isinstance(parameters, dict) else parameters,
-        "accuracy": metrics.accuracy(answers),
-        "low": low,
-        "high": high,
-        "deduplicated": metrics.accuracy(metrics.without_twins(answers, twins)),
-        "macro_f1": metrics.macro_f1(answers),
-        "ferplus": (info.get("ferplus") or {}).get(split, {}).get("accuracy"),
-    }
+def costs_path() -> Path:
+    """Return the path of the record of what networks cost."""
+    return paths.project_root() / "data" / "results" / "benchmarks" / "networks.json"
 
 
-def table(found: pd.DataFrame) -> pd.DataFrame:
-    """Return a comparison as text.
+def read_costs() -> pd.DataFrame:
+    """Return what each measured network costs, as `cost_table` gives it.
+
+    Raises:
+        MissingFileError: the record is not there.
+        DataError: it is damaged.
+    """
+    remake = "python tests/benchmarks/bench_networks.py --record"
+    networks = files.read_json(costs_path(), remake=remake, keys=("networks",))["networks"]
+    for name, entry in networks.items():
+        if not {"ms", "bytes", "parameters", "sha256"} <= set(entry):
+            raise files.damaged(costs_path(), f"{name} has {', '.join(entry)}", remake=remake)
+    return cost_table(networks)
+
+
+def cost_table(networks: dict[str, dict]) -> pd.DataFrame:
+    """Return what networks cost for one face on one thread of LiteRT.
 
     Args:
-        found: as `compared` returns it.
+        networks: name → `ms` (of each round), `bytes`, `parameters`.
+
+    Returns:
+        By name: `ms` (median over the rounds), `ms_low`, `ms_high` (least and most), `mb` (10⁶ bytes), `parameters`.
     """
-    return pd.DataFrame(
-        {
-            "Network": line.network,
-            "Parameters": f"{line.parameters / 1e6:.2f} M",
-            "Accuracy": f"{percent(line.accuracy)} ({100 * line.low:.1f}–{100 * line.high:.1f})",
-            "De-duplicated": percent(line.deduplicated),
-            "Macro-F1": percent(line.macro_f1),
-            "FER+, strict majority": "–" if pd.isna(line.ferplus) else percent(line.ferplus),
-            "Ours is better by, points": "–"
-            if pd.isna(line.ahead)
-            else points(line.ahead, (line.ahead_low, line.ahead_high)),
+    rows = {
+        name: {
+            "ms": float(np.median(entry["ms"])),
+            "ms_low": min(entry["ms"]),
+            "ms_high": max(entry["ms"]),
+            "mb": entry["bytes"] / 1e6,
+            "parameters": entry["parameters"],
         }
-        for line in found.itertuples(index=False)
-    )
+        for name, entry in networks.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def costs_and_accuracy(*, split: str = "PrivateTest") -> pd.DataFrame:
+    """Return cost and accuracy of the shipped files and of the baselines.
+
+    Returns:
+        A row per network: `network`, `is_ours`, `accuracy`, `accuracy_low`, `accuracy_high` (95 % Wilson interval,
+        0–1), and the columns of `cost_table`.
+    """
+    costs, lines = read_costs(), []
+    formats = registry.read_card()["formats"]
+    known = {
+        OURS[form]: (f"ours, {form}", formats[form][split]["accuracy"], formats[form][split]["n"]) for form in OURS
+    }
+    for name, answers in recorded().items():
+        theirs = answers.predictions[split]
+        known[name] = (name, metrics.accuracy(theirs), len(theirs))
+    for name, (network, accuracy, n) in known.items():
+        if name in costs.index:
+            low, high = resampling.share_interval(round(accuracy * n), n)
+            line = {"network": network, "is_ours": name in OURS.values(), "accuracy": accuracy}
+            lines.append(line | {"accuracy_low": low, "accuracy_high": high, **costs.loc[name].to_dict()})
+    return pd.DataFrame(lines)

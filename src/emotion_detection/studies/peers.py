@@ -8,7 +8,7 @@ import dataclasses
 import pandas as pd
 
 from emotion_detection.evaluation import metrics
-from emotion_detection.reporting.reports import percent
+from emotion_detection.runs.run import Run
 from emotion_detection.studies import baselines
 
 
@@ -63,14 +63,6 @@ PUBLISHED = (
 )
 """Single networks, the most accurate first, but for those of `baselines`."""
 
-CONTESTED = {
-    "ResEmoteNet, 79.79 %": "a leak from the test is reported",
-    "Khaireddin and Chen 2021 (arXiv:2105.03588), 73.28 %": "of PublicTest, chosen on PrivateTest",
-    "PAtt-Lite, 92.5 % on FER+": "its attention looks across the batch, at the other test faces",
-    "the older repository's 96.9 %": "of its training rows (notebook 06)",
-}
-"""Figures that are often cited and are no bar → why."""
-
 PEOPLE = Peer("people", None, 0.65, "quoted", "Goodfellow et al. 2013, arXiv:1307.0414", "65 ± 5 %")
 
 
@@ -96,21 +88,27 @@ def everyone() -> list[Peer]:
     return sorted([*PUBLISHED, *answered()], key=lambda peer: -peer.accuracy)
 
 
-def contested_told() -> str:
-    """Return in words which figures are often cited and not used as a bar, and why."""
-    return f"Often cited, and no bar: {'; '.join(f'{figure} ({why})' for figure, why in CONTESTED.items())}."
-
-
 def table() -> pd.DataFrame:
-    """Return all figures as text, a row each."""
-    return pd.DataFrame(
-        {
-            "Network": peer.name,
-            "Parameters": "–" if peer.parameters_m is None else f"{peer.parameters_m:g} M",
-            "PrivateTest": percent(peer.accuracy, 2),
-            "Status": peer.status,
-            "Note": peer.note or "–",
-            "Source": peer.source,
-        }
-        for peer in (*everyone(), PEOPLE)
-    )
+    """Return all figures, the most accurate network first, people last.
+
+    Returns:
+        Columns `network`, `parameters` (NA where nobody says), `accuracy` (0–1), `status`, `note`, `source`.
+    """
+    rows = [dataclasses.astuple(peer) for peer in (*everyone(), PEOPLE)]
+    found = pd.DataFrame(rows, columns=("network", "parameters", "accuracy", "status", "source", "note"))
+    found["parameters"] = (1e6 * found["parameters"].astype(float)).round().astype("Int64")
+    return found[["network", "parameters", "accuracy", "status", "note", "source"]]
+
+
+def against_parameters(run: Run, *, split: str = "PrivateTest") -> pd.DataFrame:
+    """Return parameters and accuracy of a run of ours, of the baselines and of what is published.
+
+    Returns:
+        A row per network, ours first: `network`, `parameters`, `accuracy` (0–1), `status` ("ours" or that of a
+        `Peer`), `note`.
+    """
+    own = run.info["parameters"]["all"]
+    ours = pd.DataFrame([("ours", own, metrics.accuracy(run.predictions[split]), "ours", "")])
+    ours.columns = ["network", "parameters", "accuracy", "status", "note"]
+    others = table().dropna(subset="parameters")[ours.columns].astype({"parameters": int})
+    return pd.concat([ours, others], ignore_index=True)

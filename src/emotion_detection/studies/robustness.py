@@ -1,6 +1,6 @@
 """How accuracy on PublicTest falls as faces are spoiled: of the shipped network, the plain one and the baselines.
 
-`measure` records counts in `data/results/robustness/<network>.json`; tables, words and the figure are made from these,
+`measure` records counts in `data/results/robustness/<network>.json`; tables and the figure are made from these,
 with neither faces nor networks.
 """
 
@@ -15,7 +15,7 @@ from emotion_detection import files, paths
 from emotion_detection.data import FaceDataset, perturbations
 from emotion_detection.data.perturbations import PERTURBATIONS
 from emotion_detection.errors import MissingFileError, UnknownNameError
-from emotion_detection.evaluation import metrics
+from emotion_detection.evaluation import resampling
 from emotion_detection.runs import registry, store
 from emotion_detection.studies import baselines
 from emotion_detection.training import catalog
@@ -138,7 +138,7 @@ def display_name(name: str) -> str:
     return f"{shown} (shipped)" if name == registry.read_card()["run"] else shown
 
 
-def table(records: dict[str, dict]) -> pd.DataFrame:
+def accuracies(records: dict[str, dict]) -> pd.DataFrame:
     """Return accuracy by network, way and strength.
 
     Args:
@@ -146,7 +146,7 @@ def table(records: dict[str, dict]) -> pd.DataFrame:
 
     Returns:
         Columns `network`, `perturbation`, `step` (0 for unchanged faces, then 1–5), `strength` (NaN at step 0), `n`,
-        `accuracy`, `low`, `high` (95 % Wilson interval), 0–1.
+        `accuracy`, `accuracy_low`, `accuracy_high` (95 % Wilson interval), 0–1.
 
     Raises:
         MissingFileError: nothing is recorded.
@@ -161,9 +161,10 @@ def table(records: dict[str, dict]) -> pd.DataFrame:
         for way, right in record["right"].items():
             counts = [record["right_unchanged"], *right]
             for step, (count, strength) in enumerate(zip(counts, [np.nan, *record["strengths"][way]], strict=True)):
-                low, high = metrics.share_interval(count, record["n"])
+                low, high = resampling.share_interval(count, record["n"])
                 place = {"network": display_name(name), "perturbation": way, "step": step, "strength": strength}
-                shares = {"n": record["n"], "accuracy": count / record["n"], "low": low, "high": high}
+                shares = {"n": record["n"], "accuracy": count / record["n"]}
+                shares |= {"accuracy_low": low, "accuracy_high": high}
                 lines.append(place | shares)
     return pd.DataFrame(lines)
 
@@ -178,7 +179,7 @@ def losses(found: pd.DataFrame, *, step: int = 3) -> pd.DataFrame:
     """Return what each way to spoil faces costs each network at one strength.
 
     Args:
-        found: as `table` returns it.
+        found: as `accuracies` returns it.
         step: 1–5; 3 is the middle one.
 
     Returns:
@@ -194,18 +195,3 @@ def kept(found: pd.DataFrame, *, step: int = 3) -> pd.Series:
     """Return which share of its accuracy on unchanged faces each network keeps at one strength, mean over the ways."""
     unchanged = found[found["step"] == 0].groupby("network", sort=False)["accuracy"].first()
     return 1 - losses(found, step=step).mean() / unchanged
-
-
-def told(found: pd.DataFrame) -> str:
-    """Return in words what costs the first network most and least at the middle strength, and who keeps most."""
-    first = found["network"].iloc[0]
-    middle = found[found["step"] == 3].pivot(index="perturbation", columns="network", values="accuracy")
-    unchanged = found[found["step"] == 0].groupby("network", sort=False)["accuracy"].first()
-    lost = (unchanged[first] - middle[first]).sort_values()
-    kept = (middle.mean() / unchanged).sort_values(ascending=False)
-    shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in kept.items())
-    return (
-        f"At the third of five strengths **{lost.index[-1]}** costs {first} most ({100 * lost.iloc[-1]:.1f} points of "
-        f"{100 * unchanged[first]:.1f} %), **{lost.index[0]}** least ({100 * lost.iloc[0]:.1f}). Averaged over the "
-        f"nine ways, this share of the accuracy on unchanged faces is kept: {shares}."
-    )

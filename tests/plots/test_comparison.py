@@ -1,0 +1,107 @@
+"""Plots that set networks and trainings beside one another: what is drawn are the studies' numbers, readable."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from emotion_detection import paths, plots
+from emotion_detection.data import perturbations
+from emotion_detection.plots import saving
+from emotion_detection.plots.style import png_bytes
+from emotion_detection.runs import store
+from emotion_detection.studies import ablations, baselines, final_runs, peers, published_result, robustness
+from figure_texts import cut_and_overlapping
+
+HONEST = store.load_run("honest_whole")
+GAP_RUNS = {name: store.load_run(name) for names in published_result.GAP_RUNS.values() for name in names}
+GAPS = published_result.gaps(GAP_RUNS)
+ABLATIONS = pd.DataFrame(
+    {
+        "ablation": ["larger input", "another rate", "SGD"],
+        "difference": [0.04, 0.0, -0.3],
+        "difference_low": [0.03, -0.01, -0.32],
+        "difference_high": [0.05, 0.01, -0.28],
+        "verdict": ["better", "no difference shown", "worse"],
+        "nll_difference": [-0.07, 0.0, 0.7],
+        "nll_difference_low": [-0.09, -0.01, 0.68],
+        "nll_difference_high": [-0.05, 0.01, 0.72],
+        "nll_verdict": ["better", "no difference shown", "worse"],
+    }
+)
+CURVES = {name: final_runs.curve(store.load_run(name)) for name in ("late_base", "whole_longer")}
+PLOTS = {
+    "published_and_replay": lambda: plots.published_and_replay(
+        published_result.f1_beside_published(store.load_run("published_whole"))
+    ),
+    "epoch_choice": lambda: plots.epoch_choice(HONEST, published_result.epoch_choice(HONEST)),
+    "batch_norm_gap": lambda: plots.batch_norm_gap(GAPS),
+    "ablations": lambda: plots.ablations({"early": ABLATIONS}),
+    "trainings": lambda: plots.trainings(CURVES, aside=("whole_longer",)),
+    "accuracy_against_size": lambda: plots.accuracy_against_size(
+        peers.against_parameters(store.load_run("shipped")), people=0.65
+    ),
+    "accuracy_against_time": lambda: plots.accuracy_against_time(baselines.costs_and_accuracy()),
+    "robustness": lambda: plots.robustness(robustness.accuracies(robustness.load()), commonest=0.25),
+}
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_drawn_twice_a_plot_has_the_same_bytes_and_values_that_can_be_saved(name):
+    first, second = PLOTS[name](), PLOTS[name]()
+    assert png_bytes(first, dpi=50) == png_bytes(second, dpi=50)
+    assert saving.plain(first.values)
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_no_text_of_a_plot_is_cut_or_overlaps_another(name):
+    assert cut_and_overlapping(PLOTS[name]()) == ([], [])
+
+
+def test_both_shares_of_every_gap_are_drawn():
+    figure = PLOTS["batch_norm_gap"]()
+    (axes,) = figure.axes
+    drawn = {line.get_label(): line.get_xdata() for line in axes.lines}
+    np.testing.assert_allclose(drawn["inference mode"], GAPS["inference_accuracy"])
+    assert figure.values["shares"]["TL 100, as published there"] == {"while learning": 0.637, "inference mode": 0.292}
+    assert "+34.5 points" in [text.get_text() for text in axes.texts]
+
+
+def test_every_ablation_is_drawn_at_its_place_and_what_lies_far_off_is_an_arrow():
+    figure = PLOTS["ablations"]()
+    accuracies, likelihoods = figure.axes
+    for panel, column, scale in ((accuracies, "difference", 100), (likelihoods, "nll_difference", 1)):
+        drawn = np.concatenate([line.get_xdata() for line in panel.lines if line.get_marker() == "o"])
+        assert sorted(drawn) == pytest.approx(sorted(scale * ABLATIONS[column].iloc[:2]))
+        arrows = [line for line in panel.lines if line.get_marker() == "<"]
+        assert [line.get_ydata()[0] for line in arrows] == [0]
+        assert len(panel.texts) == len(ABLATIONS), "those at the edge have their value, too"
+    low, high = likelihoods.get_xlim()
+    assert low > high, "what is better lies on the right in both panels"
+    assert figure.values["early"]["ablation"] == ABLATIONS["ablation"].tolist()
+
+
+def test_trainings_have_a_ring_where_one_run_went_on_from_another():
+    figure = PLOTS["trainings"]()
+    (axes,) = figure.axes
+    lines = {line.get_label(): line for line in axes.lines}
+    assert lines["late_base"].get_ydata().tolist() == figure.values["late_base"]["val_accuracy"]
+    assert lines["whole_longer"].get_color() == "#999999" != lines["late_base"].get_color()
+    rings = [line.get_xdata().tolist() for line in axes.lines if line.get_markerfacecolor() == "none"]
+    assert rings == [[10], []]
+
+
+def test_the_committed_figures_hold_what_the_records_say():
+    folder = paths.project_root() / "figures"
+    shown = json.loads((folder / "C_ablations.json").read_text(encoding="utf-8"))
+    for part, title in ablations.ROUNDS.items():
+        assert shown[title]["difference"] == saving.plain(ablations.differences(part)["difference"])
+    shown = json.loads((folder / "C_robustness.json").read_text(encoding="utf-8"))
+    assert shown["rows"]["accuracy"] == saving.plain(robustness.accuracies(robustness.load())["accuracy"])
+
+
+def test_a_panel_of_spoiled_faces_has_a_line_per_network_and_the_commonest():
+    figure = PLOTS["robustness"]()
+    assert len(figure.axes) == len(perturbations.PERTURBATIONS)
+    assert all(len(axes.lines) == 5 for axes in figure.axes)
