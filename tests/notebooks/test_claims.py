@@ -63,12 +63,15 @@ def _one(source: str) -> float:
         return {"accuracy": metrics.accuracy, "macro_f1": metrics.macro_f1}[score](predictions)
     value = _file(place)
     for key in where.split("."):
-        value = value[int(key)] if isinstance(value, list) else value[key]
+        value = value[int(key)] if isinstance(value, list) else value[key.replace("~", ".")]
     return value
 
 
 def value_of(source: str) -> float:
     """Return the recorded value that a claim names."""
+    if mean := re.fullmatch(r"mean\((.*)\)", source):
+        values = [_one(each) for each in mean[1].split(", ")]
+        return sum(values) / len(values)
     for sign, join in ((" - ", lambda a, b: a - b), (" / ", lambda a, b: a / b)):
         if sign in source:
             first, second = source.split(sign)
