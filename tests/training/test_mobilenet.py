@@ -11,6 +11,7 @@ import pytest
 from emotion_detection import paths
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
+from emotion_detection.runs import store
 from emotion_detection.training import catalog, mobilenet
 
 
@@ -120,3 +121,15 @@ def test_a_network_that_is_not_the_one_on_its_card_is_refused(isolated):
     path.with_suffix(".json").write_text(json.dumps(card))
     with pytest.raises(DataError, match="SHA-256"):
         mobilenet.load_network(path)
+
+
+def test_the_parameters_that_a_regime_trains_are_those_that_the_records_count():
+    network = mobilenet.build_model(catalog.TL_WHOLE.replace(weights=None))
+    blocks, regimes = mobilenet.blocks(network), mobilenet.regimes(network)
+    assert list(blocks.index) == ["stem", *(f"block {number}" for number in range(17)), "last conv.", "head"]
+    assert blocks.loc["block 12", ["output_px", "channels"]].tolist() == [6, 96]
+    for name, regime in {"TL top": "top", "TL 100": "100", "TL whole": "whole"}.items():
+        recorded = store.load_run(f"tl_{regime}").info["parameters"]
+        assert blocks["parameters"].sum() == recorded["all"]
+        assert blocks[f"trained_{regime}"].sum() == regimes.loc[name, "parameters_trained"] == recorded["trained"]
+    assert regimes["layers_trained"].tolist() == [1, 38, 105]

@@ -86,7 +86,7 @@ def three_cuts(blocks: pd.DataFrame) -> Figure:
     """Draw a network as a row of blocks, once per regime: what stays frozen in grey, what is trained in colour.
 
     Args:
-        blocks: as `anatomy.blocks` returns it.
+        blocks: as `mobilenet.blocks` returns it.
     """
     figure, axes = new_axes(3.1)
     regimes = [column.removeprefix("trained_") for column in blocks.columns if column.startswith("trained_")]

@@ -1,8 +1,11 @@
 """MobileNetV2 for 48×48 grey faces: building it, freezing it, finding its ImageNet weights. Keras 3 API only."""
 
+import math
+import re
 from pathlib import Path
 
 import keras
+import pandas as pd
 
 from emotion_detection import files, paths
 from emotion_detection.emotions import EMOTIONS
@@ -13,6 +16,9 @@ from emotion_detection.training.recipe import LAST_FROZEN_LAYER, Network, Recipe
 IMAGENET_CHECKPOINT = "MobileNetV2 1.0, trained at 224 px"
 CACHE_POINT = {"top": "features", "100": "block_10_project_BN"}
 """Regime → the single tensor that feeds everything that is trained (what caching keeps of each face)."""
+
+REGIME_NAMES = {"top": "TL top", "100": "TL 100", "whole": "TL whole"}
+"""Regime → its name in tables and figures."""
 
 
 def find_imagenet_weights() -> str:
@@ -194,3 +200,65 @@ def load_network(path: Path) -> keras.Model:
             f"The network {paths.displayed(path)} cannot be loaded ({type(error).__name__}: {error}). "
             "The file is damaged: restore it (git checkout -- data/models) or train the run again."
         ) from error
+
+
+def _block_of(layer_name: str) -> str:
+    """Return the block that a layer of Keras' MobileNetV2, or of the head behind it, belongs to."""
+    if numbered := re.match(r"block_(\d+)_", layer_name):
+        return f"block {numbered[1]}"
+    if layer_name.startswith("expanded_conv"):
+        return "block 0"
+    if layer_name in ("Conv1", "bn_Conv1", "Conv1_relu"):
+        return "stem"
+    return "last conv." if layer_name in ("Conv_1", "Conv_1_bn", "out_relu", "feature_map") else "head"
+
+
+def blocks(network: keras.Model) -> pd.DataFrame:
+    """List the blocks of a network: what they put out, their parameters, and how many of these each regime trains.
+
+    Args:
+        network: MobileNetV2 with a head; layers before the first convolution are left out.
+
+    Returns:
+        Index `block`, in order; columns `output_px` (side of the feature map; 1 after pooling), `channels`,
+        `parameters`, and `trained_top`, `trained_100`, `trained_whole`: parameters that the regime trains.
+    """
+    layers = _layers(network)
+    sums = dict.fromkeys([column for column in layers if column.startswith(("parameters", "trained"))], "sum")
+    return layers.groupby("block", sort=False).agg({"output_px": "last", "channels": "last"} | sums)
+
+
+def regimes(network: keras.Model) -> pd.DataFrame:
+    """List what each regime freezes and trains.
+
+    Returns:
+        Index `regime`; columns `last_frozen_layer`, `layers_frozen` and `layers_trained` (layers with weights),
+        `parameters_trained`, and `share_trained` of the parameters that can be trained.
+    """
+    layers = _layers(network).query("parameters > 0")
+    rows = {}
+    for regime, name in REGIME_NAMES.items():
+        trained = layers[f"trained_{regime}"]
+        rows[name] = {
+            "last_frozen_layer": LAST_FROZEN_LAYER[regime] or "none",
+            "layers_frozen": int((trained == 0).sum()),
+            "layers_trained": int((trained > 0).sum()),
+            "parameters_trained": int(trained.sum()),
+            "share_trained": trained.sum() / layers["trained_whole"].sum(),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("regime")
+
+
+def _layers(network: keras.Model) -> pd.DataFrame:
+    """List the layers from the first convolution on: block, output, parameters, and those that each regime trains."""
+    names = [layer.name for layer in network.layers]
+    rows = []
+    for index, layer in enumerate(network.layers[names.index("Conv1") :], start=names.index("Conv1")):
+        shape, learnable = layer.output.shape, sum(math.prod(weight.shape) for weight in layer.trainable_variables)
+        size = {"output_px": shape[1] if len(shape) == 4 else 1, "channels": shape[-1]}
+        trained = {
+            f"trained_{regime}": learnable if last is None or index > names.index(last) else 0
+            for regime, last in LAST_FROZEN_LAYER.items()
+        }
+        rows.append({"block": _block_of(layer.name)} | size | {"parameters": layer.count_params()} | trained)
+    return pd.DataFrame(rows)
