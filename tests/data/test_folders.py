@@ -371,11 +371,11 @@ def test_a_run_on_pictures_that_have_changed_since_is_not_shown_as_theirs(run, c
 
 
 def test_the_network_becomes_a_file_that_the_live_cell_runs(run, chosen):
-    from emotion_detection.export import own_network
+    from emotion_detection.export import ship
     from emotion_detection.inference.classifier import EmotionClassifier
     from emotion_detection.live import LiveView
 
-    path = own_network.write("tl_top")
+    path = ship.export_run("tl_top", form="float16")
     assert path.is_relative_to(paths.output_dir())
     classifier = EmotionClassifier.load(path)
     mine = load_pictures(chosen)

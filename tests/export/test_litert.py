@@ -1,6 +1,5 @@
 """Networks as files: LiteRT in float16 and int8, ONNX; what they answer, and what they say about themselves."""
 
-import dataclasses
 import importlib.util
 import json
 
@@ -11,9 +10,8 @@ from emotion_detection import files, paths
 from emotion_detection.data import load_sample
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
-from emotion_detection.export import litert, quantization, ship
-from emotion_detection.inference.classifier import EmotionClassifier
-from emotion_detection.reporting import model_card
+from emotion_detection.export import litert, onnx, ship
+from emotion_detection.inference.classifier import EmotionClassifier, softmax
 from emotion_detection.runs import network_metadata, registry, store
 
 keras = pytest.importorskip("keras")
@@ -45,14 +43,20 @@ def written(tiny, faces, tmp_path_factory):
     found = {}
     for form in registry.SUFFIXES:
         path, calibration = folder / f"tiny{registry.SUFFIXES[form]}", litert.calibration_of(faces, n=50)
-        found[form] = litert.export(tiny, path, form=form, says=SAYS, calibration=calibration)
+        found[form] = ship.export(tiny, path, form=form, says=SAYS, calibration=calibration)
     assert sorted(child.name for child in folder.iterdir()) == ["tiny.tflite", "tiny_int8.tflite"]
     return found
 
 
+def parity(model, path, faces: np.ndarray) -> float:
+    """The largest difference between the probabilities of a Keras network and of its LiteRT file."""
+    expected = softmax(np.asarray(model.predict(faces[..., None], verbose=0)))
+    return float(np.abs(expected - EmotionClassifier(path, temperature=1.0).predict_proba(faces)).max())
+
+
 @pytest.mark.parametrize(("form", "tolerance"), [("float16", 1e-3), ("int8", 0.03)])
 def test_an_exported_network_has_named_outputs_and_answers_as_keras(tiny, faces, written, form, tolerance):
-    assert litert.parity(tiny, written[form], faces.pixels[:20]) < tolerance
+    assert parity(tiny, written[form], faces.pixels[:20]) < tolerance
     exported = EmotionClassifier(written[form])
     feature_map, features = (exported.output(name, faces.pixels[:3]) for name in ("feature_map", "features"))
     assert (feature_map.shape, feature_map.dtype) == ((3, 11, 11, 8), np.float32)
@@ -67,24 +71,14 @@ def convolved_types(path) -> list[type]:
     plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     interpreter = Interpreter(model_path=str(path), experimental_op_resolver_type=plain)
     types = {tensor["index"]: tensor["dtype"] for tensor in interpreter.get_tensor_details()}
-    operations = [each for each in interpreter._get_ops_details() if each["op_name"] in quantization.CONVOLUTIONS]
+    operations = [each for each in interpreter._get_ops_details() if each["op_name"] in litert.CONVOLUTIONS]
     return [{types[index] for index in each["inputs"][:2]} for each in operations]
 
 
-def test_int8_computes_in_integers_but_for_the_first_convolutions(tiny, faces, written, tmp_path):
-    assert convolved_types(written["int8"]) == [{np.int8}], "full integer, if nothing else is asked for"
-    calibration = dataclasses.replace(litert.calibration_of(faces, n=50), convolutions_in_float=1)
-    path = litert.export_litert(tiny, tmp_path / "first_in_float.tflite", calibration=calibration)
-    assert convolved_types(path) == [{np.float32}]
-    assert litert.parity(tiny, path, faces.pixels[:20]) < 0.03
-
-
-def test_the_shipped_int8_file_is_in_integers_but_for_what_its_card_names():
-    found = convolved_types(registry.network_path("int8"))
-    first = registry.read_card()["formats"]["int8"]["convolutions_in_float"]
-    assert found[:first] == [{np.float32}] * first
-    assert found[first:] == [{np.int8}] * (len(found) - first)
-    assert first <= quantization.FIRST_BLOCK < 0.1 * len(found)
+def test_int8_computes_in_integers(written):
+    for path in (written["int8"], registry.network_path("int8")):
+        found = convolved_types(path)
+        assert found == [{np.int8}] * len(found) and found
 
 
 def test_an_exported_network_says_what_it_is(tiny, written):
@@ -140,6 +134,13 @@ def test_a_file_for_other_classes_is_refused(written, tmp_path, says, received):
         EmotionClassifier(copy)
 
 
+def test_the_classifier_loads_what_was_exported_without_a_card_beside_it(written, faces):
+    for path in written.values():
+        loaded = EmotionClassifier.load(path)
+        assert loaded.temperature == SAYS["temperature"] and loaded.metadata["name"] == "tiny"
+        assert loaded.predict_proba(faces.pixels[:2]).shape == (2, 7)
+
+
 def test_a_file_that_says_nothing_is_read_at_temperature_one(tiny, tmp_path):
     path = litert.export_litert(tiny, tmp_path / "plain.tflite")
     assert EmotionClassifier(path).temperature == 1.0
@@ -158,7 +159,7 @@ def test_a_network_without_pooled_features_is_refused(tmp_path):
 
 def test_int8_needs_training_faces(tiny, faces, tmp_path):
     with pytest.raises(DataError, match="without faces to calibrate"):
-        litert.export(tiny, tmp_path / "tiny.tflite", form="int8")
+        ship.export(tiny, tmp_path / "tiny.tflite", form="int8")
     with pytest.raises(DataError, match="0 of them"):
         litert.calibration_of(faces.private_test)
 
@@ -173,41 +174,48 @@ def test_calibration_faces_are_training_faces_chosen_by_seed(faces):
 
 def test_an_unknown_format_is_refused(tiny, tmp_path):
     with pytest.raises(UnknownNameError, match="float16, int8, onnx"):
-        litert.export(tiny, tmp_path / "tiny.pb", form="pb")
+        ship.export(tiny, tmp_path / "tiny.pb", form="pb")
 
 
 def test_onnx_without_its_packages_says_what_to_install(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingFileError, match="tf2onnx and onnx"):
-        litert.export(tiny, tmp_path / "tiny.onnx", form="onnx")
+        ship.export(tiny, tmp_path / "tiny.onnx", form="onnx")
     assert not list(tmp_path.iterdir())
+
+
+def on_onnx(path, faces: np.ndarray) -> tuple[dict, dict]:
+    """What an ONNX file answers to faces, by the names of its outputs, and what it says about itself."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    answers = dict(zip(names, session.run(names, {"faces": faces[..., None]}), strict=True))
+    return answers, json.loads(session.get_modelmeta().custom_metadata_map[onnx.ENTRY])
 
 
 def test_onnx_answers_as_keras_and_says_what_it_is(tiny, faces, tmp_path):
     for package in ("tf2onnx", "onnx", "onnxruntime"):
         pytest.importorskip(package, reason="the extra `onnx` is not installed (make extras)")
-    from emotion_detection.export import onnx
-
-    path = litert.export(tiny, tmp_path / "tiny.onnx", form="onnx", says=SAYS)
-    answers = onnx.answers(path, faces.pixels[:20])
+    path = ship.export(tiny, tmp_path / "tiny.onnx", form="onnx", says=SAYS)
+    answers, said = on_onnx(path, faces.pixels[:20])
     expected = np.asarray(tiny.predict(faces.pixels[:20, :, :, None], verbose=0))
     np.testing.assert_allclose(answers["logits"], expected, atol=1e-3)
     assert answers["feature_map"].shape == (20, 11, 11, 8)
-    assert onnx.said(path)["temperature"] == SAYS["temperature"]
+    assert said["temperature"] == SAYS["temperature"]
 
 
 @pytest.mark.slow
 def test_the_shipped_network_answers_as_keras_on_onnx(faces, tmp_path):
     for package in ("tf2onnx", "onnx", "onnxruntime"):
         pytest.importorskip(package, reason="the extra `onnx` is not installed (make extras)")
-    from emotion_detection.export import onnx
-    from emotion_detection.training import forward, mobilenet
+    from emotion_detection.training import backends, mobilenet
 
-    path = litert.export_run(registry.read_card()["run"], form="onnx", path=tmp_path / "network.onnx")
+    path = ship.export_run(registry.read_card()["run"], form="onnx", path=tmp_path / "network.onnx")
     model = mobilenet.load_network(paths.models_dir() / f"{registry.SHIPPED}.keras")
-    answers = onnx.answers(path, faces.pixels)
-    np.testing.assert_allclose(answers["logits"], forward.predict_logits(model, faces.pixels), atol=1e-3)
-    assert onnx.said(path)["run"] == registry.read_card()["run"]
+    answers, said = on_onnx(path, faces.pixels)
+    np.testing.assert_allclose(answers["logits"], backends.predict_logits(model, faces.pixels), atol=1e-3)
+    assert said["run"] == registry.read_card()["run"]
 
 
 # The shipped files
@@ -255,28 +263,6 @@ def test_a_file_whose_accuracy_differs_is_not_shipped(monkeypatch, tmp_path):
         ship.checked("int8", path, run, None)
 
 
-def test_int8_keeps_the_fewest_convolutions_in_float_with_which_it_agrees(monkeypatch, tmp_path, faces):
-    differences = {0: -0.006, 1: 0.0051, 2: -0.004}
-    written = []
-
-    def write(model, path, *, says, calibration):
-        written.append(calibration.convolutions_in_float)
-        path.write_bytes(b"small")
-
-    monkeypatch.setattr(ship.export, "export_litert", write)
-    monkeypatch.setattr(ship, "compared", lambda *_: {"difference": differences[written[-1]]})
-    run, calibration = store.load_run(registry.read_card()["run"]), litert.calibration_of(faces, n=5)
-    found = ship._int8(None, tmp_path / "network.tflite", {}, calibration, run, faces)
-    assert written == [0, 1, 2] and found["convolutions_in_float"] == 2
-    both = dict.fromkeys(ship.TEST_SPLITS)
-    assert found["tried"] == [{"convolutions_in_float": n, **dict.fromkeys(both, differences[n])} for n in (0, 1)]
-    told = model_card.int8_told(found)
-    assert told.endswith("0: −0.60 and −0.60; 1: +0.51 and +0.51.") and "the first 2 convolutions stay" in told
-    differences |= dict.fromkeys((2, 3), 0.2)
-    with pytest.raises(DataError, match="Nothing was shipped"):
-        ship._int8(None, tmp_path / "network.tflite", {}, calibration, run, faces)
-
-
 def test_the_shipped_run_is_exported_from_the_repository_alone(isolated, monkeypatch, capsys):
     """Nothing in the cache: the network is found in data/models/."""
     project = paths.Path(__file__).resolve().parents[2]
@@ -284,11 +270,11 @@ def test_the_shipped_run_is_exported_from_the_repository_alone(isolated, monkeyp
     monkeypatch.setenv("EMOTION_OUTPUT_DIR", "")
     name = registry.read_card()["run"]
     monkeypatch.setattr(store, "weights_path", lambda _: isolated / "nothing.keras")
-    path = litert.export_run(name, form="keras", path=isolated / "copy.keras")
+    path = ship.export_run(name, form="keras", path=isolated / "copy.keras")
     assert files.sha256(path) == registry.read_card()["files"][f"{registry.SHIPPED}.keras"]["sha256"]
     other = next(each for each in store.recorded() if each != name)
     with pytest.raises(MissingFileError, match="not on this machine"):
-        litert.export_run(other, form="keras", path=isolated / "copy.keras")
+        ship.export_run(other, form="keras", path=isolated / "copy.keras")
 
 
 def test_the_card_names_every_shipped_file():

@@ -16,7 +16,7 @@ from emotion_detection import files
 from emotion_detection.data import FaceDataset, ferplus, load_sample
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError, OverlapError
-from emotion_detection.export import kept
+from emotion_detection.export import ship
 from emotion_detection.runs import store
 from emotion_detection.training import backends, batches, catalog, finalize, mobilenet, optimizers, trainer
 
@@ -223,7 +223,7 @@ def test_faces_without_labels_are_refused(isolated, faces):
 def test_a_run_goes_on_from_a_network_that_was_kept(isolated, faces):
     first = trainer.train(small("top", epochs=1), faces)
     trained = mobilenet.load_network(store.weights_path("tl_top")).get_weights()
-    path = kept.keep("tl_top")
+    path = ship.keep("tl_top")
     assert path.stat().st_size < 0.65 * store.weights_path("tl_top").stat().st_size
     store.weights_path("tl_top").unlink()
     assert store.trained_network("tl_top") == path
@@ -238,7 +238,7 @@ def test_a_run_goes_on_from_a_network_that_was_kept(isolated, faces):
 @pytest.mark.parametrize("change", ["another training", "damaged"])
 def test_a_kept_network_of_another_training_is_not_gone_on_from(isolated, faces, change):
     trainer.train(small("top", epochs=1), faces)
-    path = kept.keep("tl_top")
+    path = ship.keep("tl_top")
     store.weights_path("tl_top").unlink()
     if change == "damaged":
         path.write_bytes(path.read_bytes()[:1000])

@@ -39,7 +39,9 @@ app = typer.Typer()
 def live(
     lab: Annotated[bool, typer.Option("--lab", help="Open the live notebook in JupyterLab.")] = False,
     browser: Annotated[bool, typer.Option(help="Open the browser; else only the address is printed.")] = True,
-    network: Annotated[Path | None, typer.Option(help="A .tflite file, its card beside it; else the shipped.")] = None,
+    network: Annotated[
+        Path | None, typer.Option(help="A .tflite file that `export` wrote; else the shipped.")
+    ] = None,
     run: Annotated[str | None, typer.Option(help="A run whose network is on this machine, in its place.")] = None,
     pictures: Annotated[Path | None, PICTURES] = None,
 ):
@@ -50,10 +52,10 @@ def live(
         _serve_lab(opens_browser=browser)
         return
     if run is not None:
-        from emotion_detection.export import own_network
+        from emotion_detection.export import ship
 
         refuse({"--network": network}, "A run was named as well.")
-        network = own_network.write(run)
+        network = ship.export_run(run, form="float16")
         typer.echo(f"The network of {run} is in {paths.displayed(network)}")
     _serve_page(write_page(network), opens_browser=browser)
 

@@ -24,7 +24,7 @@ def refuse_pictures(command: str) -> None:
     if paths.pictures_dir() is not None:
         raise DataError(
             f"`{command}` is about FER2013, but EMOTION_PICTURES is {paths.pictures_dir()}. Unset it. The network of "
-            "your own pictures is run by `live --run RUN`, or by LiveView with `own_network.write(RUN)` in a notebook."
+            "your own pictures is run by `live --run RUN`, or by LiveView with what `export float16 --run RUN` writes."
         )
 
 

@@ -29,9 +29,9 @@ def ship(run: Annotated[str, typer.Argument(help="A final run whose network is o
 def keep(run: Annotated[str, typer.Argument(help="A recorded run whose network is on this machine.")]):
     """Put a run's network, rounded to float16, into data/models/kept/: runs that go on from it find it there."""
     refuse_pictures("keep")
-    from emotion_detection.export import kept
+    from emotion_detection.export import ship as shipping
 
-    path = kept.keep(run)
+    path = shipping.keep(run)
     typer.echo(f"{paths.displayed(path)} ({path.stat().st_size:,} bytes)")
 
 
@@ -44,10 +44,11 @@ def export(
     """Write a network as a file; all but keras say what they are: labels, input, temperature (int8 needs FER2013)."""
     from emotion_detection.data import load_fer2013
     from emotion_detection.export import litert
+    from emotion_detection.export import ship as shipping
     from emotion_detection.runs import registry
 
     calibration = litert.calibration_of(load_fer2013()) if form == "int8" else None
-    path = litert.export_run(run or registry.read_card()["run"], form=form, path=output, calibration=calibration)
+    path = shipping.export_run(run or registry.read_card()["run"], form=form, path=output, calibration=calibration)
     typer.echo(f"{path} ({path.stat().st_size:,} bytes)")
 
 

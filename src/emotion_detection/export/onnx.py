@@ -5,10 +5,9 @@ import json
 import warnings
 from pathlib import Path
 
-import numpy as np
-
 from emotion_detection import files
 from emotion_detection.errors import MissingFileError
+from emotion_detection.export import litert
 
 NEEDED = ("tf2onnx", "onnx")
 OPSET = 18
@@ -22,7 +21,7 @@ def export_onnx(model, path: Path, *, says: dict | None = None) -> Path:
     Args:
         model: Keras functional model from uint8 faces to logits, with a pooling layer named "features".
         path: ends in `.onnx`; written atomically.
-        says: as `litert.describe` makes it; goes into the file's metadata.
+        says: as `ship.describe` makes it; goes into the file's metadata.
 
     Returns:
         The path.
@@ -31,11 +30,10 @@ def export_onnx(model, path: Path, *, says: dict | None = None) -> Path:
         MissingFileError: a package that this needs is not installed.
         DataError: the model has no layer named "features".
     """
-    require(*NEEDED)
+    _require(*NEEDED)
     import onnx
     import tensorflow as tf
 
-    from emotion_detection.export import litert
     from emotion_detection.training import fast_layers
 
     signature = [tf.TensorSpec((None, 48, 48, 1), tf.uint8, name="faces")]
@@ -51,7 +49,7 @@ def export_onnx(model, path: Path, *, says: dict | None = None) -> Path:
     return Path(path)
 
 
-def require(*packages: str) -> None:
+def _require(*packages: str) -> None:
     """Raise MissingFileError, with what to do, unless these packages are installed."""
     missing = [package for package in packages if importlib.util.find_spec(package) is None]
     if missing:
@@ -59,22 +57,3 @@ def require(*packages: str) -> None:
             f"ONNX needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed. Install "
             "the extra: python -m pip install tf2onnx onnx onnxruntime (or `make extras`)"
         )
-
-
-def answers(path: Path, faces: np.ndarray) -> dict[str, np.ndarray]:
-    """Return what an ONNX file answers to faces, uint8 (n, 48, 48), by the names of its outputs; needs onnxruntime."""
-    require("onnxruntime")
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(Path(path), providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, {"faces": faces[..., None]}), strict=True))
-
-
-def said(path: Path) -> dict:
-    """Return what an ONNX file says about itself; empty if it says nothing; needs onnxruntime."""
-    require("onnxruntime")
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(Path(path), providers=["CPUExecutionProvider"])
-    return json.loads(session.get_modelmeta().custom_metadata_map.get(ENTRY, "{}"))

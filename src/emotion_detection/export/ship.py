@@ -1,8 +1,8 @@
-"""Put a finished network into `data/models/`: `.keras`, LiteRT in float16 and int8, and the card's `.json`."""
+"""Where trained networks go: files in any format, `data/models/` with a card, `data/models/kept/` for later runs."""
 
 import contextlib
-import dataclasses
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,21 +11,133 @@ from emotion_detection import files, paths
 from emotion_detection.data import FaceDataset
 from emotion_detection.data.dataset import TEST_SPLITS
 from emotion_detection.emotions import EMOTIONS
-from emotion_detection.errors import DataError
+from emotion_detection.errors import DataError, UnknownNameError
 from emotion_detection.evaluation import calibration as confidence
 from emotion_detection.evaluation import formatting
-from emotion_detection.export import litert, quantization
+from emotion_detection.export import litert, onnx
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.runs import registry, store
-from emotion_detection.training import catalog, mobilenet
+from emotion_detection.training import mobilenet
 
 LARGEST_DIFFERENCE = {"float16": 0.001, "int8": 0.005}
 """Format → how far its accuracy may be from Keras' on each test split (0–1)."""
 
 LARGEST_BYTES = {"float16": 5_000_000, "int8": 3_000_000}
 
-MOST_IN_FLOAT = quantization.FIRST_BLOCK
-"""At most so many first convolutions of the int8 file stay in float32."""
+SUFFIXES = {"keras": ".keras", **registry.SUFFIXES, "onnx": ".onnx"}
+"""Format → how the name of its file ends."""
+
+
+def export(
+    model, path: Path, *, form: str, says: dict | None = None, calibration: litert.Calibration | None = None
+) -> Path:
+    """Write a network in one of the formats of `SUFFIXES`.
+
+    Args:
+        model: Keras functional model from uint8 faces to logits, with a pooling layer named "features".
+        path: ends as the format wants; written atomically.
+        form: "keras", "float16", "int8" or "onnx".
+        says: what the file is to say about itself, as `describe` makes it; not for "keras".
+        calibration: for "int8".
+
+    Raises:
+        UnknownNameError: there is no such format.
+        MissingFileError: a package that the format needs is not installed.
+        DataError: int8 without calibration, or the network cannot be written in this format.
+    """
+    if form not in SUFFIXES:
+        raise UnknownNameError(f"{form!r} is no format of networks. Use one of {', '.join(SUFFIXES)}.")
+    if form == "keras":
+        return mobilenet.save_model(model, path)
+    if form == "onnx":
+        return onnx.export_onnx(model, path, says=says)
+    if form == "int8" and calibration is None:
+        raise DataError(
+            "int8 was asked for without faces to calibrate it with. Pass `litert.calibration_of(load_fer2013())`."
+        )
+    return litert.export_litert(model, path, says=says, calibration=calibration if form == "int8" else None)
+
+
+def describe(model, *, run: store.Run, keras_file: Path, name: str) -> dict:
+    """Return what a network's files say about themselves, and what reads them relies on.
+
+    These are labels, input, outputs, temperature, minimum confidence, and where the network is from.
+
+    Args:
+        model: the network.
+        run: that it is of.
+        keras_file: with the weights; its SHA-256 is named.
+        name: of the network.
+    """
+    return {
+        "name": name,
+        "run": run.name,
+        "finished": run.info.get("finished"),
+        "classes": list(EMOTIONS),
+        "input": {
+            "name": "faces",
+            "type": "uint8 (n, 48, 48, 1), 0–255",
+            "color": "grey (ITU-R BT.601 weights of red, green, blue)",
+            "framing": "as FER2013's faces: emotion_detection.faces.detection.crop_face, then area-averaged to 48×48",
+            "inside": f"bilinear resizing to {run.info['recipe']['input_px']} px, grey to RGB, scaling",
+        },
+        "outputs": litert.outputs_of(model),
+        "probabilities": "softmax of logits / temperature, in the order of classes",
+        "temperature": _temperature(run),
+        "temperature_from": "PublicTest" if "PublicTest" in run.predictions else "nothing: PublicTest is not predicted",
+        "keras_sha256": files.sha256(keras_file),
+        "data": run.info["data"]["name"],
+        "parameters": run.info["parameters"]["all"],
+        **_confidence(run),
+    }
+
+
+def _temperature(run: store.Run) -> float:
+    if "temperature" in run.info or "PublicTest" not in run.predictions:
+        return run.info.get("temperature", 1.0)
+    return round(float(confidence.fit_temperature(run.predictions["PublicTest"])), 4)
+
+
+def _confidence(run: store.Run) -> dict:
+    """Return what a network says about minimum confidences; nothing where the run is not final, or none is enough."""
+    try:
+        return {"confidence": confidence.of_run(run)} if run.is_final else {}
+    except DataError:
+        return {}
+
+
+def export_run(
+    name: str, *, form: str, path: Path | None = None, calibration: litert.Calibration | None = None
+) -> Path:
+    """Write the network of a run in one of the formats, the shipped network's as well as one trained here.
+
+    `EmotionClassifier.load` opens the LiteRT formats, and `LiveView(classifier=…)` runs them.
+
+    Args:
+        name: of the run.
+        form: a key of `SUFFIXES`.
+        path: of the file; None: in `output/export/`.
+        calibration: for "int8".
+
+    Raises:
+        MissingFileError: the run's network is not on this machine.
+    """
+    if form not in SUFFIXES:
+        raise UnknownNameError(f"{form!r} is no format of networks. Use one of {', '.join(SUFFIXES)}.")
+    run, trained = store.load_run(name), store.trained_network(name)
+    path = Path(path) if path is not None else export_dir() / f"{run.name}{SUFFIXES[form]}"
+    if form == "keras":
+        with files.written_beside(path) as temporary:
+            shutil.copyfile(trained, temporary)
+        return path
+    model, is_shipped = mobilenet.load_network(trained), registry.is_shipped(run)
+    says = describe(model, run=run, keras_file=trained, name=registry.SHIPPED if is_shipped else run.name)
+    return export(model, path, form=form, says=says, calibration=calibration)
+
+
+def export_dir() -> Path:
+    """Return the folder of networks exported by command; under `EMOTION_OUTPUT_DIR` if that is set."""
+    return (paths.output_dir() or paths.project_root() / "output") / "export"
 
 
 def ship(name: str, dataset: FaceDataset) -> dict:
@@ -53,45 +165,15 @@ def ship(name: str, dataset: FaceDataset) -> dict:
     with contextlib.ExitStack() as stack:
         written = stack.enter_context(files.written_beside(keras_file))
         shutil.copyfile(trained, written)
-        says, formats = litert.describe(model, run=run, keras_file=written, name=registry.SHIPPED), {}
+        says, formats = describe(model, run=run, keras_file=written, name=registry.SHIPPED), {}
         for form in registry.SUFFIXES:
             temporary = stack.enter_context(files.written_beside(registry.network_path(form)))
-            if form == "int8":
-                formats[form] = _int8(model, temporary, says, calibration, run, dataset)
-            else:
-                litert.export_litert(model, temporary, says=says)
-                formats[form] = checked(form, temporary, run, dataset)
+            export(model, temporary, form=form, says=says, calibration=calibration)
+            formats[form] = checked(form, temporary, run, dataset)
+        formats["int8"]["calibration"] = calibration.description
     card = _card(run, litert.outputs_of(model), formats, [keras_file, *map(registry.network_path, registry.SUFFIXES)])
     files.write_json(registry.card_path(), card)
     return card
-
-
-def _int8(model, path: Path, says: dict, calibration: litert.Calibration, run: store.Run, dataset: FaceDataset) -> dict:
-    """Write int8 with the fewest first convolutions in float32, none if possible, with which it agrees with Keras.
-
-    Returns:
-        As `checked`, and `calibration`, `convolutions_in_float`, and `tried`: with fewer, the difference on each split.
-    """
-    tried = []
-    for in_float in range(MOST_IN_FLOAT + 1):
-        chosen = dataclasses.replace(calibration, convolutions_in_float=in_float)
-        litert.export_litert(model, path, says=says, calibration=chosen)
-        try:
-            found = checked("int8", path, run, dataset)
-            break
-        except DisagreementError as error:
-            if in_float == MOST_IN_FLOAT:
-                raise
-            tried.append({"convolutions_in_float": in_float, **error.differences})
-    return found | {"calibration": calibration.description, "convolutions_in_float": in_float, "tried": tried}
-
-
-class DisagreementError(DataError):
-    """A file answers otherwise than Keras; `differences` holds how far its accuracy is off on each split, −1–1."""
-
-    def __init__(self, message: str, differences: dict[str, float]):
-        super().__init__(message)
-        self.differences = differences
 
 
 def checked(form: str, path: Path, run: store.Run, dataset: FaceDataset) -> dict:
@@ -102,8 +184,7 @@ def checked(form: str, path: Path, run: store.Run, dataset: FaceDataset) -> dict
         `largest_difference` (of a probability); 0–1.
 
     Raises:
-        DisagreementError: the accuracy differs by more than `LARGEST_DIFFERENCE`.
-        DataError: the file is too large.
+        DataError: the accuracy differs by more than `LARGEST_DIFFERENCE`, or the file is too large.
     """
     size = path.stat().st_size
     if size > LARGEST_BYTES[form]:
@@ -112,14 +193,12 @@ def checked(form: str, path: Path, run: store.Run, dataset: FaceDataset) -> dict
             "look at the export."
         )
     found = {split: compared(path, run.predictions[split], dataset) for split in TEST_SPLITS}
-    differences = {split: values["difference"] for split, values in found.items()}
-    for split, difference in differences.items():
-        if abs(difference) > LARGEST_DIFFERENCE[form]:
-            raise DisagreementError(
+    for split, values in found.items():
+        if abs(values["difference"]) > LARGEST_DIFFERENCE[form]:
+            raise DataError(
                 f"On {split} the {form} file's accuracy differs from Keras' by "
-                f"{formatting.points(difference, digits=2)} points, allowed "
-                f"{100 * LARGEST_DIFFERENCE[form]:.1f}. Nothing was shipped: look at the export.",
-                differences,
+                f"{formatting.points(values['difference'], digits=2)} points, allowed "
+                f"{100 * LARGEST_DIFFERENCE[form]:.1f}. Nothing was shipped: look at the export."
             )
     return found
 
@@ -151,12 +230,11 @@ def compared(path: Path, expected: store.Predictions, dataset: FaceDataset) -> d
 
 
 def _card(run: store.Run, outputs: dict, formats: dict, network_files: list[Path]) -> dict:
-    recipe = catalog.get_recipe(store.split_name(run.name)[0])
     return {
         "name": registry.SHIPPED,
         "run": run.name,
         "finished": run.info["finished"],
-        "recipe": recipe.name,
+        "recipe": run.info["recipe"]["name"],
         "classes": list(EMOTIONS),
         "input": "uint8 (n, 48, 48, 1) grey",
         "outputs": outputs,
@@ -166,3 +244,33 @@ def _card(run: store.Run, outputs: dict, formats: dict, network_files: list[Path
         "formats": formats,
         "files": {path.name: {"sha256": files.sha256(path), "bytes": path.stat().st_size} for path in network_files},
     }
+
+
+def keep(name: str) -> Path:
+    """Write a run's network to `data/models/kept/`: half the bytes, since its weights are rounded to float16.
+
+    It is an ordinary `.keras` file of float32 weights; what is rounded away compresses to nothing. Runs that go on from
+    this one find it there (see `store.trained_network`). The archive's comment says of which training it is.
+
+    Args:
+        name: of a recorded run whose network is on this machine.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        UnknownNameError: no such run is recorded.
+        MissingFileError: its network is not on this machine.
+    """
+    run, path = store.load_run(name), store.kept_path(name)
+    network = mobilenet.load_network(store.trained_network(name))
+    network.set_weights([values.astype(np.float16).astype(values.dtype) for values in network.get_weights()])
+    with files.written_beside(path) as temporary:
+        network.save(temporary)
+        with zipfile.ZipFile(temporary) as archive:
+            parts = {part: archive.read(part) for part in archive.namelist()}
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+            archive.comment = run.info["finished"].encode()
+            for part, content in parts.items():
+                archive.writestr(part, content)
+    return path
