@@ -133,3 +133,16 @@ def test_a_folded_network_answers_as_the_network_does(faces, layer_name):
     expected = np.asarray(part(batch, training=False))
     assert np.ptp(expected) > 0.1
     np.testing.assert_allclose(folded(batch), expected, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    ("side", "strides", "padding"), [(7, 1, "same"), (8, 2, "same"), (9, 2, "valid"), (6, 1, "valid")]
+)
+def test_shifted_products_are_a_depthwise_convolution(side, strides, padding):
+    inputs = np.random.default_rng(0).normal(size=(2, side, side, 5)).astype(np.float32)
+    plain = keras.layers.DepthwiseConv2D(3, strides=strides, padding=padding, use_bias=False)
+    expected = plain(inputs)
+    shifted = fast_layers.ShiftedDepthwiseConv2D.from_config(plain.get_config())
+    shifted.build(inputs.shape)
+    shifted.set_weights(plain.get_weights())
+    np.testing.assert_allclose(np.asarray(shifted(inputs)), np.asarray(expected), atol=1e-5)

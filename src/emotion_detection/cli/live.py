@@ -39,9 +39,7 @@ app = typer.Typer()
 def live(
     lab: Annotated[bool, typer.Option("--lab", help="Open the live notebook in JupyterLab.")] = False,
     browser: Annotated[bool, typer.Option(help="Open the browser; else only the address is printed.")] = True,
-    network: Annotated[
-        Path | None, typer.Option(help="A .tflite file that `export` wrote; else the shipped.")
-    ] = None,
+    network: Annotated[Path | None, typer.Option(help="A .tflite file that `export` wrote; else the shipped.")] = None,
     run: Annotated[str | None, typer.Option(help="A run whose network is on this machine, in its place.")] = None,
     pictures: Annotated[Path | None, PICTURES] = None,
 ):
