@@ -127,6 +127,7 @@ PUBLIC = [
     "load_sample",
     "load_pictures",
     "EmotionClassifier",
+    "analyse",
     "LiveView",
     "get_run",
     "try_recipe",
@@ -151,7 +152,7 @@ def test_public_names_are_offered_and_are_there():
     import emotion_detection
 
     offered = [name for name in dir(emotion_detection) if not name.startswith("_")]
-    assert set(offered) == {*PUBLIC, "analyse"}
+    assert set(offered) == set(PUBLIC)
     assert all(getattr(emotion_detection, name) is not None for name in PUBLIC)
     with pytest.raises(AttributeError, match="get_run"):
         emotion_detection.get_ran  # noqa: B018

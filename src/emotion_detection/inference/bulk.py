@@ -7,6 +7,7 @@ import importlib.util
 import logging
 import os
 import pickle
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -163,8 +164,9 @@ class _Ray:
             ray.init("local", num_cpus=self._workers, **settings, **quiet)
         elif self._ours:
             try:
+                _knock(self._address)  # Ray itself tries for minutes
                 ray.init(self._address, **quiet)
-            except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+            except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as error:
                 raise DataError(
                     f"No Ray cluster can be joined at {self._address} ({str(error).strip().splitlines()[0]}). Start "
                     "one with `ray start --head` and pass the address that it prints; Ray and Python need the same "
@@ -176,3 +178,10 @@ class _Ray:
 
         if self._ours:
             ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nothing listens at an address with a port."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=5).close()
