@@ -40,7 +40,7 @@ notebooks: $(READY)  ## run all notebooks and save them executed; rewrite the ta
 	@$(BIN)/python -m emotion_detection.reporting.notebooks --save
 	@$(BIN)/python -m emotion_detection report
 
-demo: $(READY)  ## run the live webcam notebook in JupyterLab and open it in the browser
+demo: $(READY)  ## open the live webcam notebook in JupyterLab
 	@$(BIN)/python -m emotion_detection live --lab
 
 test: $(READY)  ## run the tests (those that need FER2013 run when it is found)

@@ -273,5 +273,5 @@ def _table(scores) -> str:
     return (
         f'<p style="{TEXT_STYLE}">Frames answered as asked. Each clip was left out of the fit that answers it, so '
         "nothing here was learned by heart; with two clips each it is a rough estimate of what other moments bring.</p>"
-        + formatting.format_table(shown).to_html(index=False, border=0)
+        + formatting.format_table(shown).to_html(index=False, border=0, col_space=90)
     )
