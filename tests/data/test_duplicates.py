@@ -30,18 +30,25 @@ def faces():
     return dataclasses.replace(sample, pixels=pixels, emotion=emotion, row=row), training, public, private
 
 
+def twins_of(dataset):
+    pairs, identical = duplicates.near_pairs(dataset.pixels), duplicates.identical_ids(dataset)
+    return duplicates.twins(dataset, pairs=pairs, identical=identical)
+
+
 def test_identical_pictures_form_groups(faces):
     dataset, training, public, _ = faces
     groups = {tuple(sorted(group.tolist())) for group in duplicates.identical_groups(dataset)}
     assert groups == {tuple(sorted((training[0], public[0]))), (training[2], training[3])}
 
 
-def test_groups_across_splits_and_with_conflicting_labels_are_told_apart(faces):
+def test_groups_across_splits_and_with_conflicting_labels_are_counted_apart(faces):
     dataset, training, public, _ = faces
-    (across,) = duplicates.groups_across_splits(dataset)
-    assert set(across) == {training[0], public[0]}
     (conflicting,) = duplicates.groups_with_conflicting_labels(dataset)
     assert set(conflicting) == {training[2], training[3]}
+    counts = duplicates.identical_counts(dataset)
+    assert counts["identical_groups"] == {"groups": 2, "rows": 4}
+    assert counts["groups_across_splits"] == counts["groups_with_conflicting_labels"] == {"groups": 1, "rows": 2}
+    assert counts["share_with_identical_twin"]["PublicTest"] == round(1 / len(public), 6)
 
 
 def test_constant_pictures_are_given_by_row(faces):
@@ -51,7 +58,7 @@ def test_constant_pictures_are_given_by_row(faces):
 
 def test_twins_are_rows_of_the_test_splits_and_near_includes_identical(faces):
     dataset, _, public, private = faces
-    found = duplicates.twins(dataset)
+    found = twins_of(dataset)
     assert found["PublicTest_identical"].tolist() == [public[0] + 1000]
     assert public[0] + 1000 in found["PublicTest_near"]
     assert found["PrivateTest_identical"].tolist() == []
@@ -59,24 +66,9 @@ def test_twins_are_rows_of_the_test_splits_and_near_includes_identical(faces):
     assert all(rows.dtype == np.int32 for rows in found.values())
 
 
-def test_correlation_agrees_with_numpy_across_block_borders(faces, monkeypatch):
-    dataset, _, public, _ = faces
-    monkeypatch.setattr(duplicates, "BLOCK_FACES", 7)
-    reference = dataset.training.pixels
-    highest = duplicates.highest_correlation(dataset.pixels[public[:3]], reference)
-    flat = reference.reshape(len(reference), -1)
-    expected = [max(np.corrcoef(dataset.pixels[p].ravel(), other)[0, 1] for other in flat) for p in public[:3]]
-    np.testing.assert_allclose(highest, expected, atol=1e-4)
-
-
-def test_a_constant_picture_correlates_with_nothing(faces):
-    dataset, _, _, private = faces
-    assert duplicates.highest_correlation(dataset.pixels[private[1:2]], dataset.training.pixels)[0] == 0
-
-
 def test_leaks_are_counted_as_shares_of_the_split(faces):
     dataset, _, _, _ = faces
-    leaks = duplicates.counts(dataset, duplicates.twins(dataset))["leaks"]
+    leaks = duplicates.counts(dataset, twins_of(dataset))["leaks"]
     (leak,) = [each for each in leaks if (each["split"], each["twin"]) == ("PublicTest", "identical")]
     assert (leak["n"], leak["of"]) == (1, len(dataset.public_test))
     assert leak["share"] == pytest.approx(1 / leak["of"], abs=1e-6)
@@ -84,10 +76,9 @@ def test_leaks_are_counted_as_shares_of_the_split(faces):
 
 @pytest.mark.fer2013
 def test_the_real_set_has_the_known_faults(fer2013):
-    private = fer2013.private_test
-    identical = duplicates.has_identical_twin(private.pixels, fer2013.training.pixels)
-    assert identical.mean() == pytest.approx(0.081, abs=0.002)
-    assert len(duplicates.constant_pictures(fer2013)) in (12, 13)  # all are among the rows that cannot be verified
+    counts = duplicates.identical_counts(fer2013)
+    assert counts["share_with_identical_twin"]["PrivateTest"] == pytest.approx(0.081, abs=0.002)
+    assert counts["constant_pictures"] in (12, 13)  # all are among the rows that cannot be verified
 
 
 def test_near_pairs_are_those_of_all_correlations(faces):

@@ -33,7 +33,8 @@ def test_averages_are_of_training_alone(recorded):
 
 
 def test_twins_and_quality_are_those_that_quality_finds(recorded):
-    found = duplicates.twins(recorded)
+    pairs, identical = duplicates.near_pairs(recorded.pixels), duplicates.identical_ids(recorded)
+    found = duplicates.twins(recorded, pairs=pairs, identical=identical)
     loaded = summaries.load_twins()
     assert set(loaded) == set(found)
     for key, rows in found.items():

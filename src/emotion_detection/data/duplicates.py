@@ -18,22 +18,12 @@ NEAR_CORRELATION = 0.95
 BLOCK_FACES = 1024
 
 
-def picture_hashes(faces: np.ndarray) -> list[bytes]:
-    """Return 16 bytes a picture that are equal exactly when the pixels are; faces: uint8 array (n, 48, 48)."""
-    return [hashlib.blake2b(face.tobytes(), digest_size=16).digest() for face in faces]
-
-
 def identical_groups(dataset: FaceDataset) -> list[np.ndarray]:
     """List the groups of pixel-identical pictures: int64 arrays of positions in `dataset`, two or more each."""
     groups = collections.defaultdict(list)
-    for position, picture in enumerate(picture_hashes(dataset.pixels)):
-        groups[picture].append(position)
+    for position, face in enumerate(dataset.pixels):
+        groups[hashlib.blake2b(face.tobytes(), digest_size=16).digest()].append(position)
     return [np.array(positions) for positions in groups.values() if len(positions) > 1]
-
-
-def groups_across_splits(dataset: FaceDataset) -> list[np.ndarray]:
-    """List the groups of pixel-identical pictures that lie in more than one split."""
-    return [group for group in identical_groups(dataset) if len(set(dataset.usage[group])) > 1]
 
 
 def groups_with_conflicting_labels(dataset: FaceDataset) -> list[np.ndarray]:
@@ -47,63 +37,6 @@ def constant_pictures(dataset: FaceDataset) -> np.ndarray:
     return dataset.row[flat.min(axis=1) == flat.max(axis=1)]
 
 
-def has_identical_twin(faces: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Return whether each face is in `reference` pixel by pixel.
-
-    Args:
-        faces: uint8 array (n, 48, 48), grey.
-        reference: uint8 array (m, 48, 48), grey, usually Training.
-
-    Returns:
-        Bool array (n,).
-    """
-    known = set(picture_hashes(reference))
-    return np.array([picture in known for picture in picture_hashes(faces)], dtype=bool)
-
-
-def highest_correlation(faces: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Return each face's highest correlation with any face of `reference`.
-
-    Args:
-        faces: uint8 array (n, 48, 48), grey.
-        reference: uint8 array (m, 48, 48), grey.
-
-    Returns:
-        float32 array (n,), Pearson's correlation over the 2,304 pixels; 0 for constant pictures, which have none.
-    """
-    highest = np.full(len(faces), -1, np.float32)
-    scored = _standardised(faces)
-    starts = range(0, len(reference), BLOCK_FACES)
-    for start in tqdm(starts, desc="compare faces", unit="block", delay=1):
-        block = _standardised(reference[start : start + BLOCK_FACES])
-        np.maximum(highest, (scored @ block.T).max(axis=1), out=highest)
-    return highest
-
-
-def _standardised(faces: np.ndarray) -> np.ndarray:
-    """Return faces as float32 (n, 2304) of mean 0 and length 1, so that a product of two is their correlation."""
-    flat = faces.reshape(len(faces), -1).astype(np.float32)
-    flat -= flat.mean(axis=1, keepdims=True)
-    return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
-
-
-def twins(dataset: FaceDataset) -> dict[str, np.ndarray]:
-    """Find the test faces that have a twin in Training.
-
-    Returns:
-        int32 arrays of row numbers, sorted: `PublicTest_identical`, `PublicTest_near`, `PrivateTest_identical`,
-        `PrivateTest_near`. The near ones include the identical ones.
-    """
-    reference, found = dataset.training.pixels, {}
-    for split in TEST_SPLITS:
-        part = dataset.split(split)
-        identical = has_identical_twin(part.pixels, reference)
-        near = identical | (highest_correlation(part.pixels, reference) > NEAR_CORRELATION)
-        found[f"{split}_identical"] = np.sort(part.row[identical])
-        found[f"{split}_near"] = np.sort(part.row[near])
-    return found
-
-
 def near_pairs(faces: np.ndarray) -> np.ndarray:
     """Find all pairs of faces whose correlation is above `NEAR_CORRELATION`; about a minute for FER2013 on two cores.
 
@@ -111,11 +44,12 @@ def near_pairs(faces: np.ndarray) -> np.ndarray:
         faces: uint8 array (n, 48, 48), grey.
 
     Returns:
-        int32 array (m, 2) of positions, the first smaller than the second.
+        int32 array (m, 2) of positions, the first smaller than the second. Constant pictures correlate with nothing.
     """
-    flat, pairs = _standardised(faces), []
-    starts = range(0, len(faces), BLOCK_FACES)
-    for start in tqdm(starts, desc="compare faces", unit="block", delay=1):
+    flat, pairs = faces.reshape(len(faces), -1).astype(np.float32), []
+    flat -= flat.mean(axis=1, keepdims=True)
+    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)  # so a product of two is their correlation
+    for start in tqdm(range(0, len(faces), BLOCK_FACES), desc="compare faces", unit="block", delay=1):
         block = flat[start : start + BLOCK_FACES]
         first, second = np.nonzero(block @ flat[start:].T > NEAR_CORRELATION)
         pairs.append(np.stack([first, second], axis=1)[first < second] + start)
@@ -139,9 +73,9 @@ def twin_clusters(count: int, pairs: np.ndarray, identical: np.ndarray) -> np.nd
         identical: int array (count,), as `identical_ids` returns them.
     """
     order = np.argsort(identical, kind="stable")
-    same = order[:-1][(identical[order[:-1]] >= 0) & (identical[order[:-1]] == identical[order[1:]])]
-    following = order[1:][(identical[order[1:]] >= 0) & (identical[order[:-1]] == identical[order[1:]])]
-    first, second = np.concatenate([pairs[:, 0], same]), np.concatenate([pairs[:, 1], following])
+    same = (identical[order[1:]] >= 0) & (identical[order[:-1]] == identical[order[1:]])
+    first = np.concatenate([pairs[:, 0], order[:-1][same]])
+    second = np.concatenate([pairs[:, 1], order[1:][same]])
     graph = sparse.coo_matrix((np.ones(len(first), bool), (first, second)), shape=(count, count))
     return csgraph.connected_components(graph, directed=False)[1].astype(np.int32)
 
@@ -168,6 +102,26 @@ def has_twin_among(rows: np.ndarray, learned: np.ndarray, *, pairs: np.ndarray, 
     return {"identical": same, "near": same | near[rows]}
 
 
+def twins(dataset: FaceDataset, *, pairs: np.ndarray, identical: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the test faces that have a twin in Training.
+
+    Args:
+        dataset: all splits.
+        pairs: as `near_pairs(dataset.pixels)` returns them.
+        identical: as `identical_ids(dataset)` returns them.
+
+    Returns:
+        int32 arrays of row numbers, sorted: `PublicTest_identical`, `PublicTest_near`, `PrivateTest_identical`,
+        `PrivateTest_near`. The near ones include the identical ones.
+    """
+    training, found = np.flatnonzero(dataset.usage == "Training"), {}
+    for split in TEST_SPLITS:
+        test = np.flatnonzero(dataset.usage == split)
+        for kind, has_twin in has_twin_among(test, training, pairs=pairs, identical=identical).items():
+            found[f"{split}_{kind}"] = np.sort(dataset.row[test[has_twin]])
+    return found
+
+
 def random_split_leaks(
     pairs: np.ndarray, identical: np.ndarray, *, held_out: float = 0.2, seeds: int = 5
 ) -> list[dict]:
@@ -183,27 +137,28 @@ def random_split_leaks(
 
 def identical_counts(dataset: FaceDataset) -> dict:
     """Return the counts that need no correlations: identical groups, constant pictures, shares with identical twins."""
-    groups = {
-        "identical_groups": identical_groups(dataset),
-        "groups_across_splits": groups_across_splits(dataset),
-        "groups_with_conflicting_labels": groups_with_conflicting_labels(dataset),
+    groups = identical_groups(dataset)
+    kinds = {
+        "identical_groups": groups,
+        "groups_across_splits": [group for group in groups if len(set(dataset.usage[group])) > 1],
+        "groups_with_conflicting_labels": [group for group in groups if len(set(dataset.emotion[group])) > 1],
     }
-    sizes = {name: {"groups": len(all_), "rows": int(sum(map(len, all_)))} for name, all_ in groups.items()}
-    shares = {
-        split: round(float(has_identical_twin(part.pixels, dataset.training.pixels).mean()), 6) if len(part) else None
-        for split, part in ((split, dataset.split(split)) for split in TEST_SPLITS)
-    }
+    sizes = {name: {"groups": len(found), "rows": int(sum(map(len, found)))} for name, found in kinds.items()}
+    same = twins(dataset, pairs=np.empty((0, 2), np.int32), identical=identical_ids(dataset))
+    shares = {}
+    for split in TEST_SPLITS:
+        n = np.count_nonzero(dataset.usage == split)
+        shares[split] = round(len(same[f"{split}_identical"]) / n, 6) if n else None
     constant = len(constant_pictures(dataset))
     return {"n": len(dataset), **sizes, "constant_pictures": constant, "share_with_identical_twin": shares}
 
 
 def counts(dataset: FaceDataset, found: dict[str, np.ndarray]) -> dict:
-    """Return all counts of this module as plain numbers, `found` being what `twins(dataset)` returned."""
+    """Return all counts of this module as plain numbers, `found` being what `twins` returned."""
     leaks = []
     for key, rows in found.items():
         split, twin = key.split("_")
         of = int(np.count_nonzero(dataset.usage == split))
-        leaks.append(
-            {"split": split, "twin": twin, "n": len(rows), "of": of, "share": round(len(rows) / max(of, 1), 6)}
-        )
+        share = round(len(rows) / max(of, 1), 6)
+        leaks.append({"split": split, "twin": twin, "n": len(rows), "of": of, "share": share})
     return {**identical_counts(dataset), "near_correlation": NEAR_CORRELATION, "leaks": leaks}

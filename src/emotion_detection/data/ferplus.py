@@ -193,21 +193,3 @@ def votes_on(faces: FaceDataset) -> FerPlus:
 def with_votes(faces: FaceDataset) -> FaceDataset:
     """Return the Training faces of which FER+'s voters chose one of the seven emotions."""
     return faces[votes_on(faces).soft_labels(classes=7).any(axis=1)]
-
-
-def agreement(dataset: FaceDataset, votes: FerPlus) -> pd.DataFrame:
-    """Count, per emotion of FER2013's labels, how many faces FER+'s strict majority labels alike.
-
-    Args:
-        dataset: faces with official row numbers, usually one split.
-        votes: the votes.
-
-    Returns:
-        A DataFrame indexed by emotion: `n` faces of this label with a strict majority, `agree` of them, `rate`.
-    """
-    label = votes.majority(strict=True)[dataset.row]
-    voted = label != NO_LABEL
-    n = np.bincount(dataset.emotion[voted], minlength=len(EMOTIONS))
-    agree = np.bincount(dataset.emotion[voted & (label == dataset.emotion)], minlength=len(EMOTIONS))
-    index = pd.Index(EMOTIONS, name="emotion")
-    return pd.DataFrame({"n": n, "agree": agree, "rate": agree / np.maximum(n, 1)}, index=index)

@@ -48,8 +48,8 @@ def record(dataset: FaceDataset | None = None) -> Path:
             )
     else:
         checked = verification.verify(dataset)
-    found = duplicates.twins(dataset)
     pairs, identical = duplicates.near_pairs(dataset.pixels), duplicates.identical_ids(dataset)
+    found = duplicates.twins(dataset, pairs=pairs, identical=identical)
     _write_arrays("clusters.npz", pairs=dataset.row[pairs], identical=_by_row(identical, dataset.row))
     _write_arrays("averages.npz", averages=class_averages(dataset.training))
     _write_arrays("twins.npz", **found)
@@ -92,43 +92,24 @@ def _counts(dataset: FaceDataset, checked: verification.Verification) -> dict:
 
 
 def _agreement(dataset: FaceDataset, votes: ferplus.FerPlus) -> dict:
-    """Return, per split, counts of FER2013's labels against FER+'s strict majority and plurality."""
+    """Return, per split, counts of FER2013's labels against FER+'s strict majority (columns, contempt last)."""
     values = {"rule": "single votes discarded; strict: more than half of the votes left; plurality: most votes"}
     for split in SPLITS:
         part = dataset.split(split)
-        table = ferplus.agreement(part, votes)
         strict = votes.majority(strict=True)[part.row]
+        confusion = np.zeros((len(EMOTIONS), len(ferplus.CLASSES)), int)
+        np.add.at(confusion, (part.emotion[strict >= 0], strict[strict >= 0]), 1)
+        n, agree = confusion.sum(axis=1).tolist(), np.diag(confusion).tolist()
         values[split] = {
             "n": len(part),
-            "n_strict": int((strict >= 0).sum()),
+            "n_strict": sum(n),
             "n_contempt": int((strict == ferplus.CONTEMPT).sum()),
             "n_plurality": int((votes.majority(strict=False)[part.row] >= 0).sum()),
-            "agree": int(table["agree"].sum()),
-            "emotions": {emotion: {"n": int(line.n), "agree": int(line.agree)} for emotion, line in table.iterrows()},
-            "confusion": _confusion(part.emotion, strict).tolist(),
-            "mean_votes": _mean_votes(part.emotion, votes.votes[part.row]).round(4).tolist(),
-            "top_share": _top_shares(votes.votes[part.row]),
+            "agree": sum(agree),
+            "emotions": {name: {"n": n[label], "agree": agree[label]} for label, name in enumerate(EMOTIONS)},
+            "confusion": confusion.tolist(),
         }
     return values
-
-
-def _mean_votes(emotion: np.ndarray, votes: np.ndarray) -> np.ndarray:
-    """Return float array (7, 10): per FER2013 label, the share of votes for each FER+ class, unknown, not a face."""
-    shares = votes / np.maximum(votes.sum(axis=1, keepdims=True), 1)
-    return np.stack([shares[emotion == label].mean(axis=0) for label in range(len(EMOTIONS))])
-
-
-def _top_shares(votes: np.ndarray) -> dict[str, int]:
-    """Count faces by the number of votes, of ten, for their most-voted class: how much the voters agree."""
-    return {str(most): int(n) for most, n in enumerate(np.bincount(votes.max(axis=1), minlength=11))}
-
-
-def _confusion(emotion: np.ndarray, strict: np.ndarray) -> np.ndarray:
-    """Return int array (7, 8): faces by FER2013's label (row) and FER+'s strict majority (column, contempt last)."""
-    table = np.zeros((len(EMOTIONS), len(ferplus.CLASSES)), int)
-    voted = strict >= 0
-    np.add.at(table, (emotion[voted], strict[voted]), 1)
-    return table
 
 
 def load_counts() -> pd.DataFrame:

@@ -57,76 +57,19 @@ class Expression:
     cheek: float = 0.0
 
 
+# fmt: off
 EXPRESSIONS = {
-    "angry": Expression(
-        brow_inner=-0.17,
-        brow_outer=0.07,
-        brow_gap=0.1,
-        eye_open=0.1,
-        lower_lid=0.35,
-        mouth_width=0.3,
-        corner=-0.05,
-        mouth_open=0.055,
-        teeth=True,
-        frown=1.0,
-    ),
-    "disgust": Expression(
-        brow_inner=-0.1,
-        brow_outer=-0.03,
-        brow_gap=0.13,
-        eye_open=0.06,
-        lower_lid=0.6,
-        mouth_width=0.28,
-        corner=-0.1,
-        mouth_open=0.05,
-        upper_lip=0.13,
-        nose_wrinkle=1.0,
-        cheek=0.9,
-    ),
-    "fear": Expression(
-        brow_inner=0.17,
-        brow_outer=-0.02,
-        brow_gap=0.13,
-        eye_open=0.18,
-        lower_lid=0.0,
-        mouth_width=0.36,
-        corner=-0.07,
-        mouth_open=0.1,
-        teeth=True,
-    ),
-    "happy": Expression(
-        brow_inner=0.02,
-        brow_outer=0.03,
-        eye_open=0.09,
-        lower_lid=0.45,
-        mouth_width=0.43,
-        corner=0.17,
-        mouth_open=0.11,
-        teeth=True,
-        cheek=0.8,
-    ),
-    "sad": Expression(
-        brow_inner=0.15,
-        brow_outer=-0.11,
-        brow_gap=0.14,
-        eye_open=0.075,
-        lower_lid=0.05,
-        mouth_width=0.27,
-        corner=-0.14,
-    ),
-    "surprise": Expression(
-        brow_inner=0.2,
-        brow_outer=0.2,
-        brow_gap=0.2,
-        eye_open=0.19,
-        lower_lid=0.0,
-        mouth_width=0.19,
-        corner=0.0,
-        mouth_open=0.2,
-    ),
-    "neutral": Expression(),
+    #                      inner  outer   gap    eye   lid  width  corner   open  teeth   lip  nose  frown  cheek
+    "angry":    Expression(-0.17,  0.07,  0.1,   0.1, 0.35,   0.3,  -0.05, 0.055,  True,  0.0,  0.0,   1.0,   0.0),
+    "disgust":  Expression( -0.1, -0.03, 0.13,  0.06,  0.6,  0.28,   -0.1,  0.05, False, 0.13,  1.0,   0.0,   0.9),
+    "fear":     Expression( 0.17, -0.02, 0.13,  0.18,  0.0,  0.36,  -0.07,   0.1,  True,  0.0,  0.0,   0.0,   0.0),
+    "happy":    Expression( 0.02,  0.03, 0.18,  0.09, 0.45,  0.43,   0.17,  0.11,  True,  0.0,  0.0,   0.0,   0.8),
+    "sad":      Expression( 0.15, -0.11, 0.14, 0.075, 0.05,  0.27,  -0.14,   0.0, False,  0.0,  0.0,   0.0,   0.0),
+    "surprise": Expression(  0.2,   0.2,  0.2,  0.19,  0.0,  0.19,    0.0,   0.2, False,  0.0,  0.0,   0.0,   0.0),
+    "neutral":  Expression(  0.0,   0.0, 0.18,  0.11,  0.1,  0.32,    0.0,   0.0, False,  0.0,  0.0,   0.0,   0.0),
 }
-"""The expressions that are drawn, by emotion."""
+"""The expressions that are drawn, by emotion; the columns are the fields of `Expression`, in their order."""
+# fmt: on
 
 
 def load_sample(n: int = 2100, *, seed: int = 0) -> FaceDataset:
