@@ -356,7 +356,7 @@ def test_scores_are_over_the_emotions_that_are_there_and_free_of_twins(run):
     assert scores["n_near_twin_free"] == scores["n"] == 6
     assert scores["accuracy_near_twin_free"] == scores["accuracy"]
     assert any("happy, sad, neutral" in note for note in scores["notes"])
-    assert not metrics.is_sample(run)
+    assert not run.is_sample
 
 
 def test_a_run_on_pictures_that_have_changed_since_is_not_shown_as_theirs(run, chosen, tmp_path):

@@ -69,7 +69,7 @@ def test_without_a_record_the_comparison_says_what_to_do(tmp_path, monkeypatch):
 def test_the_comparison_is_on_the_same_faces_and_ours_comes_first():
     run = store.load_run(RUN)
     found = baselines.compared(run)
-    assert found["network"].tolist() == [metrics.display_name(run), *baselines.FILES]
+    assert found["network"].tolist() == [run.display_name, *baselines.FILES]
     own = found.iloc[0]
     assert own["accuracy"] == metrics.accuracy(run.predictions["PrivateTest"])
     assert np.isnan(own["difference"])

@@ -10,7 +10,6 @@ import pandas as pd
 
 from emotion_detection import files, paths
 from emotion_detection.errors import DataError, UnknownNameError
-from emotion_detection.evaluation import metrics
 from emotion_detection.plots.style import (  # noqa: F401 (until the last notebook has left `saving.new_figure`)
     FAST,
     FILE_DPI,
@@ -40,7 +39,7 @@ NAME = re.compile(r"[0-9A-Za-z][0-9a-z_]*")
 
 def source_of(run: Run) -> str:
     """Return which of `SOURCES` a figure of this run has."""
-    return FAST if metrics.is_sample(run) else RECORDED_RUN
+    return FAST if run.is_sample else RECORDED_RUN
 
 
 def save_figure(figure: matplotlib.figure.Figure, name: str, values: dict, *, source: str | None = None) -> Path:

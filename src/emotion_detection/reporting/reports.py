@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from emotion_detection.errors import DataError
-from emotion_detection.evaluation import calibration, metrics
+from emotion_detection.evaluation import calibration, comparison, formatting, metrics
 from emotion_detection.runs import lineage, registry, store
 from emotion_detection.training import catalog
 
@@ -23,7 +23,7 @@ def shown(frame: pd.DataFrame):
     """Return a table for a notebook to show: Markdown, so that it reads the same everywhere."""
     from IPython.display import Markdown
 
-    return Markdown(metrics.to_markdown(frame))
+    return Markdown(formatting.to_markdown(frame))
 
 
 def side_by_side(found: list[store.Run]) -> pd.DataFrame:
@@ -36,7 +36,7 @@ def coverage_tables(found: list[store.Run], *, split: str) -> dict[str, pd.DataF
     """Return what a minimum confidence does to each run's answers on a split: display name → `calibration.coverage`."""
     thresholds = calibration.FINE_THRESHOLDS
     return {
-        metrics.display_name(run): calibration.coverage(
+        run.display_name: calibration.coverage(
             run.predictions[split], temperature=run.info["temperature"], thresholds=thresholds
         )
         for run in found
@@ -74,7 +74,7 @@ def regimes_table(found: list[store.Run]) -> pd.DataFrame:
         recipe, parameters = run.info["recipe"], run.info["parameters"]
         lines.append(
             {
-                "Regime": metrics.display_name(run),
+                "Regime": run.display_name,
                 "Trained": names[recipe["regime"]],
                 "Parameters trained": f"{parameters['trained']:,} of {parameters['all']:,}",
                 "Epochs": len(run.history),
@@ -94,7 +94,7 @@ def last_epochs(found: list[store.Run]) -> pd.DataFrame:
         seen = None if pd.isna(last["accuracy"]) else last["accuracy"]
         lines.append(
             {
-                "Regime": metrics.display_name(run),
+                "Regime": run.display_name,
                 "Training, while learning": "not recorded" if seen is None else percent(seen),
                 "PublicTest": percent(last["val_accuracy"]),
                 "Gap": "–" if seen is None else f"{points(seen - last['val_accuracy'])} points",
@@ -113,10 +113,10 @@ def comparisons(found: list[store.Run], *, split: str) -> pd.DataFrame:
     """Compare each run with the one before it on the same faces: points ahead, paired interval, exact McNemar test."""
     lines = []
     for before, after in itertools.pairwise(found):
-        result = metrics.compare(after.predictions[split], before.predictions[split])
+        result = comparison.compare(after.predictions[split], before.predictions[split])
         lines.append(
             {
-                "Compared": f"{metrics.display_name(after)} against {metrics.display_name(before)}",
+                "Compared": f"{after.display_name} against {before.display_name}",
                 "Points ahead": points(result.difference),
                 "95 % interval": " to ".join(map(points, result.difference_ci)),
                 "Only the first right": f"{result.only_first:,} faces",
@@ -129,7 +129,7 @@ def comparisons(found: list[store.Run], *, split: str) -> pd.DataFrame:
 
 def costs(found: list[store.Run]) -> pd.DataFrame:
     """Return seconds per epoch (median) and in total, frozen features included, a row per run."""
-    table = {metrics.display_name(run): (run.history["seconds"].median(), 60 * run.minutes) for run in found}
+    table = {run.display_name: (run.history["seconds"].median(), 60 * run.minutes) for run in found}
     return pd.DataFrame.from_dict(table, orient="index", columns=["seconds_per_epoch", "total_s"])
 
 

@@ -16,7 +16,7 @@ from scipy import special
 from emotion_detection.data import FaceDataset
 from emotion_detection.data.dataset import TEST_SPLITS
 from emotion_detection.errors import DataError
-from emotion_detection.evaluation import metrics
+from emotion_detection.evaluation import calibration, ferplus_scores, metrics
 from emotion_detection.runs import store
 
 SHIFTS_PX = ((0, 0), (2, 0), (-2, 0), (0, 2), (0, -2))
@@ -56,12 +56,13 @@ def finalise(name: str, dataset: FaceDataset, *, labels_ferplus: np.ndarray | No
         part, averaged = f"{split}{store.VIEWS}", functools.partial(averaged_over_views, logits_of)
         predictions[part] = store.as_recorded(_predict(dataset, split, averaged), part=part)
     info = dict(run.info)
-    info["temperature"] = round(float(metrics.fit_temperature(predictions["PublicTest"])), 4)
+    info["temperature"] = round(float(calibration.fit_temperature(predictions["PublicTest"])), 4)
     info["metrics"] = info["metrics"] | {"PrivateTest": {"accuracy": metrics.accuracy(predictions["PrivateTest"])}}
     info["final"] = {"at": datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()}
     if labels_ferplus is not None:
         info["ferplus"] = {
-            part: metrics.ferplus_strict(values, labels_ferplus[values.row]) for part, values in predictions.items()
+            part: ferplus_scores.ferplus_strict(values, labels_ferplus[values.row])
+            for part, values in predictions.items()
         }
     store.write_run(run.name, info, run.history, predictions)
     return dataclasses.replace(run, info=info, predictions=predictions)
