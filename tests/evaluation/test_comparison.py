@@ -25,7 +25,7 @@ def test_comparison_agrees_with_an_example_worked_by_hand():
 
 def test_comparison_does_not_depend_on_the_order_of_rows():
     first, second = random_predictions(seed=0), random_predictions(seed=0, right=0.5)
-    shuffled = metrics.select(second, np.random.default_rng(0).permutation(len(second)))
+    shuffled = second.select(np.random.default_rng(0).permutation(len(second)))
     assert comparison.compare(first, second) == comparison.compare(first, shuffled)
 
 

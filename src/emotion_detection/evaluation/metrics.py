@@ -12,7 +12,7 @@ from emotion_detection.data import duplicates, summaries
 from emotion_detection.data.dataset import TEST_SPLITS
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError, ProjectError
-from emotion_detection.evaluation import calibration, formatting, leakage, resampling
+from emotion_detection.evaluation import calibration, leakage
 from emotion_detection.evaluation.resampling import RESAMPLES, SEED, percentile_interval, resampled_confusions
 from emotion_detection.runs import lineage, registry, store
 from emotion_detection.runs.run import Predictions, Run
@@ -346,74 +346,3 @@ def _ferplus_interval(confusion_counts: list[list[int]]) -> tuple[float, float]:
 
 def _with_ends(name: str, value: float, ends: tuple[float, float]) -> dict[str, float]:
     return {name: value, f"{name}_low": ends[0], f"{name}_high": ends[1]}
-
-
-def table(runs: list[Run], *, split: str | None = None) -> pd.DataFrame:
-    """Return one row per run, as text for the README and the notebooks: each score with its interval or its n."""
-    return pd.DataFrame([_table_row(run, split) for run in runs])
-
-
-def _table_row(run: Run, split: str | None) -> dict[str, str]:
-    values = scores(run, split=split)
-    ferplus = values["ferplus_strict"] or {"n": None, "accuracy": None}
-    return {
-        "Recipe": run.display_name,
-        "Split": values["split"],
-        "n": f"{values['n']:,}",
-        "Accuracy (95 % interval)": with_interval(values["accuracy"], values["accuracy_ci"], percent=True),
-        "Macro-F1 (95 % interval)": with_interval(values["macro_f1"], values["macro_f1_ci"], percent=False),
-        "De-duplicated (n)": _with_n(values["accuracy_deduplicated"], values["n_deduplicated"]),
-        "Near-twin-free (n)": _with_n(values["accuracy_near_twin_free"], values["n_near_twin_free"]),
-        "FER+ strict majority (n)": _with_n(ferplus["accuracy"], ferplus["n"]),
-    }
-
-
-def with_interval(value: float, interval: list[float], *, percent: bool) -> str:
-    """Return a score (0–1) with its interval as text, in percent or with three decimals."""
-    low, high = interval
-    if percent:
-        return f"{100 * value:.1f} % ({100 * low:.1f}–{100 * high:.1f})"
-    return f"{value:.3f} ({low:.3f}–{high:.3f})"
-
-
-def _with_n(value: float | None, n: int | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f} % ({n:,})"
-
-
-_MOVED = {
-    "interval": (resampling, "percentile_interval"),
-    "share_interval": (resampling, "share_interval"),
-    "load_twins": (leakage, "load_twins"),
-    "without_twins": (leakage, "without_twins"),
-    **{
-        name: (calibration, name)
-        for name in (
-            "CALIBRATION_BINS",
-            "reliability",
-            "expected_calibration_error",
-            "calibration_interval",
-            "calibration_by_chance",
-            "fit_temperature",
-            "negative_log_likelihood",
-        )
-    },
-    "to_markdown": (formatting, "to_markdown"),
-}
-
-
-def __getattr__(name: str):  # for callers that are being rewritten
-    import importlib
-
-    if name in ("compare", "compare_f1", "compare_likelihood", "Comparison"):
-        return getattr(importlib.import_module("emotion_detection.evaluation.comparison"), name)
-    if name == "ferplus_strict":
-        return importlib.import_module("emotion_detection.evaluation.ferplus_scores").ferplus_strict
-    if name in _MOVED:
-        return getattr(*_MOVED[name])
-    simple = {"display_name": "display_name", "is_sample": "is_sample", "is_of_pictures": "is_own_pictures"}
-    simple |= {"classes_of": "classes"}
-    if name in simple:
-        return lambda run: getattr(run, simple[name])
-    if name == "select":
-        return lambda predictions, keep: predictions.select(keep)
-    raise AttributeError(name)
