@@ -1,10 +1,7 @@
 """Downloading FER2013 from Kaggle through `kagglehub`, which shows its own progress bar, into `data/raw/`."""
 
-import contextlib
 import dataclasses
-import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import kagglehub
@@ -84,31 +81,18 @@ def fetch(source: str = "challenge", *, force: bool = False) -> Path:
     if target.exists() and not force:
         return target
     paths.raw_dir().mkdir(parents=True, exist_ok=True)
-    with _temporary_folder(paths.raw_dir()) as folder:
-        received = _download(download, folder)
+    with tempfile.TemporaryDirectory(dir=paths.raw_dir(), prefix=".fetching-", ignore_cleanup_errors=True) as folder:
+        received = _download(download, Path(folder))
         if not (received / download.holds).exists():
             names = ", ".join(sorted(path.name for path in received.iterdir())[:5]) or "nothing"
             raise DataError(
                 f"The download of {download.title} holds {names}, expected {download.holds}. Kaggle's copy has "
                 "changed: download it by hand (see data/README.md)."
             )
-        _replace(received, target)
+        if target.is_dir():
+            target.rename(Path(folder) / "before")  # deleted with the temporary folder
+        received.replace(target)
     return target
-
-
-@contextlib.contextmanager
-def _temporary_folder(parent: Path) -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(dir=parent, prefix=".fetching-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _replace(received: Path, target: Path) -> None:
-    if target.is_dir():
-        target.rename(received.parent / f"{target.name}-before")  # deleted with the temporary folder
-    received.replace(target)
 
 
 def _download(download: Download, folder: Path) -> Path:
@@ -119,15 +103,11 @@ def _download(download: Download, folder: Path) -> Path:
     try:
         return Path(get(download.handle, download.file or None, output_dir=str(folder / "received")))
     except Exception as error:  # requests, urllib3 and kagglehub each raise their own
-        raise FetchError(_advice(download, _reason(error))) from error
-
-
-def _reason(error: Exception) -> str:
-    response = getattr(error, "response", None)
-    if response is not None and response.status_code in (401, 403):
-        return f"Kaggle refused (status {response.status_code}): the rules are not accepted, or the token is not valid"
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:120] if lines else 'no reason given'}"
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        reason = f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no reason given'])[0][:120]}"
+        if status in (401, 403):
+            reason = f"Kaggle refused (status {status}): the rules are not accepted, or the token is not valid"
+        raise FetchError(_advice(download, reason)) from error
 
 
 def _has_credentials() -> bool:

@@ -102,7 +102,11 @@ def _tables(path: Path, needed: list[str]) -> Iterator[pd.DataFrame]:
                 f"{path.name} is empty, expected the columns emotion, pixels, Usage. {DOWNLOAD_AGAIN}"
             ) from None
         except pd.errors.ParserError as error:
-            raise DataError(f"{path.name} {_said_of_fields(str(error))}. {DOWNLOAD_AGAIN}") from error
+            found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+            wrong = f"is no table ({str(error).strip()})"
+            if found is not None:
+                wrong = f"row {int(found[2]) - 2} has {found[3]} fields, expected {found[1]} as in its header"
+            raise DataError(f"{path.name} {wrong}. {DOWNLOAD_AGAIN}") from error
         except (EOFError, OSError, lzma.LZMAError, zlib.error, zstandard.ZstdError) as error:
             raise DataError(
                 f"{path.name} cannot be decompressed to its end: it has {path.stat().st_size:,} bytes and reading "
@@ -122,15 +126,6 @@ def _decompressed(path: Path, raw: BinaryIO) -> BinaryIO:
             raise EOFError("the last frame is cut off")
         compressed = frame.unused_data
     return io.BytesIO(b"".join(frames))
-
-
-def _said_of_fields(error: str) -> str:
-    """Return what is wrong with a table in which pandas found a row of too many fields."""
-    found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", error)
-    if found is None:
-        return f"is no table ({error.strip()})"
-    expected, line, received = map(int, found.groups())
-    return f"row {line - 2} has {received} fields, expected {expected} as in its header"
 
 
 def _check_columns(table: pd.DataFrame, name: str, needed: list[str]) -> None:
@@ -201,7 +196,7 @@ def _parse_row(text: str, where: str) -> np.ndarray:
 
 def is_tree(folder: Path) -> bool:
     """Return whether a folder holds a split folder with pictures by emotion (`train/happy/…`)."""
-    return any(_emotion_folders(split_folder) for split_folder, _ in _split_folders(folder))
+    return any(_known_folders(each, FOLDER_NAMES) for each in _known_folders(folder, SPLIT_FOLDERS))
 
 
 def tree_files(folder: Path) -> list[Path]:
@@ -246,54 +241,43 @@ def _tree_notes(splits: list[str | None], sizes: collections.Counter) -> tuple[s
     return tuple(notes)
 
 
-def _split_folders(folder: Path) -> list[tuple[Path, str | None]]:
-    """List the split folders with their split; None for a test folder of both test splits."""
-    known = {name: split for split, names in SPLIT_FOLDERS.items() for name in names}
-    return [(path, known[path.name.lower()]) for path in _subfolders(folder) if path.name.lower() in known]
+def _known_folders(folder: Path, names: dict) -> dict[Path, str | None]:
+    """Return the subfolders whose name is known, sorted → what it means."""
+    known = {name: meaning for meaning, each in names.items() for name in each}
+    found = sorted(path for path in folder.iterdir() if path.is_dir())
+    return {path: known[path.name.lower()] for path in found if path.name.lower() in known}
 
 
-def _emotion_folders(folder: Path) -> dict[str, Path]:
-    known = {name: emotion for emotion, names in FOLDER_NAMES.items() for name in names}
-    return {known[path.name.lower()]: path for path in _subfolders(folder) if path.name.lower() in known}
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir())
-
-
-def _natural(path: Path) -> list:
+def _natural_order(path: Path) -> list:
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)]
 
 
 def _labelled_pictures(folder: Path) -> list[tuple[Path, int, str | None]]:
-    """List (path, label, split) of a tree's pictures, by split folder, emotion, then name."""
-    pictures = []
-    for split_folder, split in _split_folders(folder):
-        by_emotion = _emotion_folders(split_folder)
+    """List (path, label, split) of a tree's pictures, by split folder, emotion, then name.
+
+    The split is None for pictures of a test folder that holds both test splits.
+    """
+    pictures, splits = [], {split.lower(): split for split in SPLITS}
+    for split_folder, split in _known_folders(folder, SPLIT_FOLDERS).items():
+        by_emotion = {emotion: path for path, emotion in _known_folders(split_folder, FOLDER_NAMES).items()}
         for label, emotion in enumerate(EMOTIONS):
-            found = _pictures(by_emotion[emotion]) if emotion in by_emotion else []
+            inside = by_emotion[emotion].iterdir() if emotion in by_emotion else ()
+            found = sorted((path for path in inside if path.suffix.lower() in PICTURE_SUFFIXES), key=_natural_order)
             if not found:
                 raise DataError(
                     f"{paths.displayed(split_folder)} has no pictures of {emotion}; it holds "
                     f"{', '.join(sorted(path.name for path in by_emotion.values())) or 'no emotion folder'}. Copy "
                     "the data set again with all seven folders (see data/README.md)."
                 )
-            pictures += [(path, label, _split_in_name(path) or split) for path in found]
+            for path in found:
+                named = SPLIT_PREFIX.match(path.name)
+                pictures.append((path, label, splits[named[1].lower()] if named else split))
     if not pictures:
         raise MissingFileError(
             f"{paths.displayed(folder)} holds no pictures in train/<emotion>/ or test/<emotion>/. Give the folder "
             "that holds train and test (see data/README.md)."
         )
     return pictures
-
-
-def _pictures(folder: Path) -> list[Path]:
-    return sorted((path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES), key=_natural)
-
-
-def _split_in_name(path: Path) -> str | None:
-    match = SPLIT_PREFIX.match(path.name)
-    return {split.lower(): split for split in SPLITS}[match[1].lower()] if match else None
 
 
 def _read_pictures(files: list[Path]) -> tuple[np.ndarray, collections.Counter]:
@@ -303,13 +287,11 @@ def _read_pictures(files: list[Path]) -> tuple[np.ndarray, collections.Counter]:
         pictures = pool.map(read_picture, files)
         for index, gray in enumerate(tqdm(pictures, total=len(files), desc="read pictures", unit="file", delay=1)):
             sizes[gray.shape] += 1
-            faces[index] = gray if gray.shape == (SIDE_PX, SIDE_PX) else _resized(gray)
+            if gray.shape != (SIDE_PX, SIDE_PX):
+                into = cv2.INTER_AREA if min(gray.shape) >= SIDE_PX else cv2.INTER_LINEAR
+                gray = cv2.resize(gray, (SIDE_PX, SIDE_PX), interpolation=into)
+            faces[index] = gray
     return faces, sizes
-
-
-def _resized(gray: np.ndarray) -> np.ndarray:
-    shrinks = min(gray.shape) >= SIDE_PX
-    return cv2.resize(gray, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
 def read_picture(path: Path) -> np.ndarray:

@@ -213,7 +213,11 @@ def _placed(dataset: FaceDataset, rows: np.ndarray) -> FaceDataset:
 
 def _judged(dataset: FaceDataset, hashes: np.ndarray, source: str, *, n_surplus: int) -> Verification:
     has_rows = n_surplus == 0
-    same = (hashes == official_hashes()[dataset.row % N_ROWS]) & (dataset.row < N_ROWS) if has_rows else _among(hashes)
+    same = (
+        (hashes == official_hashes()[dataset.row % N_ROWS]) & (dataset.row < N_ROWS)
+        if has_rows
+        else np.isin(hashes, official_hashes())
+    )
     unknown = np.isin(dataset.row, facts()["inexact_rows"]) if has_rows else np.zeros(len(dataset), bool)
     values = {"counts": _counts(dataset), "n_exact": int(same.sum()), "n_unverified": int((~same).sum())}
     if has_rows and (same | unknown).all():
@@ -223,10 +227,6 @@ def _judged(dataset: FaceDataset, hashes: np.ndarray, source: str, *, n_surplus:
     quality = quality if signature > JPEG_SIGNATURE else None
     verdict, sentences = _changed(dataset, hashes, same, quality)
     return Verification(verdict, sentences, source=source, jpeg_quality=quality, **values)
-
-
-def _among(hashes: np.ndarray) -> np.ndarray:
-    return np.isin(hashes, official_hashes())
 
 
 def _counts(dataset: FaceDataset) -> dict[str, dict[str, int]]:
@@ -303,7 +303,10 @@ def _count_reasons(dataset: FaceDataset, hashes: np.ndarray) -> list[str]:
 def _picture_reasons(faces: np.ndarray, quality: int | None) -> list[str]:
     """Say how detail and tones differ from what the original, or a JPEG of this quality of it, has."""
     reasons, widen = [], np.sqrt(N_ROWS / len(faces))  # a part of the set differs by chance
-    detail = detail_strength(faces) / (facts()["detail"] * _expected_detail(quality))
+    expected = facts()["detail"]
+    if quality is not None:
+        expected *= np.interp(quality, *zip(*facts()["jpeg_detail"], strict=True))
+    detail = detail_strength(faces) / expected
     tone = tone_distance(faces)
     if abs(detail - 1) > DETAIL_TOLERANCE * widen:
         kind = "blurred, or resized and back" if detail < 1 else "sharpened or stretched"
@@ -313,14 +316,6 @@ def _picture_reasons(faces: np.ndarray, quality: int | None) -> list[str]:
             f"Grey values are distributed otherwise ({tone:.1%} of the pixels): clipped, stretched, or softened."
         )
     return reasons
-
-
-def _expected_detail(quality: int | None) -> float:
-    """Return the detail of a JPEG of this quality relative to the original's; 1 for None."""
-    if quality is None:
-        return 1.0
-    qualities, ratios = zip(*facts()["jpeg_detail"], strict=True)
-    return float(np.interp(quality, qualities, ratios))
 
 
 def detail_strength(faces: np.ndarray) -> float:
