@@ -112,11 +112,6 @@ class Network(_Part):
     batch_norm_momentum: float = 0.999
     frozen_batch_norm: str = "inference"
 
-    @property
-    def last_frozen_layer(self) -> str | None:
-        """Name of the last frozen layer of MobileNetV2, or None."""
-        return LAST_FROZEN_LAYER[self.regime]
-
 
 @dataclasses.dataclass(frozen=True)
 class Targets(_Part):
