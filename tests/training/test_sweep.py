@@ -184,3 +184,9 @@ def test_without_ray_the_error_says_how_to_install_it(trained, monkeypatch):
     with pytest.raises(MissingFileError, match=r'not installed here.*pip install -e "\.\[cluster\]"'):
         sweep.train([sweep.Job(FIRST)], some_faces(), workers=2)
     assert trained == []
+
+
+@needs_ray
+def test_a_cluster_that_does_not_answer_is_named_at_once(trained):
+    with pytest.raises(DataError, match=r"127\.0\.0\.1:1.*ray start --head"):
+        sweep.train([sweep.Job(FIRST)], some_faces(), address="127.0.0.1:1")

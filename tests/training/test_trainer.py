@@ -360,3 +360,4 @@ def test_a_run_in_folds_records_predictions_on_all_of_training(isolated, faces):
     assert np.array_equal(run.predictions["Folds"].row, np.sort(faces.training.row))
     assert len(run.history) == 1
     assert store.recorded() == ["rare_plain-s0"]
+    assert not list((isolated / "data" / "cache" / "checkpoints").iterdir()), "trained again, it would go on from them"

@@ -9,6 +9,7 @@ import dataclasses
 import importlib.util
 import logging
 import os
+import socket
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -201,9 +202,12 @@ def _connect(ray, address: str | None, *, cores: int) -> None:
     if address is None:
         ray.init("local", num_cpus=cores, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
         return
+    host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
+        if port.isdecimal():  # Ray itself tries for minutes where nothing listens
+            socket.create_connection((host, int(port)), timeout=5).close()
         ray.init(address, **quiet)
-    except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+    except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as error:
         raise DataError(
             f"No Ray cluster can be joined at {address} ({str(error).strip().splitlines()[0]}). Start one with `ray "
             "start --head` and pass the address that it prints; Ray and Python need the same versions on all machines."

@@ -69,6 +69,8 @@ def train(
     run = store.Run(info["run"], info, history, {"Folds": predictions})
     if record:
         store.write_run(run.name, info, history, run.predictions, replace=True)  # checked before training
+        for path in (paths.run_cache_dir() / "checkpoints").glob(f"{recipe.name}_fold*-s{seed}-*.npz"):
+            path.unlink()
     return run
 
 
