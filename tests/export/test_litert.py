@@ -114,8 +114,6 @@ def test_what_a_file_says_can_be_replaced(written, faces, tmp_path):
     again = EmotionClassifier(copy)
     assert again.temperature == 2.0
     np.testing.assert_array_equal(again.logits(faces.pixels[:5]), expected)
-    for found, stored in zip(again.head, EmotionClassifier(written["float16"]).head, strict=True):
-        np.testing.assert_allclose(found, stored, atol=1e-3)  # looked for among the constants, rounded to float16
 
 
 @pytest.mark.parametrize(

@@ -81,20 +81,26 @@ def analyse_pictures(
     *,
     detector: detection.Detector | None = None,
     classifier: EmotionClassifier | None = None,
+    strict: bool = True,
 ) -> pd.DataFrame:
     """Find and classify the faces of several pictures; return the table that `analyse` describes.
 
     One of several that cannot be read does not stop the others; it is in `table.attrs["failed"]`.
 
+    Args:
+        pictures: paths of JPEG, PNG or WebP files.
+        detector, classifier: as for `analyse`.
+        strict: raise where a picture is missing (before any work) or none can be read.
+
     Raises:
-        MissingFileError: a picture, or the shipped network, is missing; known before any work.
+        MissingFileError: a picture, or the shipped network, is missing.
         DataError: no picture can be read.
     """
-    pictures = [Path(picture) for picture in pictures]
-    for picture in pictures:
-        if not picture.is_file():
+    sources = [(Path(picture).as_posix(), Path(picture)) for picture in pictures]
+    for _, picture in sources:
+        if strict and not picture.is_file():
             images.check_file(picture)
-    return _table([(picture.as_posix(), picture) for picture in pictures], detector=detector, classifier=classifier)
+    return _table(sources, detector=detector, classifier=classifier, strict=strict)
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -113,7 +119,7 @@ def pictures_in(folder: Path) -> list[Path]:
     return found
 
 
-def _table(sources: list[tuple[str, Path | np.ndarray]], *, detector, classifier) -> pd.DataFrame:
+def _table(sources: list[tuple[str, Path | np.ndarray]], *, detector, classifier, strict: bool = True) -> pd.DataFrame:
     """Return the table of pictures, given by name and path or frame, uint8 (h, w, 3), BGR."""
     detector = detector if detector is not None else detection.load_detector()
     classifier = classifier if classifier is not None else EmotionClassifier.load()
@@ -123,7 +129,7 @@ def _table(sources: list[tuple[str, Path | np.ndarray]], *, detector, classifier
         try:
             frame_bgr = images.read_picture(source) if isinstance(source, Path) else source
         except ProjectError as error:
-            if len(sources) == 1:
+            if strict and len(sources) == 1:
                 raise
             failed[name] = str(error)
             continue
@@ -131,7 +137,7 @@ def _table(sources: list[tuple[str, Path | np.ndarray]], *, detector, classifier
         rows += [_row(name, index, face, detector.name) for index, face in enumerate(found)]
         if not found:
             without_face.append(name)
-    if failed and len(failed) == len(sources):
+    if strict and failed and len(failed) == len(sources):
         raise DataError(f"None of {len(sources)} pictures can be read. The first: {next(iter(failed.values()))}")
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     table.attrs = {"without_face": without_face, "failed": failed}

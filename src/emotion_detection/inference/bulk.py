@@ -8,7 +8,7 @@ import logging
 import os
 import pickle
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -17,7 +17,7 @@ import tqdm
 
 from emotion_detection import files
 from emotion_detection.errors import DataError, MissingFileError
-from emotion_detection.faces import detection, images
+from emotion_detection.faces import detection
 from emotion_detection.inference import analyse
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.runs import registry
@@ -57,7 +57,7 @@ def analyse_pictures(
     tables = [pd.read_pickle(path) if path is not None and path.is_file() else None for path in kept]
     missing = [index for index, table in enumerate(tables) if table is None]
     settings = {"total": sum(len(parts[index]) for index in missing), "unit": "picture"}
-    ray = _Ray(address, workers) if missing else contextlib.nullcontext()
+    ray = _connected(address, workers) if missing else contextlib.nullcontext()
     with tqdm.tqdm(desc="Analysing", **settings) as bar, ray:
         for index, table in _computed(parts, missing, detector):
             tables[index] = table
@@ -91,19 +91,7 @@ def _computed(parts, missing, detector):
 
 def _faces_of(pictures: list[Path], detector: str) -> pd.DataFrame:
     """Return the table of a part's pictures. Runs on a worker."""
-    failed = {}
-    for picture in pictures:
-        try:
-            images.check_file(picture)
-        except (DataError, MissingFileError) as error:
-            failed[picture.as_posix()] = str(error)
-    readable = [picture for picture in pictures if picture.as_posix() not in failed]
-    try:
-        table = analyse.analyse_pictures(readable, **_tools(detector)) if readable else _empty({})
-    except DataError as error:  # none of them can be read
-        table = _empty({picture.as_posix(): str(error) for picture in readable})
-    table.attrs["failed"] |= failed
-    return table
+    return analyse.analyse_pictures(pictures, **_tools(detector), strict=False)
 
 
 @functools.cache
@@ -141,43 +129,40 @@ def _size_and_time(path: Path) -> tuple:
     return (path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else ()
 
 
-class _Ray:
-    """Ray's workers on this machine's loopback, or those of a cluster; a connection that is there already is kept."""
+@contextlib.contextmanager
+def _connected(address: str | None, workers: int | None) -> Iterator[None]:
+    """Start Ray's workers on this machine's loopback, or join a cluster; a connection that is there already is kept."""
+    if importlib.util.find_spec("ray") is None:
+        raise MissingFileError(
+            "Several processes or machines are driven by Ray, which is not installed here: it is the extra `cluster`. "
+            'Run `pip install -e ".[cluster]"` in the project\'s folder; without --workers and --address, `analyse` '
+            "runs in one process and needs no Ray."
+        )
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # for Ray's own processes; it has no other switch
+    import ray
 
-    def __init__(self, address: str | None, workers: int | None):
-        self._address, self._workers, self._ours = address, workers, False
-
-    def __enter__(self) -> None:
-        if importlib.util.find_spec("ray") is None:
-            raise MissingFileError(
-                "Several processes or machines are driven by Ray, which is not installed here: it is the extra "
-                '`cluster`. Run `pip install -e ".[cluster]"` in the project\'s folder; without --workers and '
-                "--address, `analyse` runs in one process and needs no Ray."
-            )
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # for Ray's own processes; it has no other switch
-        import ray
-
-        self._ours = not ray.is_initialized()
-        quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-        if self._ours and self._address is None:
-            settings = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-            ray.init("local", num_cpus=self._workers, **settings, **quiet)
-        elif self._ours:
-            try:
-                _knock(self._address)  # Ray itself tries for minutes
-                ray.init(self._address, **quiet)
-            except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as error:
-                raise DataError(
-                    f"No Ray cluster can be joined at {self._address} ({str(error).strip().splitlines()[0]}). Start "
-                    "one with `ray start --head` and pass the address that it prints; Ray and Python need the same "
-                    "versions on all machines."
-                ) from error
-
-    def __exit__(self, *_) -> None:
-        import ray
-
-        if self._ours:
-            ray.shutdown()
+    if ray.is_initialized():
+        yield
+        return
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    try:
+        if address is None:
+            ray.init("local", num_cpus=workers, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+        else:
+            _knock(address)  # Ray itself tries for minutes
+            ray.init(address, **quiet)
+    except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        if address is None:
+            raise DataError(f"Ray's workers do not start here ({reason}). Try fewer --workers, or none.") from error
+        raise DataError(
+            f"No Ray cluster can be joined at {address} ({reason}). Start one with `ray start --head` and pass the "
+            "address that it prints; Ray and Python need the same versions on all machines."
+        ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
 
 
 def _knock(address: str) -> None:

@@ -1,7 +1,6 @@
 """`EmotionClassifier`: the shipped network on LiteRT, from face crops to seven probabilities, without TensorFlow."""
 
 import contextlib
-import functools
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -25,9 +24,6 @@ PROGRESS_FROM_FACES = 1000
 
 STANDARD_ERROR = 2
 """Number of the file that a process writes its notices to."""
-
-LARGEST_HEAD_ERROR = 0.05
-"""How far a logit may be from what the last layer's weights give (those of integers are rounded)."""
 
 
 class EmotionClassifier:
@@ -165,43 +161,22 @@ class EmotionClassifier:
                 values[name][index] = answer[name][0]
         return values
 
-    @functools.cached_property
+    @property
     def head(self) -> tuple[np.ndarray, np.ndarray]:
         """Weights (features, 7) and biases (7,) of the last layer, float32: logits = features @ weights + biases.
 
-        With "feature_map" they say which part of a face speaks for which emotion, without Keras. Files that `export`
-        wrote hold both. In others the weights are looked for among the constants, and the biases are what they leave of
-        the logits of some pictures, which must be the same for each.
+        With "feature_map" they say which part of a face speaks for which emotion, without Keras.
 
         Raises:
-            DataError: the file does not hold them, and no constant is such a layer's weights.
+            DataError: the file does not hold them.
         """
-        if self._head:
-            kernel, bias = (self._head[name] for name in network_metadata.HEAD)
-            return kernel, bias
-        pictures = np.random.default_rng(0).integers(0, 256, (3, 48, 48), np.uint8)
-        found = self.outputs(("logits", "features"), pictures)
-        logits, features = found["logits"], found["features"]
-        for weights in self._constants((logits.shape[1], features.shape[1])):
-            left = logits - features @ weights.T
-            if np.ptp(left, axis=0).max() < LARGEST_HEAD_ERROR:
-                return np.ascontiguousarray(weights.T), left.mean(axis=0)
-        raise DataError(
-            f"The last layer of the network {self.metadata.get('name', '')} cannot be read: no constant of shape "
-            f"{(logits.shape[1], features.shape[1])} gives its logits from its features. Class activations need a "
-            "network whose last layer is linear; for others use grad_cam.grad_cam with the Keras network."
-        )
-
-    def _constants(self, shape: tuple[int, int]) -> list[np.ndarray]:
-        """Return what the file holds of this shape, as float32."""
-        found = []
-        for details in self._interpreter.get_tensor_details():
-            if tuple(details["shape"]) == shape:
-                try:
-                    found.append(_dequantised(self._interpreter.get_tensor(details["index"]), details))
-                except ValueError:  # not a constant: it has no value before the network runs
-                    continue
-        return found
+        if not self._head:
+            raise DataError(
+                f"The network {self.metadata.get('name', '')} does not hold the weights of its last layer, which class "
+                "activations need. Files that `python -m emotion_detection export` writes hold them where the last "
+                "layer is linear; for others use grad_cam.grad_cam with the Keras network."
+            )
+        return tuple(self._head[name] for name in network_metadata.HEAD)
 
     def _run(self, face: np.ndarray) -> dict[str, np.ndarray]:
         """Run the network on one face, uint8 (48, 48)."""
@@ -214,15 +189,6 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     scaled = logits.astype(np.float64)
     exponentials = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
-
-
-def _dequantised(values: np.ndarray, details: dict) -> np.ndarray:
-    """Return a constant of the file as float32; integers are scaled, by row where there is a scale for each."""
-    scaling = details["quantization_parameters"]
-    scales, zeros = scaling["scales"], scaling["zero_points"]
-    if not len(scales):
-        return values.astype(np.float32)
-    return (values.astype(np.float32) - zeros[:, None]) * scales[:, None].astype(np.float32)
 
 
 def _open_network(path: Path, threads: int | None):
