@@ -62,6 +62,13 @@ def detectors() -> list[str]:
     return ["yunet", "haar"]
 
 
+def compared(group: str, name: str, ours: Way, other: Way, words: tuple[str, str], units: int, **more) -> Row:
+    """Return the comparison of two ways by the turns that they had last; `words` say what each of them is."""
+    per = more.pop("per", (1, 1))
+    seconds = ([each / count for each in way.seconds] for way, count in zip((ours, other), per, strict=True))
+    return Row(group, name, *words, *seconds, units, ours.peak_mb, other.peak_mb, **more)
+
+
 def loading(folder: Path, machine: dict) -> list[Row]:
     """Load FER2013 from CSV and from cache, against the two usual ways."""
     csv = folder / "fer2013.csv"
@@ -89,24 +96,10 @@ def loading(folder: Path, machine: dict) -> list[Row]:
         (cache, "from the cache", lists, {"ratio": 100}),
         (cache, "from the cache", pandas, {"ratio": 100}),
     ):
-        said = {"lists": "lists of ints, then float64 RGB", "pandas": "pandas and split"}[other.name]
-        rows.append(
-            Row(
-                "loading",
-                f"{name}, {words}, against {other.name}",
-                "this package",
-                said,
-                ours.seconds,
-                other.seconds,
-                count,
-                "face",
-                ours.peak_mb,
-                other.peak_mb,
-                limit=limit if ours is parse else None,
-                target=target,
-                note="The slow ways ran once; the first parse of a process, which also imports, is not counted.",
-            )
-        )
+        words_of_other = {"lists": "lists of ints, then float64 RGB", "pandas": "pandas and split"}[other.name]
+        more = {"limit": limit if ours is parse else None, "target": target}
+        name_of_row = f"{name}, {words}, against {other.name}"
+        rows.append(compared("loading", name_of_row, ours, other, ("this package", words_of_other), count, **more))
     return rows
 
 
@@ -155,23 +148,10 @@ def regime(name: str, changes: dict, target: float | None, machine: dict) -> lis
             words = f"training {name} round {number + 1}/{rounds}: ours {harness.shown(ours.seconds[-1])}"
             harness.progress(words + theirs)
     accuracy = {"ours": ours.turns[-1]["accuracy"], "other": fit.turns[-1]["accuracy"]}
-    accuracy |= {"other_anew": fit.turns[-1]["accuracy_anew"], "faces": rows // 4}
-    whole = Row(
-        "training",
-        TRAINING_ROWS[name],
-        "this package",
-        "Model.fit",
-        ours.seconds,
-        fit.seconds,
-        settings["rows"],
-        "face",
-        ours.peak_mb,
-        fit.peak_mb,
-        limit=training_limit(name, settings, machine),
-        target=target and {"ratio": target},
-        accuracy=accuracy,
-        note=f"{rows:,} Training faces of {ours.turns[-1]['dataset']}, {rows // 4} of PublicTest after every epoch.",
-    )
+    accuracy |= {"other_anew": fit.turns[-1]["accuracy_anew"], "faces": rows // 4, "of": ours.turns[-1]["dataset"]}
+    more = {"limit": training_limit(name, settings, machine), "target": target and {"ratio": target}}
+    words = ("this package", "Model.fit")
+    whole = compared("training", TRAINING_ROWS[name], ours, fit, words, rows, accuracy=accuracy, **more)
     if name != "tl_whole":
         return [whole]
     later = dataclasses.replace(
@@ -202,12 +182,11 @@ def training_limit(name: str, settings: dict, machine: dict, *, epochs: int | No
 
 
 def loop(machine: dict) -> Row:
-    """Compare an epoch of TL whole with its bare steps, in many short turns; and say what watching adds."""
+    """Compare an epoch of TL whole with its bare steps, in many short turns."""
     settings = {"recipe": "tl_whole", "rows": 768}
     with harness.closing(Way("ways_training.py", "epoch", settings)) as (epoch,):
         harness.alternate([epoch], rounds=5, say="the loop of TL whole")
     bare_s = [turn["bare_s"] for turn in epoch.turns]
-    share = statistics.median(turn["watch_s"] / (turn["watch_s"] + turn["seconds"]) for turn in epoch.turns)
     return Row(
         "training",
         TRAINING_ROWS["loop"],
@@ -216,12 +195,10 @@ def loop(machine: dict) -> Row:
         epoch.seconds,
         bare_s,
         settings["rows"],
-        "face",
         epoch.peak_mb,
         epoch.peak_mb,
         limit={"what": "the bare steps", "seconds": statistics.median(bare_s)},
         target={"share": 0.95},
-        note=f"Estimating the batch norms anew and predicting PublicTest take {100 * share:.0f} % of a watched epoch.",
     )
 
 
@@ -240,30 +217,15 @@ def one_face(folder: Path, machine: dict) -> list[Row]:
     with harness.closing(*started):
         for group, count, calls, rounds in (("one face", 1, 10, SHORT_ROUNDS), ("batch of 32", 32, 4, ROUNDS)):
             harness.alternate(started, rounds=rounds, say=group, faces=count, calls=calls)
-            rows += [
-                face_row(group, count, calls, started[0], other, words[other.name], machine) for other in started[1:]
-            ]
+            seconds = 2 * machine["multiply_adds"] * count / (1e9 * machine["matrix_gflops"])
+            limit = {"what": "its multiplications at the machine's matrix rate", "seconds": seconds}
+            for other in started[1:]:
+                said = ("EmotionClassifier", words[other.name])
+                is_predict = other.name == "predict" and count == 1
+                more = {"limit": limit, "target": {"ratio": 40, "seconds": 0.0015} if is_predict else None}
+                per = (calls * REPEATS, calls)
+                rows.append(compared(group, f"against {said[1]}", started[0], other, said, count, per=per, **more))
     return rows
-
-
-def face_row(group: str, count: int, calls: int, ours: Way, other: Way, words: str, machine: dict) -> Row:
-    """Return the comparison of our way with one other, from the turns that they had last."""
-    seconds = 2 * machine["multiply_adds"] * count / (1e9 * machine["matrix_gflops"])
-    is_predict = other.name == "predict" and count == 1
-    return Row(
-        group,
-        f"against {words}",
-        "EmotionClassifier",
-        words,
-        [each / (calls * REPEATS) for each in ours.seconds],
-        [each / calls for each in other.seconds],
-        count,
-        "face",
-        ours.peak_mb,
-        other.peak_mb,
-        limit={"what": "its multiplications at the machine's matrix rate", "seconds": seconds},
-        target={"ratio": 40, "seconds": 0.0015} if is_predict else None,
-    )
 
 
 def formats(folder: Path, machine: dict) -> list[Row]:
@@ -278,21 +240,10 @@ def formats(folder: Path, machine: dict) -> list[Row]:
         ) as (int8, float16):
             say = f"formats, {threads} threads"
             harness.alternate([int8, float16], rounds=SHORT_ROUNDS, say=say, faces=1, calls=calls)
-        rows.append(
-            Row(
-                "formats",
-                f"one face, {threads} {'thread' if threads == 1 else 'threads'}",
-                "int8",
-                "float16",
-                [each / calls for each in int8.seconds],
-                [each / calls for each in float16.seconds],
-                1,
-                "face",
-                int8.peak_mb,
-                float16.peak_mb,
-                accuracy={"ours": accuracies["int8"], "other": accuracies["float16"]},
-            )
-        )
+        name = f"one face, {threads} {'thread' if threads == 1 else 'threads'}"
+        accuracy = {"ours": accuracies["int8"], "other": accuracies["float16"]}
+        more = {"per": (calls, calls), "accuracy": accuracy}
+        rows.append(compared("formats", name, int8, float16, ("int8", "float16"), 1, **more))
     return rows
 
 
@@ -316,27 +267,13 @@ def frames(folder: Path, machine: dict) -> list[Row]:
 
 def frame_row(detector: str, ours: Way, other: Way, count: int) -> Row:
     """Return the comparison of one detector of ours with one other way."""
-    found = [statistics.mean(way.turns[-1]["faces"]) for way in (ours, other)]
     word = {"frames": "the fer package", "old script": "the old script's way"}[other.name]
     target = None
     if count == 1 and other.name == "frames":
         target = {"seconds": FRAME_TARGET_S[detector]} | ({"ratio": 4} if detector == "yunet" else {})
-    p95_ms = statistics.median(turn["p95_ms"] for turn in ours.turns)
-    return Row(
-        "frame",
-        f"{count} {'face' if count == 1 else 'faces'}, {'YuNet' if detector == 'yunet' else 'Haar'}, against {word}",
-        "the live cell's engine",
-        word,
-        [each / N_FRAMES for each in ours.seconds],
-        [each / N_FRAMES for each in other.seconds],
-        N_FRAMES,
-        "frame",
-        ours.peak_mb,
-        other.peak_mb,
-        target=target,
-        note=f"95 % of our frames take {p95_ms:.1f} ms at most; faces found a frame: ours {found[0]:.1f}, "
-        f"theirs {found[1]:.1f}.",
-    )
+    name = f"{count} {'face' if count == 1 else 'faces'}, {'YuNet' if detector == 'yunet' else 'Haar'}, against {word}"
+    per, said = (N_FRAMES, N_FRAMES), ("the live cell's engine", word)
+    return compared("frame", name, ours, other, said, N_FRAMES, per=per, target=target)
 
 
 def write_frames(folder: Path, count: int) -> list[str]:
@@ -379,7 +316,6 @@ def start(folder: Path, machine: dict) -> list[Row]:
             [turn["seconds"] for turn in ours["turns"]],
             [turn["seconds"] for turn in other["turns"]],
             1,
-            "start",
             max(turn["peak_mb"] for turn in ours["turns"]),
             max(turn["peak_mb"] for turn in other["turns"]),
             target={"seconds": 0.8, "mb": 200},
@@ -415,11 +351,9 @@ def video(folder: Path, machine: dict) -> list[Row]:
             [each / frames for each in ours.seconds],
             [turn["seconds"] / turn["frames"] for turn in fer.turns] if fer else [60 / frames] * ROUNDS,
             frames,
-            "frame",
             ours.peak_mb,
             fer.peak_mb if fer else None,
             target={"seconds": 60 / frames},
-            note="fer looked at the first 5 s of it." if fer else "",
         )
         rows.append(row)
     return rows

@@ -27,14 +27,12 @@ class Row:
         ours_seconds: of each turn.
         other_seconds: of each turn; in pairs with ours where there are as many.
         units: how much work a turn is.
-        unit: of what.
         ours_peak_mb: highest memory of our process.
         other_peak_mb: of the other's.
         limit: {"what", "seconds"}: what the same work takes at a stated limit of the machine.
         target: what is wanted: "ratio", "seconds" or "mb" of ours, "share" of the limit.
         accuracy: {"ours", "other"} on PublicTest; where both train, "other_anew", with the other's batch-norm
             statistics estimated anew, and the number of "faces", too.
-        note: a sentence.
     """
 
     group: str
@@ -44,13 +42,11 @@ class Row:
     ours_seconds: list[float]
     other_seconds: list[float]
     units: int
-    unit: str
     ours_peak_mb: float | None = None
     other_peak_mb: float | None = None
     limit: dict | None = None
     target: dict | None = None
     accuracy: dict | None = None
-    note: str = ""
 
     @property
     def ratio(self) -> dict[str, float]:

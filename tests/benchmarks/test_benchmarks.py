@@ -21,7 +21,6 @@ def row(**changes) -> comparison.Row:
         "ours_seconds": [1.0, 2.0, 4.0],
         "other_seconds": [10.0, 10.0, 10.0],
         "units": 1,
-        "unit": "face",
         "ours_peak_mb": 100.0,
     }
     return comparison.Row(**(values | changes))
