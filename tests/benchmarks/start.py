@@ -10,11 +10,11 @@ import harness
 
 def package(picture: str) -> str:
     """This package."""
-    from emotion_detection.faces import detection
+    from emotion_detection.faces import detection, images
     from emotion_detection.inference import pipeline
     from emotion_detection.inference.classifier import EmotionClassifier
 
-    frame_bgr = pipeline.read_picture(picture)
+    frame_bgr = images.read_picture(picture)
     found = pipeline.analyse_frame(frame_bgr, detector=detection.load_detector(), classifier=EmotionClassifier.load())
     return found[0].label
 
@@ -23,12 +23,11 @@ def keras(picture: str) -> str:
     """The same network in Keras."""
     from emotion_detection import paths
     from emotion_detection.emotions import EMOTIONS
-    from emotion_detection.faces import detection
-    from emotion_detection.inference import pipeline
+    from emotion_detection.faces import detection, images
     from emotion_detection.runs import registry
     from emotion_detection.training import mobilenet
 
-    _, crops = pipeline.find_faces(pipeline.read_picture(picture), detection.load_detector())
+    _, crops = detection.find_faces(images.read_picture(picture), detection.load_detector())
     network = mobilenet.load_network(paths.models_dir() / f"{registry.SHIPPED}.keras")
     return EMOTIONS[int(network.predict(crops[0][None, :, :, None], verbose=0)[0].argmax())]
 
