@@ -32,6 +32,7 @@ def test_an_interval_follows_its_value_in_the_same_unit():
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
+        (0, "0 s"),
         (0.00042, "420 µs"),
         (0.0042, "4.20 ms"),
         (0.0421, "42.1 ms"),
@@ -83,7 +84,7 @@ def test_a_table_is_formatted_by_the_names_of_its_columns():
         "n": "3,589",
         "Accuracy (95 % interval)": "69.9 % (68.4–71.2)",
         "Macro-F1": "0.676",
-        "Difference (95 % interval)": "−1.2 (−2.0 to −0.4)",
+        "Difference, points (95 % interval)": "−1.2 (−2.0 to −0.4)",
         "p": "< 0.001",
         "Face": "1.23 ms",
         "Train": "4.00 ms",

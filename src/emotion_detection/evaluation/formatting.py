@@ -21,15 +21,8 @@ SHARES = {"accuracy", "agreement", "confidence", "coverage", "ece", "precision",
 DIFFERENCES = {"difference", "gain", "gap", "points"}
 """Words in the name of a column of differences between shares, −1–1, shown in points with a sign."""
 
-UNITS = {
-    "ms": ("{:,.3g} ms", "ms"),
-    "px": ("{:,.0f} px", "px"),
-    "mb": ("{:,.1f} MB", "MB"),
-    "gb": ("{:,.1f} GB", "GB"),
-    "deg": ("{:g}°", "°"),
-    "fps": ("{:.1f} fps", "fps"),
-}
-"""Last word of a column's name → how its numbers are written, with their unit."""
+NOT_SHARES = {"correlation", "f1", "kappa", "loss", "nll"}
+"""Words in the name of a column of plain numbers, shown with three decimals."""
 
 HEADERS = {
     "n": "n",
@@ -127,6 +120,8 @@ def duration(seconds: float | None) -> str:
     """Return a time with three significant digits, in the unit that suits it: µs, ms, s, min or h."""
     if _is_missing(seconds):
         return MISSING
+    if seconds == 0:
+        return "0 s"
     for below_s, factor, unit in ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (120.0, 1.0, "s"), (7200.0, 1 / 60, "min")):
         if abs(seconds) < below_s:
             return f"{_three_digits(seconds * factor)} {unit}"
@@ -202,24 +197,14 @@ def _writer(name: str) -> Callable[..., str]:
     words = str(name).split("_")
     if name in ("p", "p_value"):
         write = p_value
-    elif DIFFERENCES & set(words):
-        write = _signed_number if {"f1", "nll"} & set(words) else points
     elif name.startswith("n_") or name == "n":
         write = number
+    elif DIFFERENCES & set(words):
+        write = _signed_number if NOT_SHARES & set(words) else points
     elif SHARES & set(words):
         write = percent
-    elif words[-1] == "s" or words[-1] == "seconds":
-        write = duration
-    elif words[-1] in ("minutes", "hours"):
-        write = _minutes if words[-1] == "minutes" else _hours
-    elif words[-1] in UNITS:
-        write = UNITS[words[-1]][0].format
-    elif words[-1] in ("ratio", "faster", "times"):
-        write = ratio
-    elif words[-1] == "year":
-        write = "{:.0f}".format
     else:
-        write = number if {"correlation", "f1", "kappa", "loss"} & set(words) else _short_number
+        write = BY_LAST_WORD.get(words[-1], number if NOT_SHARES & set(words) else _short_number)
     return lambda value: _plain(value) if isinstance(value, str | bool) or _is_missing(value) else write(value)
 
 
@@ -238,14 +223,6 @@ def _short_number(value: float) -> str:
     return f"{value:.3g}".replace("-", "−") if small else number(value)
 
 
-def _minutes(value: float) -> str:
-    return f"{value:,.0f} min" if value >= 10 else f"{value:.2g} min"
-
-
-def _hours(value: float) -> str:
-    return f"{value:,.0f} h" if value >= 10 else f"{value:.2g} h"
-
-
 def _three_digits(value: float) -> str:
     return f"{value:.{max(0, 2 - len(str(int(abs(value)))) + 1)}f}" if abs(value) >= 1 else f"{value:.3g}"
 
@@ -254,11 +231,34 @@ def _header(name: str) -> str:
     if name in HEADERS:
         return HEADERS[name]
     words = str(name).split("_")
-    if words[-1] in ("s", "seconds", "minutes", "hours", *UNITS) and len(words) > 1:
+    if words[-1] in UNITS and len(words) > 1:
         words = words[:-1]
     text = " ".join(WORDS.get(word, word) for word in words)
-    return text[:1].upper() + text[1:] if words[0] not in WORDS else text
+    text = text if words[0] in WORDS else text[:1].upper() + text[1:]
+    in_points = DIFFERENCES & set(words) and not NOT_SHARES & set(words) and "points" not in words
+    return f"{text}, points" if in_points else text
 
 
 def _is_missing(value) -> bool:
     return value is None or (isinstance(value, float) and value != value) or value is pd.NA or value is pd.NaT
+
+
+def _in(unit: str) -> Callable[[float], str]:
+    return lambda value: f"{value:,.0f} {unit}" if value >= 10 else f"{value:.2g} {unit}"
+
+
+UNITS: dict[str, Callable[..., str]] = {
+    "s": duration,
+    "seconds": duration,
+    "minutes": _in("min"),
+    "hours": _in("h"),
+    "ms": "{:,.3g} ms".format,
+    "px": "{:,.0f} px".format,
+    "mb": "{:,.1f} MB".format,
+    "gb": "{:,.1f} GB".format,
+    "deg": "{:g}°".format,
+    "fps": "{:.1f} fps".format,
+}
+"""Last word of a column's name → the function that writes its numbers, with their unit."""
+
+BY_LAST_WORD = UNITS | {"ratio": ratio, "faster": ratio, "times": ratio, "year": "{:.0f}".format}
