@@ -20,6 +20,7 @@ import numpy as np
 from emotion_detection import files, paths
 from emotion_detection.emotions import DISPLAY_NAMES, EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
+from emotion_detection.faces import preprocessing
 from emotion_detection.inference import classifier
 from emotion_detection.personal import fitting
 
@@ -154,7 +155,7 @@ class PersonalClassifier:
         added = self._used()
         return (weights, biases) if added is None else (weights + added.weights, biases + added.bias)
 
-    def predict_proba(self, faces: classifier.Faces) -> np.ndarray:
+    def predict_proba(self, faces: preprocessing.Faces) -> np.ndarray:
         """Return how probable each emotion is: float32 (n, 7), as `EmotionClassifier.predict_proba`."""
         return self.calibrated(self.outputs(("logits",), faces)["logits"])
 
@@ -162,7 +163,7 @@ class PersonalClassifier:
         """Return float32 (n, 7): probabilities from logits (n, 7), the temperature applied."""
         return classifier.softmax(logits / self.temperature)
 
-    def outputs(self, names: Sequence[str], faces: classifier.Faces) -> dict[str, np.ndarray]:
+    def outputs(self, names: Sequence[str], faces: preprocessing.Faces) -> dict[str, np.ndarray]:
         """Return outputs as `EmotionClassifier.outputs`, logits by the personal head while that is on."""
         added = self._used()
         if added is None or "logits" not in names:
