@@ -2,23 +2,20 @@
 
 import contextlib
 import dataclasses
-import functools
 import logging
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from emotion_detection import paths
-from emotion_detection.data import FaceDataset, ferplus, load_fer2013, load_pictures, load_sample
-from emotion_detection.errors import DataError, MissingFileError, ProjectError, UnknownNameError
+from emotion_detection.data import FaceDataset, chosen, load_sample
+from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
 from emotion_detection.runs import store
 from emotion_detection.training import catalog
 
 log = logging.getLogger(__name__)
 
-FAST_FACES = 420
 OVERHEAD_MINUTES = 0.4
 FAST_BANNER = (
     "**FAST mode: the drawn sample, one epoch, random first weights.** "
@@ -172,7 +169,7 @@ def try_recipe(base: str, *, name: str | None = None, faces: int | None = None, 
 def _faces_or_sample() -> FaceDataset:
     """Return what an experiment learns from: as everywhere, but drawn faces where FER2013 is not there."""
     try:
-        return chosen_dataset(fast=_mode.fast)
+        return chosen.chosen_dataset(fast=_mode.fast)
     except MissingFileError:
         if paths.pictures_dir() is not None:
             raise
@@ -185,14 +182,14 @@ def _free_name(
     """Name a changed recipe so that it overwrites no record of another; return it, and its record if there is one."""
     original = mine.name
     for number in range(1, 1000):
-        chosen = name or f"{original}_try{number if number > 1 else ''}"
+        chosen_name = name or f"{original}_try{number if number > 1 else ''}"
         label = f"{mine.display_name}, tried{f' ({number})' if number > 1 else ''}" if name is None else name
-        named = mine.replace(name=chosen, display_name=label)
+        named = mine.replace(name=chosen_name, display_name=label)
         if name in catalog.RECIPES:
             raise DataError(f"{name!r} is a recipe of the project. Give your experiment another name.")
-        if not store.is_recorded(f"{chosen}-s{seed}", here=True):
+        if not store.is_recorded(f"{chosen_name}-s{seed}", here=True):
             return named, None
-        run = store.load_run(f"{chosen}-s{seed}", here=True)
+        run = store.load_run(f"{chosen_name}-s{seed}", here=True)
         same = named.settings() | {"display_name": label} == run.info["recipe"]
         if same and run.info["data"]["fingerprint"] == dataset.fingerprint:
             return named, run
@@ -273,31 +270,6 @@ def _tell(text: str) -> None:
         sys.stdout.write(f"{text.rstrip()}\n")
 
 
-def begin(*, fast: bool = False, retrain: bool = False):
-    """Prepare a notebook as `setup` does, and return what it displays. Notebooks that call it are being rewritten."""
-    from IPython.display import Markdown
-
-    _mode.fast, _mode.retrain = fast, retrain
-    if fast and paths.output_dir() is None:
-        paths.use_output_dir(paths.project_root() / "output" / "fast")
-    return Markdown(_provenance())
-
-
-def obtain(name: str, *, fast: bool = False, retrain: bool = False, final: bool = False) -> store.Run:
-    """Return a run as recorded, or train it when it is not. Notebooks that call it are being rewritten: `get_run`."""
-    recipe_name, seed = store.split_name(name)
-    recipe = catalog.get_recipe(recipe_name)
-    final = final or (store.is_recorded(name, here=fast) and store.load_run(name).is_final)
-    if not retrain and store.is_recorded(name, here=fast):
-        check_same_pictures(name)
-    else:
-        from emotion_detection.training import trainer
-
-        trainer.train(recipe.fast() if fast else recipe, _faces_for(name, fast=fast), seed=seed)
-    run = store.load_run(name)
-    return finalise(name, fast=fast) if final and not run.is_final else run
-
-
 def finalise(name: str, *, fast: bool = False) -> store.Run:
     """Predict PrivateTest for a finished run and record it, with counts against FER+ where the votes are at hand."""
     from emotion_detection.evaluation import ferplus_scores
@@ -305,8 +277,8 @@ def finalise(name: str, *, fast: bool = False) -> store.Run:
 
     finalize.check_not_final(store.load_run(name))
 
-    dataset = chosen_dataset(fast=fast)
-    labels = ferplus_labels(dataset)
+    dataset = chosen.chosen_dataset(fast=fast)
+    labels = chosen.ferplus_labels(dataset)
     run = finalize.finalise(name, dataset, labels_ferplus=labels)
     return run if labels is None else ferplus_scores.record(name)
 
@@ -327,46 +299,23 @@ def recompute(name: str, split: str) -> store.Run:
             f"{run.name} is not final: PrivateTest is first predicted by `evaluate {run.name} --final`."
         )
     store.trained_network(run.name)  # before the faces are read: raises where it is not on this machine
-    dataset = chosen_dataset()
+    dataset = chosen.chosen_dataset()
     if dataset.fingerprint != run.info["data"]["fingerprint"]:
         log.warning("%s as it is here is not what %s was trained on.", dataset.name, run.name)
     predictions = finalize.recompute(run, dataset, split=split)
     data = {field: getattr(dataset, field) for field in ("name", "fingerprint", "has_official_rows")}
     info = run.info | {"data": data | {"notes": list(dataset.notes)}, "ferplus": {}}
-    if (labels := ferplus_labels(dataset)) is not None:
+    if (labels := chosen.ferplus_labels(dataset)) is not None:
         strict = ferplus_scores.ferplus_strict(predictions, labels[predictions.row])
         info["ferplus"] = {split: strict | {"source": "recomputed"}}
     return dataclasses.replace(run, info=info, predictions={**run.predictions, split: predictions})
-
-
-def chosen_dataset(*, fast: bool = False) -> FaceDataset:
-    """Return what runs are trained on: a reader's own pictures where `EMOTION_PICTURES` names them, else FER2013.
-
-    Args:
-        fast: the drawn sample in FER2013's place.
-    """
-    folder = paths.pictures_dir()
-    if folder is not None:
-        return _pictures(folder, _state_of(folder))
-    return fast_sample() if fast else load_fer2013()
-
-
-@functools.lru_cache(maxsize=1)
-def _pictures(folder: Path, state: int) -> FaceDataset:
-    return load_pictures(folder)
-
-
-def _state_of(folder: Path) -> int:
-    """Return a number that changes with any file of a folder, so that pictures are read once and no more."""
-    stats = {path: path.stat() for path in sorted(folder.rglob("*")) if path.is_file()}
-    return hash(tuple((str(path), stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()))
 
 
 def check_same_pictures(name: str) -> None:
     """Raise DataError where a run is recorded for other pictures than the chosen folder holds now."""
     if paths.pictures_dir() is None:
         return
-    trained, present = store.load_run(name).info["data"], chosen_dataset()
+    trained, present = store.load_run(name).info["data"], chosen.chosen_dataset()
     if trained["fingerprint"] != present.fingerprint:
         raise DataError(
             f"{store.full_name(name)} was trained on {sum(trained['counts'].values()):,} faces that are not the "
@@ -375,33 +324,9 @@ def check_same_pictures(name: str) -> None:
         )
 
 
-def fast_sample() -> FaceDataset:
-    """Return the drawn faces that FAST mode trains on."""
-    return load_sample(FAST_FACES, seed=0)
-
-
-def fer2013_or_sample() -> FaceDataset:
-    """Return FER2013 where it is found, else the drawn sample; its `name` says which."""
-    try:
-        return load_fer2013()
-    except ProjectError as error:  # not there, damaged or altered
-        log.warning("The drawn sample is shown instead of FER2013: %s", error)
-        return load_sample()
-
-
-def ferplus_labels(dataset: FaceDataset):
-    """Return FER+ strict-majority labels per row of FER2013 (int8; 7 contempt, -1 none).
-
-    None without the votes, or where the faces' row numbers are not FER2013's (a JPEG copy), so that none can be joined.
-    """
-    if not dataset.has_official_rows or ferplus.find() is None:
-        return None
-    return ferplus.strict_majority_labels(range(int(dataset.row.max()) + 1))
-
-
 def _faces_for(name: str, *, fast: bool) -> FaceDataset:
     try:
-        return chosen_dataset(fast=fast)
+        return chosen.chosen_dataset(fast=fast)
     except MissingFileError as error:
         if paths.pictures_dir() is not None:
             raise  # it says itself what is missing

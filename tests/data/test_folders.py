@@ -321,7 +321,8 @@ def project(tmp_path_factory, drawn):
     (folder / folders.SETTINGS_FILE).write_text(json.dumps(settings))
     with pytest.MonkeyPatch.context() as patch:
         take_place(patch, root, folder)
-        notebook.obtain("tl_top", fast=True, final=True)
+        patch.setattr(notebook, "_mode", notebook._Mode(fast=True))
+        notebook.get_run("tl_top")
     return root
 
 
@@ -360,14 +361,14 @@ def test_scores_are_over_the_emotions_that_are_there_and_free_of_twins(run):
 
 
 def test_a_run_on_pictures_that_have_changed_since_is_not_shown_as_theirs(run, chosen, tmp_path):
-    assert notebook.obtain("tl_top").name == "tl_top-s0"
+    assert notebook.get_run("tl_top").name == "tl_top-s0"
     gone = next((chosen / "happy").iterdir())
     kept = shutil.copy2(gone, tmp_path / "kept.png")
     gone.unlink()
     with pytest.raises(DataError, match=r"trained on 60 faces that are not the 59 .* Train it again"):
-        notebook.obtain("tl_top")
+        notebook.get_run("tl_top")
     shutil.copy2(kept, gone)
-    assert notebook.obtain("tl_top").name == "tl_top-s0"
+    assert notebook.get_run("tl_top").name == "tl_top-s0"
 
 
 def test_the_network_becomes_a_file_that_the_live_cell_runs(run, chosen):
