@@ -252,10 +252,10 @@ def save_figure(name: str, figure, *, source: str | None = None):
         figure: from a function of `plots`.
         source: what it is made from, one of `plots.saving.SOURCES`; by default a recorded run, or the drawn sample.
     """
-    from emotion_detection.plots import saving
+    from emotion_detection.plots import saving, style
 
-    usual = saving.FAST if _mode.fast else saving.RECORDED_RUN
-    saving.save_figure(figure, name, figure.values, source=source or figure.source or usual)
+    usual = style.FAST if _mode.fast else saving.RECORDED_RUN
+    saving.save(figure, name, source=source or figure.source or usual)
     return figure
 
 

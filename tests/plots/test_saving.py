@@ -14,14 +14,17 @@ import pytest
 from emotion_detection import plots
 from emotion_detection.errors import DataError, UnknownNameError
 from emotion_detection.plots import saving, style
-from emotion_detection.runs import store
+from emotion_detection.runs.run import Run
+
+HISTORY = pd.DataFrame({"seconds": [1.0, 2.0]})
 
 DRAW = """
-from emotion_detection.plots import saving
-figure, axes = saving.new_axes(2.0)
+from emotion_detection.plots import style
+figure, axes = style.new_axes(2.0)
 axes.plot([1, 2, 3], [0.1, 0.5, 0.2], label="a")
 axes.set(title="A title", xlabel="epoch")
 axes.legend()
+style.finish(figure, {"accuracy": [0.1, 0.5, 0.2]})
 """
 
 
@@ -39,15 +42,14 @@ def ours(isolated, monkeypatch):
 
 @pytest.fixture
 def drawn():
-    """A figure and the values in it."""
+    """A figure with the values in it."""
     names = {}
     exec(DRAW, names)
-    return names["figure"], {"accuracy": [0.1, 0.5, 0.2]}
+    return names["figure"]
 
 
 def test_figure_and_its_numbers_are_written_to_the_figures_folder(ours, drawn):
-    figure, values = drawn
-    path = saving.save_figure(figure, "03_curves", values)
+    path = saving.save(drawn, "03_curves")
     assert path == ours / "figures" / "03_curves.png"
     assert json.loads(path.with_suffix(".json").read_text()) == {"source": "recorded run", "accuracy": [0.1, 0.5, 0.2]}
     assert sorted(each.name for each in path.parent.iterdir()) == ["03_curves.json", "03_curves.png"]
@@ -55,30 +57,28 @@ def test_figure_and_its_numbers_are_written_to_the_figures_folder(ours, drawn):
 
 
 def test_saving_twice_or_after_showing_gives_the_same_bytes(isolated, drawn):
-    figure, values = drawn
-    first = saving.save_figure(figure, "a", values).read_bytes()
-    figure._repr_mimebundle_()
-    assert saving.save_figure(figure, "a", values).read_bytes() == first
+    first = saving.save(drawn, "a").read_bytes()
+    drawn._repr_mimebundle_()
+    assert saving.save(drawn, "a").read_bytes() == first
 
 
 def test_another_process_draws_the_same_bytes(drawn, tmp_path):
-    code = f"import pathlib\n{DRAW}\npathlib.Path('other.png').write_bytes(saving.png_bytes(figure, dpi=200))"
+    code = f"import pathlib\n{DRAW}\npathlib.Path('other.png').write_bytes(style.png_bytes(figure, dpi=200))"
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
-    assert (tmp_path / "other.png").read_bytes() == saving.png_bytes(drawn[0], dpi=200)
+    assert (tmp_path / "other.png").read_bytes() == style.png_bytes(drawn, dpi=200)
 
 
 def test_picture_names_no_software_and_no_date(isolated, drawn):
-    figure, values = drawn
-    assert set(opened(saving.save_figure(figure, "a", values)).info) == {"dpi"}
+    assert set(opened(saving.save(drawn, "a")).info) == {"dpi"}
 
 
 def test_notebook_shows_a_figure_800_pixels_wide(drawn):
-    assert opened(drawn[0]._repr_mimebundle_()["image/png"]).size == (800, 200)
+    assert opened(drawn._repr_mimebundle_()["image/png"]).size == (800, 200)
 
 
 def test_a_palette_makes_a_shown_picture_smaller_and_looks_the_same(drawn):
-    shown = drawn[0]._repr_mimebundle_()["image/png"]
-    whole = saving.png_bytes(drawn[0], dpi=saving.NOTEBOOK_DPI)
+    shown = drawn._repr_mimebundle_()["image/png"]
+    whole = style.png_bytes(drawn, dpi=style.NOTEBOOK_DPI)
     assert len(shown) < 0.7 * len(whole)
     same, all_colors = (np.asarray(PIL.Image.open(io.BytesIO(each)).convert("RGB"), int) for each in (shown, whole))
     assert np.abs(same - all_colors).mean() < 0.5
@@ -86,34 +86,33 @@ def test_a_palette_makes_a_shown_picture_smaller_and_looks_the_same(drawn):
 
 def test_readers_own_settings_do_not_change_a_plot(drawn):
     def bars():
-        figure = saving.new_figure(2.0)
-        plots.cost_plot(pd.DataFrame({"seconds_per_epoch": [1.0], "total_s": [60.0]}, index=["TL top"]), figure)
-        return saving.png_bytes(figure, dpi=50)
+        run = Run(
+            "TL top", {"recipe": {"display_name": "TL top"}, "seed": 0, "data": {}, "wall_time_s": 5}, HISTORY, {}
+        )
+        return style.png_bytes(plots.training_cost([run]), dpi=50)
 
     usual = bars()
     with matplotlib.rc_context({"font.size": 20, "axes.grid": False, "figure.facecolor": "red", "savefig.dpi": 30}):
         assert bars() == usual
 
 
-@pytest.mark.parametrize("source", [saving.SAMPLE, saving.FAST])
+@pytest.mark.parametrize("source", [style.SAMPLE, style.FAST])
 def test_drawn_sample_is_refused_in_the_projects_figures(ours, drawn, source):
-    figure, values = drawn
     with pytest.raises(DataError, match="EMOTION_OUTPUT_DIR"):
-        saving.save_figure(figure, "a", values, source=source)
+        saving.save(drawn, "a", source=source)
     assert not (ours / "figures").exists()
 
 
 def test_drawn_sample_goes_to_the_output_folder_under_a_banner(isolated, drawn, monkeypatch):
     monkeypatch.setenv("EMOTION_OUTPUT_DIR", str(isolated / "out"))
-    figure, values = drawn
-    plain = opened(saving.save_figure(figure, "plain", values)).convert("RGB")
-    path = saving.save_figure(figure, "sample", values, source=saving.FAST)
-    again = saving.save_figure(figure, "again", values, source=saving.FAST)
+    plain = opened(saving.save(drawn, "plain")).convert("RGB")
+    path = saving.save(drawn, "sample", source=style.FAST)
+    again = saving.save(drawn, "again", source=style.FAST)
     assert path == isolated / "out" / "figures" / "sample.png"
     assert json.loads(path.with_suffix(".json").read_text())["source"] == "drawn sample, one epoch"
     bannered = np.asarray(opened(path).convert("RGB"))
     height = bannered.shape[0] - plain.height
-    assert height == round(style.BANNER_HEIGHT_IN * saving.FILE_DPI)
+    assert height == round(style.BANNER_HEIGHT_IN * style.FILE_DPI)
     np.testing.assert_array_equal(bannered[height:], np.asarray(plain))
     strip = bannered[:height].reshape(-1, 3)
     assert (strip == (0xFF, 0xD1, 0x66)).all(axis=1).mean() > 0.8
@@ -121,26 +120,18 @@ def test_drawn_sample_goes_to_the_output_folder_under_a_banner(isolated, drawn, 
     assert again.read_bytes() == path.read_bytes()
 
 
-def test_source_of_a_run_tells_the_drawn_sample():
-    def run(data):
-        return store.Run("a-s0", {"data": {"name": data}}, pd.DataFrame(), {})
-
-    assert saving.source_of(run("FER2013")) == saving.RECORDED_RUN
-    assert saving.source_of(run("drawn sample")) == saving.FAST
-
-
 @pytest.mark.parametrize(
     ("name", "values", "source", "error", "message"),
     [
         ("a", {}, "a guess", UnknownNameError, "recorded run"),
-        ("../a", {}, None, UnknownNameError, "05_f1_bars"),
-        ("a", {"source": 1}, None, DataError, "Rename"),
-        ("a", {"x": object()}, None, DataError, "type object"),
+        ("../a", {}, "recorded run", UnknownNameError, "05_f1_bars"),
+        ("a", {"source": 1}, "recorded run", DataError, "Rename"),
+        ("a", {"x": object()}, "recorded run", DataError, "type object"),
     ],
 )
 def test_bad_arguments_write_nothing(ours, drawn, name, values, source, error, message):
     with pytest.raises(error, match=message):
-        saving.save_figure(drawn[0], name, values, source=source)
+        saving.save(style.finish(drawn, values), name, source=source)
     assert not (ours / "figures").exists()
 
 
