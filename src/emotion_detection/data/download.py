@@ -22,7 +22,7 @@ class Download:
     """A copy of FER2013 on Kaggle.
 
     Args:
-        title: what the reader is told it is.
+        title: what it is, in words for the reader.
         handle: Kaggle's name of the competition or data set.
         file: the one file to take, or "" for all.
         target: its name in `data/raw/`.

@@ -78,10 +78,10 @@ def load_fer2013(*, path: Path | None = None, allow_altered: bool = False, use_c
         )
     if verification.verdict == "exact":
         return dataset
-    told = f"{Path(verification.source).name} is not the exact FER2013: {verification.sentences[0]}"
+    note = f"{Path(verification.source).name} is not the exact FER2013: {verification.sentences[0]}"
     if verification.verdict != "altered":  # an altered copy was asked for by name
-        log.warning("%s", told)
-    return dataclasses.replace(dataset, notes=(*dataset.notes, told))
+        log.warning("%s", note)
+    return dataclasses.replace(dataset, notes=(*dataset.notes, note))
 
 
 def check(path: Path | None = None) -> Verification:
@@ -96,13 +96,13 @@ def check(path: Path | None = None) -> Verification:
     source = find_source(path)
     cached = _read_cache(source)
     dataset, verification = load_verified(source, use_cache=False)
-    said = [*verification.sentences, *dataset.notes]
+    sentences = [*verification.sentences, *dataset.notes]
     if cached is not None and cached[0].fingerprint == dataset.fingerprint:
-        said.append(f"The parsed arrays in {paths.displayed(_cache_folder())} agree with it.")
+        sentences.append(f"The parsed arrays in {paths.displayed(_cache_folder())} agree with it.")
     elif _write_cache(source, dataset, verification):
         state = "were out of date and" if cached is not None else "were not there and"
-        said.append(f"The parsed arrays in {paths.displayed(_cache_folder())} {state} have been written.")
-    return dataclasses.replace(verification, sentences=tuple(said))
+        sentences.append(f"The parsed arrays in {paths.displayed(_cache_folder())} {state} have been written.")
+    return dataclasses.replace(verification, sentences=tuple(sentences))
 
 
 def find_source(path: Path | None = None) -> Source:

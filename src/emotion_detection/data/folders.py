@@ -1,8 +1,8 @@
 """Your own pictures: a folder of labelled faces, `<name>/<emotion>/…`, becomes a `FaceDataset`.
 
-Each picture is read, and its face found and cropped, by the functions that read and crop pictures everywhere else. What
-is wrong with a file is told in a table (`PictureDataset.report`); none is left out in silence. How a folder is read may
-be written into a file in it, `pictures.json`, so that all commands and notebooks agree (see `folder_settings`).
+Each picture is read, and its face found and cropped, by the functions that do so everywhere else. What is wrong with a
+file is listed in a table (`PictureDataset.report`); none is left out in silence. How a folder is read may be written
+into a file in it, `pictures.json`, so that all commands and notebooks agree (see `folder_settings`).
 """
 
 import collections
@@ -45,10 +45,10 @@ ROUGH_BELOW = 20
 """With fewer faces of a class in a test split its scores are called rough."""
 
 SHARE_TOLERANCE = 0.03
-"""A test split whose share of the faces is further than this from the one asked for is told about."""
+"""A test split whose share of the faces is further than this from the one asked for is noted."""
 
 SQUEEZED_FROM = 1.2
-"""A whole picture whose sides differ by more than this factor is told about: it is squeezed into a square."""
+"""A whole picture whose sides differ by more than this factor is listed: it is squeezed into a square."""
 
 LEFT_OUT = "left out"
 
@@ -99,14 +99,14 @@ def load_pictures(folder: Path | str, *, detector: detection.Detector | None = N
     """
     folder = _checked_folder(folder)
     chosen = read_settings(folder, **settings)
-    table = _Table()
-    listed = _listed(folder, chosen, table)
-    found = _cropped(folder, listed, chosen, detector, table)
+    problems = _Problems()
+    listed = _listed(folder, chosen, problems)
+    found = _cropped(folder, listed, chosen, detector, problems)
     dataset = _as_dataset(folder, found)
-    _tell_identical(dataset, table)
-    group = _checked_groups(dataset, chosen, table, wanted={emotion for _, emotion in listed})
+    _add_identical(dataset, problems)
+    group = _checked_groups(dataset, chosen, problems, wanted={emotion for _, emotion in listed})
     usage = _split(dataset.emotion, group, chosen)
-    dataset = dataclasses.replace(dataset, usage=usage, report=table.frame())
+    dataset = dataclasses.replace(dataset, usage=usage, report=problems.frame())
     _check_splits(dataset, group)
     notes = _notes(dataset, group, chosen)
     if (dataset.report["done"] == LEFT_OUT).any():
@@ -121,10 +121,10 @@ def load_unsplit(folder: Path | str, *, detector: detection.Detector | None = No
     """
     folder = _checked_folder(folder)
     chosen = read_settings(folder, **settings)
-    table = _Table()
-    found = _cropped(folder, _listed(folder, chosen, table), chosen, detector, table)
+    problems = _Problems()
+    found = _cropped(folder, _listed(folder, chosen, problems), chosen, detector, problems)
     dataset = _as_dataset(folder, found)
-    return dataclasses.replace(dataset, report=table.frame())
+    return dataclasses.replace(dataset, report=problems.frame())
 
 
 def write_pictures(dataset: FaceDataset, folder: Path | str) -> Path:
@@ -138,10 +138,10 @@ def write_pictures(dataset: FaceDataset, folder: Path | str) -> Path:
     return folder
 
 
-class _Table(list):
+class _Problems(list):
     """The rows of the report, while they are found."""
 
-    def tell(self, file: str, kind: str, problem: str, done: str = LEFT_OUT) -> None:
+    def add(self, file: str, kind: str, problem: str, done: str = LEFT_OUT) -> None:
         self.append((file, kind, problem, done))
 
     def frame(self) -> pd.DataFrame:
@@ -159,32 +159,32 @@ def _checked_folder(folder: Path | str) -> Path:
     return folder.resolve()
 
 
-def _listed(folder: Path, settings: Settings, table: _Table) -> list[tuple[str, str]]:
-    """Return (path within the folder, emotion) of all files in known classes, sorted; the rest is told."""
+def _listed(folder: Path, settings: Settings, problems: _Problems) -> list[tuple[str, str]]:
+    """Return (path within the folder, emotion) of all files in known classes, sorted; list the rest."""
     found, unknown = [], []
     for entry in sorted(folder.iterdir()):
         if not entry.is_dir():
             if entry.name != SETTINGS_FILE:
-                table.tell(entry.name, "stray file", "lies in no class folder")
+                problems.add(entry.name, "stray file", "lies in no class folder")
             continue
         inside = sorted(path.relative_to(folder).as_posix() for path in entry.rglob("*") if path.is_file())
         try:
             emotion = settings.emotion_of(entry.name)
         except KeyError:
             unknown.append(entry.name)
-            table.tell(f"{entry.name}/", "unknown class", f"{len(inside)} files of a class that is none of the seven")
+            problems.add(f"{entry.name}/", "unknown class", f"{len(inside)} files of a class that is none of the seven")
             continue
         if not inside:
-            table.tell(f"{entry.name}/", "empty folder", "holds no file")
+            problems.add(f"{entry.name}/", "empty folder", "holds no file")
         if emotion is None:
-            table.tell(f"{entry.name}/", "class left out", f"{len(inside)} files of a class", "left out as you said")
+            problems.add(f"{entry.name}/", "class left out", f"{len(inside)} files of a class", "left out as you said")
         found += [(file, emotion) for file in inside if emotion is not None]
     if unknown:
-        raise _unknown_classes(folder, unknown, table)
+        raise _unknown_classes(folder, unknown, problems)
     return found
 
 
-def _unknown_classes(folder: Path, unknown: list[str], table: _Table) -> PicturesError:
+def _unknown_classes(folder: Path, unknown: list[str], problems: _Problems) -> PicturesError:
     splits = [name for name in unknown if is_split_folder(name)]
     if splits:
         message = (
@@ -198,11 +198,15 @@ def _unknown_classes(folder: Path, unknown: list[str], table: _Table) -> Picture
             f"emotion each means, or leave it out (null): classes={classes} or, in {folder.name}/{SETTINGS_FILE}, "
             f"{json.dumps({'classes': classes})}, if that is what they mean."
         )
-    return PicturesError(message, table.frame())
+    return PicturesError(message, problems.frame())
 
 
 def _cropped(
-    folder: Path, listed: list[tuple[str, str]], settings: Settings, detector: detection.Detector | None, table: _Table
+    folder: Path,
+    listed: list[tuple[str, str]],
+    settings: Settings,
+    detector: detection.Detector | None,
+    problems: _Problems,
 ) -> list[tuple[str, str, np.ndarray]]:
     """Return (path within the folder, emotion, uint8 face (48, 48)) of the files that can be used."""
     if settings.crop != "none" and detector is None:
@@ -212,11 +216,11 @@ def _cropped(
         try:
             bgr = images.read_picture(folder / file)
         except DataError as error:
-            table.tell(file, "unreadable", _reason(error))
+            problems.add(file, "unreadable", _reason(error))
             continue
-        face = _face_of(file, bgr, settings.crop, detector, table)
+        face = _face_of(file, bgr, settings.crop, detector, problems)
         if face is not None and face.min() == face.max():
-            table.tell(file, "one grey value", f"shows nothing but grey {face.min()}")
+            problems.add(file, "one grey value", f"shows nothing but grey {face.min()}")
         elif face is not None:
             found.append((file, emotion, face))
     return found
@@ -231,29 +235,29 @@ def _reason(error: DataError) -> str:
     return text
 
 
-def _face_of(file: str, bgr: np.ndarray, crop: str, detector: detection.Detector | None, table: _Table):
-    """Return the face that is taken of a picture, uint8 (48, 48), or None; what is odd is told."""
+def _face_of(file: str, bgr: np.ndarray, crop: str, detector: detection.Detector | None, problems: _Problems):
+    """Return the face that is taken of a picture, uint8 (48, 48), or None; list what is odd."""
     if crop == "none":
-        return _whole(file, bgr, table)
+        return _whole(file, bgr, problems)
     boxes, crops = detection.find_faces(bgr, detector)
     if not boxes and crop == "face_or_none":
-        table.tell(file, "no face", f"{detector.name} found no face", "the whole picture was taken")
-        return _whole(file, bgr, table)
+        problems.add(file, "no face", f"{detector.name} found no face", "the whole picture was taken")
+        return _whole(file, bgr, problems)
     if not boxes:
-        table.tell(file, "no face", f"{detector.name} found no face of {preprocessing.MIN_SIZE_PX} px or more")
+        problems.add(file, "no face", f"{detector.name} found no face of {preprocessing.MIN_SIZE_PX} px or more")
         return None
     if len(boxes) > 1:
-        table.tell(file, "several faces", f"{detector.name} found {len(boxes)} faces", "the largest was taken")
+        problems.add(file, "several faces", f"{detector.name} found {len(boxes)} faces", "the largest was taken")
     return crops[0]
 
 
-def _whole(file: str, bgr: np.ndarray, table: _Table) -> np.ndarray | None:
+def _whole(file: str, bgr: np.ndarray, problems: _Problems) -> np.ndarray | None:
     height, width = bgr.shape[:2]
     if min(height, width) < preprocessing.MIN_SIZE_PX:
-        table.tell(file, "too small", f"is {width}×{height} px, at least {preprocessing.MIN_SIZE_PX} are needed")
+        problems.add(file, "too small", f"is {width}×{height} px, at least {preprocessing.MIN_SIZE_PX} are needed")
         return None
     if max(height, width) > SQUEEZED_FROM * min(height, width):
-        table.tell(file, "not square", f"is {width}×{height} px", "squeezed into a square")
+        problems.add(file, "not square", f"is {width}×{height} px", "squeezed into a square")
     return preprocessing.to_gray48(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY))
 
 
@@ -270,23 +274,25 @@ def _as_dataset(folder: Path, found: list[tuple[str, str, np.ndarray]]) -> Pictu
     )
 
 
-def _tell_identical(dataset: PictureDataset, table: _Table) -> None:
-    """Tell the faces that are identical to one before them, with what label that has if it is another."""
+def _add_identical(dataset: PictureDataset, problems: _Problems) -> None:
+    """List the faces that are identical to one before them, with what label that has if it is another."""
     for first, *others in duplicates.identical_groups(dataset):
         for other in others:
             agrees = dataset.emotion[first] == dataset.emotion[other]
             label = "" if agrees else f", which is labelled {EMOTIONS[dataset.emotion[first]]}"
             kind, done = ("twin", "taken, into the same split") if agrees else ("two labels", "taken: decide on one")
-            table.tell(dataset.files[other], kind, f"is identical to {dataset.files[first]}{label}", done)
+            problems.add(dataset.files[other], kind, f"is identical to {dataset.files[first]}{label}", done)
 
 
-def _checked_groups(dataset: PictureDataset, settings: Settings, table: _Table, *, wanted: set[str]) -> np.ndarray:
+def _checked_groups(
+    dataset: PictureDataset, settings: Settings, problems: _Problems, *, wanted: set[str]
+) -> np.ndarray:
     """Return the group of each face, after checking that each class has enough faces, in enough groups."""
     if not len(dataset):
         raise PicturesError(
-            f"{dataset.name} has no usable picture. {_counted(table.frame())} Give pictures that show a face; for "
+            f"{dataset.name} has no usable picture. {_counted(problems.frame())} Give pictures that show a face; for "
             f'faces that are cut out already, write {{"crop": "none"}} into {SETTINGS_FILE}.',
-            table.frame(),
+            problems.frame(),
         )
     group = groups_of(dataset, [settings.key_of(file) for file in dataset.files])
     independent = _groups_per_class(dataset.emotion, group)
@@ -296,14 +302,14 @@ def _checked_groups(dataset: PictureDataset, settings: Settings, table: _Table, 
         enough = count >= LEAST_PICTURES and independent.get(label, 0) >= LEAST_GROUPS
         if EMOTIONS[label] in wanted and not enough:
             few.append(f"{EMOTIONS[label]} ({received})")
-            table.tell(f"{EMOTIONS[label]}/", "too few", received, "refused")
+            problems.add(f"{EMOTIONS[label]}/", "too few", received, "refused")
     if few or len(independent) < 2:
         received = ", ".join(few) if few else f"{len(independent)} class with usable pictures, 2 are needed"
         raise PicturesError(
             f"{dataset.name} has too few pictures: {received}. A class needs {LEAST_PICTURES}, in "
             f"{LEAST_GROUPS} groups that share no person and no twin: add pictures, or leave the class "
-            f"out ({{'{EMOTIONS[0]}': None}}, say, for classes). {_counted(table.frame())}",
-            table.frame(),
+            f"out ({{'{EMOTIONS[0]}': None}}, say, for classes). {_counted(problems.frame())}",
+            problems.frame(),
         )
     return group
 
@@ -363,8 +369,8 @@ def _check_splits(dataset: PictureDataset, group: np.ndarray) -> None:
 def _counted(report: pd.DataFrame) -> str:
     """Return how many files were left out, by kind, as a sentence."""
     kinds = collections.Counter(report.loc[report["done"] == LEFT_OUT, "kind"])
-    told = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common())
-    return f"Left out: {told}." if kinds else "No file was left out."
+    kinds_left_out = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common())
+    return f"Left out: {kinds_left_out}." if kinds else "No file was left out."
 
 
 def _notes(dataset: PictureDataset, group: np.ndarray, settings: Settings) -> tuple[str, ...]:
@@ -382,9 +388,9 @@ def _notes(dataset: PictureDataset, group: np.ndarray, settings: Settings) -> tu
     ]
     shares = [float((dataset.usage == split).mean()) for split in TEST_SPLITS]
     if max(abs(share - settings.test_share) for share in shares) > SHARE_TOLERANCE:
-        told = " and ".join(f"{share:.0%}" for share in shares)
+        received = " and ".join(f"{share:.0%}" for share in shares)
         notes.append(
-            f"The test splits have {told} of the faces: the groups do not allow {settings.test_share:.0%} each."
+            f"The test splits have {received} of the faces: the groups do not allow {settings.test_share:.0%} each."
         )
     if rough:
         notes.append(f"Few faces in the smaller test split ({', '.join(rough)}): scores of these emotions are rough.")

@@ -1,7 +1,7 @@
 """Reading the public shapes of FER2013: CSV files (plain, .xz, .gz, .zst) and folder trees of pictures.
 
-Each reader returns a `FaceDataset` whose `row` is the position in the source. What a shape does not tell (labels of
-the challenge's test.csv, splits of a tree without split names) is said in its `notes`.
+Each reader returns a `FaceDataset` whose `row` is the position in the source. What a shape lacks (labels of the
+challenge's test.csv, splits of a tree without split names) stands in its `notes`.
 """
 
 import collections
@@ -34,7 +34,7 @@ ROW_END = " -1 "  # between the rows of a chunk, so that a pixel moved to the ne
 COMPRESSIONS = ("", ".xz", ".gz", ".zst")
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 ASSUMED = "Assumed: "
-"""Notes that begin so are guesses; they are dropped where the pictures themselves tell."""
+"""Notes that begin so are guesses; they are dropped where the pictures themselves show what is right."""
 DOWNLOAD_AGAIN = "The file is damaged: download it again (see data/README.md)."
 
 FOLDER_NAMES = {

@@ -54,7 +54,7 @@ class Verification:
 
     Args:
         verdict: "exact", "jpeg copy", "incomplete" (unchanged, but faces or labels are missing) or "altered".
-        sentences: what the reader is told, the verdict first.
+        sentences: what the reader is shown, the verdict first.
         counts: faces per split, then per emotion.
         n_exact: faces whose pixels are known to be the original's.
         n_unverified: faces of which that is not known.
@@ -117,21 +117,21 @@ def official_usage(rows: np.ndarray) -> np.ndarray:
 
 
 def verify(dataset: FaceDataset, source: str = "") -> Verification:
-    """Tell which kind of copy a data set is.
+    """Judge which kind of copy a data set is.
 
     Args:
         dataset: faces as they were read.
-        source: what the reader is told about where they come from.
+        source: where they come from, as the reader is shown it.
     """
     return identify(dataset, source)[1]
 
 
 def identify(dataset: FaceDataset, source: str = "") -> tuple[FaceDataset, Verification]:
-    """Find FER2013's row numbers from the pictures, and tell which kind of copy they are.
+    """Find FER2013's row numbers from the pictures, and judge which kind of copy they are.
 
     Args:
         dataset: faces as they were read, `row` being positions in the source.
-        source: what the reader is told about where they come from.
+        source: where they come from, as the reader is shown it.
 
     Returns:
         The faces, in official order with official rows and splits where these could be found; the verification.
