@@ -89,7 +89,7 @@ def test_grad_cam_weighs_channels_by_their_mean_gradient(tiny, drawn_faces):
 @pytest.mark.parametrize("layer", grad_cam.LAYERS)
 def test_grad_cam_has_the_cells_of_its_layer(model, drawn_faces, layer):
     maps = grad_cam.grad_cam(model, drawn_faces[:2], layer=layer)
-    cells = explanations.CELLS[layer]
+    cells = explanations.LAYERS[layer]
     assert maps.shape == (2, cells, cells) and maps.dtype == np.float32
     assert np.ptp(maps, axis=(1, 2)).min() > 0
 
