@@ -1,6 +1,7 @@
 """Documents and figures say what the records say."""
 
 import json
+import re
 
 import jinja2
 import pytest
@@ -68,8 +69,14 @@ def test_a_template_with_a_name_that_has_no_value_is_an_error():
 
 
 def test_readme_is_short():
-    text = readme.path().read_text(encoding="utf-8")
-    assert len(text.encode()) <= 10_000
+    assert len(readme.path().read_bytes()) <= 10_000
+
+
+@pytest.mark.parametrize("folder", [".", "notebooks", "data"])
+def test_links_in_pages_lead_somewhere(folder):
+    for page in (paths.project_root() / folder).glob("*.md"):
+        for link in re.findall(r"\]\((?!http)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
 
 
 def test_prose_on_the_data_set_holds_the_recorded_counts():

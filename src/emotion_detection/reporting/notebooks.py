@@ -20,8 +20,6 @@ KERNEL = "emotion-detection"
 NOT_KEPT = {"faces", "widget"}
 """Tags of cells whose output is not committed: faces that are not ours to give away, widgets without a kernel."""
 
-DROPPED_METADATA = ("execution", "papermill", "collapsed", "scrolled")
-
 
 def notebook_paths(numbers: Sequence[str] = ()) -> list[Path]:
     """Return the numbered notebooks, in order, and the appendices after them.
