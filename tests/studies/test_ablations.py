@@ -74,11 +74,6 @@ def test_what_a_larger_input_costs_stands_beside_what_it_brought(recorded):
     assert sizes["accuracy"].tolist() == pytest.approx([190 / 420, 250 / 420, 300 / 420])
 
 
-def test_a_round_without_its_base_is_not_listed(recorded):
-    record("late_mixup", 300)
-    assert ablations.recorded_rounds() == ["early"]
-
-
 def test_without_a_base_the_error_says_what_to_train(isolated):
     with pytest.raises(MissingFileError, match="train abl_base"):
         ablations.differences("early")

@@ -46,11 +46,6 @@ def ablations_of(part: str) -> list[Run]:
     return [store.load_run(name) for name in names if store.split_name(name)[0] != f"{PREFIXES[part]}base"]
 
 
-def recorded_rounds() -> list[str]:
-    """Return the rounds whose base and at least one ablation are recorded, in order."""
-    return [part for part in ROUNDS if store.is_recorded(f"{PREFIXES[part]}base") and ablations_of(part)]
-
-
 def differences(part: str) -> pd.DataFrame:
     """Return how each recorded ablation of a round differs from its base on the same faces, the best first.
 

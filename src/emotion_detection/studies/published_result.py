@@ -3,13 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from emotion_detection.data import summaries
 from emotion_detection.emotions import DISPLAY_NAMES, EMOTIONS
 from emotion_detection.evaluation import comparison, metrics
 from emotion_detection.runs.run import Run
 from emotion_detection.training import splits
-
-SOURCE = "j-truong/Emotion-Detection, emotion_detection.ipynb, commit bd8f776 (2020)"
 
 PUBLISHED_CONFUSION = np.array(
     [
@@ -22,7 +19,8 @@ PUBLISHED_CONFUSION = np.array(
         [21, 0, 24, 51, 45, 0, 4817],
     ]
 )
-"""The confusion matrix in the published notebook: rows are labels, columns answers, in FER2013's order."""
+"""The confusion matrix in the published notebook (j-truong/Emotion-Detection, commit bd8f776, 2020): rows are labels,
+columns answers, in FER2013's order."""
 
 PUBLISHED_CURVES = {
     "TL top": {"learning": 0.317, "inference": 0.273},
@@ -52,11 +50,6 @@ def published() -> dict:
     counts = PUBLISHED_CONFUSION
     f1 = pd.Series(metrics.f1_of(counts), index=EMOTIONS)
     return {"n": int(counts.sum()), "accuracy": float(metrics.accuracy_of(counts)), "f1": f1}
-
-
-def number_of_faces() -> int:
-    """Return how many faces FER2013 has, from the recorded counts."""
-    return int(summaries.load_counts().to_numpy().sum())
 
 
 def protocols(runs: list[Run]) -> pd.DataFrame:
