@@ -63,7 +63,7 @@ def analyse(
     """
     tools = {"detector": detector, "classifier": classifier}
     if isinstance(source, str | Path) and video_io.is_recording(source) and not Path(source).is_dir():
-        return _told(recording.analyse_recording(source, **tools, **video_settings), source)
+        return _with_warnings(recording.analyse_recording(source, **tools, **video_settings), source)
     if video_settings:
         raise DataError(
             f"{', '.join(video_settings)} {'is' if len(video_settings) == 1 else 'are'} for videos, and "
@@ -71,9 +71,9 @@ def analyse(
         )
     if isinstance(source, str | Path):
         path = Path(source)
-        return _told(analyse_pictures(pictures_in(path) if path.is_dir() else [path], **tools), source)
+        return _with_warnings(analyse_pictures(pictures_in(path) if path.is_dir() else [path], **tools), source)
     name = getattr(source, "filename", "") or "array"
-    return _told(_table([(name, _frame_bgr(source))], **tools), name)
+    return _with_warnings(_table([(name, _frame_bgr(source))], **tools), name)
 
 
 def analyse_pictures(
@@ -144,8 +144,8 @@ def _table(sources: list[tuple[str, Path | np.ndarray]], *, detector, classifier
     return table
 
 
-def _told(table: pd.DataFrame, source: Path | str) -> pd.DataFrame:
-    """Log what a table has no row for; return it."""
+def _with_warnings(table: pd.DataFrame, source: Path | str) -> pd.DataFrame:
+    """Return a table after logging what it has no row for."""
     without_face, failed = table.attrs.get("without_face", []), table.attrs.get("failed", {})
     if "summary" in table.attrs and not len(table):
         log.warning("No face was found in the video %s. Try one with larger or more frontal faces.", source)
