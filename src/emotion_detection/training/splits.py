@@ -26,8 +26,8 @@ class Parts:
         validation: watched after every epoch.
         scored: name in the record → faces that are predicted when training ends.
         watched: name of a column of the history → more faces whose accuracy is taken after every epoch.
-        faces_per_epoch: how many of `training`, drawn anew, make an epoch; None: all. With copies added, an epoch stays
-            as long as without them, so that all arms of a comparison have the same budget.
+        faces_per_epoch: how many of `training`, drawn anew, make an epoch; None: all. With copies added, an epoch has
+            no more faces than before, so that all arms of a comparison have the same budget.
     """
 
     training: FaceDataset

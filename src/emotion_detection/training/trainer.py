@@ -5,6 +5,7 @@ import hashlib
 import json
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -141,10 +142,10 @@ class _Training:
     def __init__(self, recipe: Recipe, parts: splits.Parts, answers: targets.Answers, *, seed: int):
         self.recipe, self.parts, self.answers, self.seed = recipe, parts, answers, seed
         self.network = trained = _first_network(recipe, seed)
-        self.inputs = _PixelInputs()
+        self.inputs = lambda faces: faces.pixels
         if _has_constant_features(recipe):
             frozen_part, trained = mobilenet.split_at(self.network, mobilenet.CACHE_POINT[recipe.network.regime])
-            self.inputs = _CachedInputs(frozen_part, recipe)
+            self.inputs = _cached_inputs(frozen_part, recipe)
         if recipe.targets.ferplus_auxiliary:
             trained = mobilenet.with_second_task(trained, classes=len(ferplus.CLASSES), seed=seed)
         self.plain_part, self.trained_part = trained, fast_layers.arranged(trained)
@@ -238,24 +239,16 @@ def _is_enough(history: list[dict], recipe: Recipe) -> bool:
     return goal is not None and bool(history) and history[-1][column] >= goal
 
 
-class _PixelInputs:
-    """What the trained part sees of faces: their pixels."""
+def _cached_inputs(frozen_part: keras.Model, recipe: Recipe) -> Callable[[FaceDataset], np.ndarray]:
+    """Return a function from faces to what the frozen part makes of them, computed once."""
+    known, quick = {}, functools.cache(lambda: fast_layers.folded(frozen_part))
 
-    def __call__(self, faces: FaceDataset) -> np.ndarray:
-        return faces.pixels
+    def inputs(faces: FaceDataset) -> np.ndarray:
+        if faces.fingerprint not in known:
+            known[faces.fingerprint] = frozen_features(frozen_part, faces, recipe, quick=quick)
+        return known[faces.fingerprint]
 
-
-class _CachedInputs:
-    """What the trained part sees of faces: what the frozen part makes of them, computed once."""
-
-    def __init__(self, frozen_part: keras.Model, recipe: Recipe):
-        self.frozen_part, self.recipe, self.known = frozen_part, recipe, {}
-        self.quick = functools.cache(lambda: fast_layers.folded(frozen_part))
-
-    def __call__(self, faces: FaceDataset) -> np.ndarray:
-        if faces.fingerprint not in self.known:
-            self.known[faces.fingerprint] = frozen_features(self.frozen_part, faces, self.recipe, quick=self.quick)
-        return self.known[faces.fingerprint]
+    return inputs
 
 
 def _reseed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
