@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from emotion_detection.data import folders, load_sample
+import making_pictures
+from emotion_detection.data import load_sample
 from emotion_detection.runs import registry, store
 
 
@@ -110,7 +111,7 @@ def test_ferplus_refuses_a_run_of_the_drawn_sample(recorded, call):
 
 
 def test_the_shipped_network_is_scored_on_a_folder_of_pictures(call, tmp_path):
-    folders.write_pictures(load_sample(70, seed=0), tmp_path / "drawn")
+    making_pictures.write_pictures(load_sample(70, seed=0), tmp_path / "drawn")
     code, out, _ = call("evaluate", "shipped", "--pictures", str(tmp_path / "drawn"))
     assert code == 0
     assert "drawn (n = 70" in out and "Precision" in out and "Neutral" in out

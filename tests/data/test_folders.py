@@ -9,6 +9,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+import making_pictures
 from emotion_detection import notebook, paths
 from emotion_detection.data import FaceDataset, folders, load_pictures, load_sample
 from emotion_detection.emotions import EMOTIONS
@@ -44,7 +45,7 @@ def drawn() -> FaceDataset:
 @pytest.fixture
 def folder(tmp_path, drawn):
     """Twenty drawn faces of each emotion as PNG, which say that they are crops."""
-    return folders.write_pictures(drawn, tmp_path / "mine")
+    return making_pictures.write_pictures(drawn, tmp_path / "mine")
 
 
 def kinds(report) -> dict[str, tuple[str, str]]:
@@ -316,7 +317,7 @@ def take_place(monkeypatch, project, folder) -> None:
 def project(tmp_path_factory, drawn):
     """A project's folder in which a recipe was trained, fast, on own pictures of three emotions in `mine`."""
     root = tmp_path_factory.mktemp("project")
-    folder = folders.write_pictures(drawn, root / "mine")
+    folder = making_pictures.write_pictures(drawn, root / "mine")
     settings = {"crop": "none", "classes": dict.fromkeys(("angry", "disgust", "fear", "surprise"))}
     (folder / folders.SETTINGS_FILE).write_text(json.dumps(settings))
     with pytest.MonkeyPatch.context() as patch:

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+import making_pictures
 from emotion_detection.data import folders, load_sample
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
@@ -63,7 +64,7 @@ def test_a_folder_that_does_not_exist_is_named(tmp_path):
 
 
 def test_the_shipped_network_answers_a_folder_and_leaves_it_as_it_was(tmp_path):
-    folders.write_pictures(load_sample(70, seed=0), tmp_path / "drawn")
+    making_pictures.write_pictures(load_sample(70, seed=0), tmp_path / "drawn")
     before = sorted(path.name for path in tmp_path.rglob("*"))
     found = own_pictures.score(tmp_path / "drawn")
     assert len(found.predictions) == 70 and found.report.empty

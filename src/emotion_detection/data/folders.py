@@ -18,7 +18,6 @@ import pandas as pd
 from sklearn import model_selection
 from tqdm.auto import tqdm
 
-from emotion_detection import files
 from emotion_detection.data import duplicates
 from emotion_detection.data.dataset import OWN_PICTURES, SPLITS, TEST_SPLITS, FaceDataset
 from emotion_detection.data.folder_settings import (
@@ -125,17 +124,6 @@ def load_unsplit(folder: Path | str, *, detector: detection.Detector | None = No
     found = _cropped(folder, _listed(folder, chosen, problems), chosen, detector, problems)
     dataset = _as_dataset(folder, found)
     return dataclasses.replace(dataset, report=problems.frame())
-
-
-def write_pictures(dataset: FaceDataset, folder: Path | str) -> Path:
-    """Write faces as a folder of pictures, `<folder>/<emotion>/<row>.png`, that says how it is read; return it."""
-    folder = Path(folder)
-    for pixels, label, row in zip(dataset.pixels, dataset.emotion, dataset.row, strict=True):
-        encoded = cv2.imencode(".png", pixels)[1].tobytes()
-        with files.written_beside(folder / EMOTIONS[label] / f"{row:05d}.png") as temporary:
-            temporary.write_bytes(encoded)
-    files.write_json(folder / SETTINGS_FILE, {"crop": "none"})
-    return folder
 
 
 class _Problems(list):
