@@ -143,9 +143,17 @@ class KernelCamera:
 
     def open(self) -> None:
         """Open the device."""
-        self._check()
+        if self._is_file and (not Path(self._device).exists() or Path(self._device).is_dir()):
+            received = self.name if "@" in self._device else f"{paths.displayed(self._device)!r}"
+            raise CameraError(
+                f"There is no video {received}. Pass the path of a file, or a URL that begins with rtsp:// or http://."
+            )
+        # OpenCV reads this limit from the environment alone.
+        os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(DEVICE_TIMEOUT_S))
+        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, OPEN_TIMEOUT_MS]
         with _quiet_opencv():
-            capture = self._new_capture()
+            is_number = isinstance(self._device, int)
+            capture = cv2.VideoCapture(self._device, *([] if is_number else [cv2.CAP_FFMPEG, limits]))
         if not capture.isOpened():
             capture.release()
             raise CameraError(self._not_opened())
@@ -184,21 +192,6 @@ class KernelCamera:
     @property
     def _is_file(self) -> bool:
         return isinstance(self._device, str) and "://" not in self._device
-
-    def _check(self) -> None:
-        if not self._is_file or (Path(self._device).exists() and not Path(self._device).is_dir()):
-            return
-        received = self.name if "@" in self._device else f"{paths.displayed(self._device)!r}"
-        raise CameraError(
-            f"There is no video {received}. Pass the path of a file, or a URL that begins with rtsp:// or http://."
-        )
-
-    def _new_capture(self) -> cv2.VideoCapture:
-        os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(DEVICE_TIMEOUT_S))
-        if isinstance(self._device, int):
-            return cv2.VideoCapture(self._device)
-        timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, OPEN_TIMEOUT_MS]
-        return cv2.VideoCapture(self._device, cv2.CAP_FFMPEG, timeouts)
 
     def _not_opened(self) -> str:
         if isinstance(self._device, int):
