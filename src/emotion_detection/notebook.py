@@ -109,8 +109,6 @@ def _recorded(name: str) -> store.Run | None:
 
 def _train(recipe: catalog.Recipe, seed: int, *, final: bool) -> store.Run:
     """Say what is trained and for how long, train it, and make it final where that is wanted."""
-    from emotion_detection.training import trainer
-
     name = f"{recipe.name}-s{seed}"
     dataset = _faces_for(name, fast=_mode.fast)
     if _mode.fast:
@@ -119,9 +117,19 @@ def _train(recipe: catalog.Recipe, seed: int, *, final: bool) -> store.Run:
     else:
         expected = _expected_minutes(recipe.name, recipe, len(dataset.training))
         _tell(f"Training {recipe.display_name} (`{name}`) on {len(dataset.training):,} faces: {expected}.")
-    trainer.train(recipe, dataset, seed=seed, replace=True)
+    _trainer().train(recipe, dataset, seed=seed, replace=True)
     final = final and not recipe.protocol.folds and not recipe.protocol.pool_all_splits_as_published
     return finalise(name, fast=_mode.fast) if final else store.load_run(name)
+
+
+def _trainer():
+    """Import what trains only when something is trained: it takes seconds."""
+    from emotion_detection.training import import_keras
+
+    import_keras()
+    from emotion_detection.training import trainer
+
+    return trainer
 
 
 def try_recipe(base: str, *, name: str | None = None, faces: int | None = None, seed: int = 0, **changes) -> store.Run:
@@ -161,9 +169,7 @@ def try_recipe(base: str, *, name: str | None = None, faces: int | None = None, 
             first = "" if mine.network.weights else ", random first weights"
             kind = f"**drawn faces{first}** (no FER2013, so no score is a result)"
         _tell(f"Training `{mine.name}-s{seed}` on {len(dataset.training):,} {kind}: {expected}.")
-        from emotion_detection.training import trainer
-
-        return trainer.train(mine, dataset, seed=seed)
+        return _trainer().train(mine, dataset, seed=seed)
 
 
 def _faces_or_sample() -> FaceDataset:

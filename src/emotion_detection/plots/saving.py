@@ -15,7 +15,15 @@ SIGNIFICANT_DIGITS = 6
 """Floats in the JSON keep so many digits, which hides differences between machines in the last bits."""
 
 RECORDED_RUN = "recorded run"
-SOURCES = (RECORDED_RUN, "recorded summary", "FER2013", "public-domain portrait", style.SAMPLE, style.FAST)
+SOURCES = (
+    RECORDED_RUN,
+    "recorded summary",
+    "FER2013",
+    "public-domain portrait",
+    "network",
+    style.SAMPLE,
+    style.FAST,
+)
 """What a figure may be made from; those of the drawn sample carry a banner."""
 
 NAME = re.compile(r"[0-9A-Za-z][0-9a-z_]*")

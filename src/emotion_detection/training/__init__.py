@@ -3,3 +3,21 @@
 Here, and in `export/`, TensorFlow and Keras are imported; nowhere else. How a trained network is run on pictures is in
 `inference/`, which knows nothing of this package.
 """
+
+import os
+
+
+def import_keras():
+    """Import Keras, with what TensorFlow's C++ code writes to stderr when it starts kept from the terminal or cell."""
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        import keras
+
+        if keras.config.backend() == "tensorflow":
+            keras.ops.zeros(1)  # it has more to say when it is first used
+        return keras
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)

@@ -4,14 +4,16 @@ import math
 import re
 from pathlib import Path
 
-import keras
 import pandas as pd
 
 from emotion_detection import files, paths
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
 from emotion_detection.runs import registry
+from emotion_detection.training import import_keras
 from emotion_detection.training.recipe import LAST_FROZEN_LAYER, Network, Recipe
+
+keras = import_keras()
 
 IMAGENET_CHECKPOINT = "MobileNetV2 1.0, trained at 224 px"
 CACHE_POINT = {"top": "features", "100": "block_10_project_BN"}
