@@ -195,7 +195,7 @@ def trainings(curves: dict[str, pd.DataFrame], *, aside: tuple[str, ...] = (), r
         aside: names that are drawn in grey.
         runs: those behind the curves.
     """
-    figure, axes = new_axes(3.6)
+    figure, axes = new_axes(3.2)
     colors = iter(SERIES_COLORS)
     for name, found in curves.items():
         color = "#999999" if name in aside else next(colors)
@@ -217,7 +217,7 @@ def accuracy_against_size(table: pd.DataFrame, *, people: float) -> Figure:
         table: columns network, parameters, accuracy (0–1), status (a key of `MARKS`).
         people: accuracy of people, a line, 0–1.
     """
-    figure, axes = new_axes(4.6)
+    figure, axes = new_axes(4.2)
     axes.axhline(people, color="#555555", linewidth=1.0, linestyle=":")
     axes.set_xscale("log")
     for status, (words, style) in MARKS.items():
