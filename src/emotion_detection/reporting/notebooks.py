@@ -1,13 +1,14 @@
 """Run the numbered notebooks in order (`make figures`), or save them executed (`make notebooks`)."""
 
 import argparse
+import contextlib
 import hashlib
 import os
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import nbformat
@@ -19,6 +20,9 @@ from emotion_detection.runs import store
 KERNEL = "emotion-detection"
 NOT_KEPT = {"faces", "widget"}
 """Tags of cells whose output is not committed: faces that are not ours to give away, widgets without a kernel."""
+
+SHOWN_ON_FAILURE = 2000
+"""Bytes of what kernels wrote to stderr that are shown when a notebook fails."""
 
 
 def notebook_paths(numbers: Sequence[str] = ()) -> list[Path]:
@@ -37,6 +41,28 @@ def notebook_paths(numbers: Sequence[str] = ()) -> list[Path]:
         if number not in found:
             raise UnknownNameError(f"There is no notebook {number!r}. Choose of {', '.join(sorted(found))}.")
     return [found[number] for number in sorted(numbers or found)]
+
+
+@contextlib.contextmanager
+def _stderr_kept_aside() -> Iterator[None]:
+    """Keep what is written to stderr, here and by kernels that start, aside; show its end only if the block fails.
+
+    TensorFlow writes notices there before any setting can silence it.
+    """
+    sys.stderr.flush()
+    before = os.dup(2)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            aside.seek(0, os.SEEK_END)
+            aside.seek(max(0, aside.tell() - SHOWN_ON_FAILURE))
+            os.write(before, b"\n" + aside.read())
+            raise
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
 
 
 def execute(path: Path, output: Path, *, fast: bool = False, retrain: bool = False) -> None:
@@ -108,7 +134,8 @@ def run_all(numbers: Sequence[str] = (), *, save: bool = False, fast: bool = Fal
             sys.stdout.flush()
             started = time.perf_counter()
             output = _kept_folder(Path(folder)) / path.name
-            execute(path, output, fast=fast, retrain=retrain)
+            with _stderr_kept_aside():
+                execute(path, output, fast=fast, retrain=retrain)
             if save:
                 text = nbformat.writes(cleaned(nbformat.read(output, as_version=4)), version=4) + "\n"
                 files.write_text(path, text)
