@@ -272,6 +272,8 @@ def frame_row(detector: str, ours: Way, other: Way, count: int) -> Row:
     if count == 1 and other.name == "frames":
         target = {"seconds": FRAME_TARGET_S[detector]} | ({"ratio": 4} if detector == "yunet" else {})
     name = f"{count} {'face' if count == 1 else 'faces'}, {'YuNet' if detector == 'yunet' else 'Haar'}, against {word}"
+    found = [statistics.mean(way.turns[-1]["faces"]) for way in (ours, other)]
+    harness.progress(f"frame, {name}: faces found a frame: ours {found[0]:.1f}, theirs {found[1]:.1f}")
     per, said = (N_FRAMES, N_FRAMES), ("the live cell's engine", word)
     return compared("frame", name, ours, other, said, N_FRAMES, per=per, target=target)
 

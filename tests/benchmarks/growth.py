@@ -129,8 +129,7 @@ def _grown(name: str, x_label: str, points: list[tuple], start, *, turns: int = 
         seconds.append(min(way.seconds) / per)
         peaks.append(way.peak_mb)
         harness.progress(f"growth, {name}: {x} {x_label} {harness.shown(seconds[-1])}, {peaks[-1]:.0f} MB")
-    values = {"name": name, "x_label": x_label, "x": [x for x, _ in points], "seconds": seconds, "peak_mb": peaks}
-    return values | {"note": ""}
+    return {"name": name, "x_label": x_label, "x": [x for x, _ in points], "seconds": seconds, "peak_mb": peaks}
 
 
 def rows_of_a_csv(folder: Path) -> dict:

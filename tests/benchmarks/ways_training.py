@@ -136,10 +136,9 @@ def _keras_augmentation(settings: catalog.Augmentation) -> keras.Sequential:
 def epoch(settings: dict):
     """An epoch of the package's loop, networks built and compiled before: batches, augmentation, steps, checkpoint.
 
-    A checkpoint is written once for all of Training, so these rows are charged their share of it. What comes after is
-    timed by itself: batch-norm statistics estimated anew, PublicTest predicted. Then as many bare steps, on one batch
-    that is in memory already: what an epoch cannot be faster than. They are in the same process, since two of the same
-    kind may differ by more than the loop costs.
+    A checkpoint is written once for all of Training, so these rows are charged their share of it. Then as many bare
+    steps, on one batch that is in memory already: what an epoch cannot be faster than. They are in the same process,
+    since two of the same kind may differ by more than the loop costs.
     """
     recipe, dataset = recipe_of(settings), some_faces(settings["rows"])
     with mock.patch.object(paths, "run_cache_dir", lambda: Path(tempfile.mkdtemp())):
@@ -159,15 +158,12 @@ def epoch(settings: dict):
         trained = time.perf_counter()
         checkpoint.write(training.trained_part, [])
         written = time.perf_counter()
-        training._watch()
-        watched = time.perf_counter()
         batch = backends._as_keras(shuffled[0])
         for _ in range(len(shuffled)):
             training.passes._tensorflow_step(batch)
         return {
             "seconds": trained - began + settings["rows"] / ALL_TRAINING_ROWS * (written - trained),
-            "watch_s": watched - written,
-            "bare_s": time.perf_counter() - watched,
+            "bare_s": time.perf_counter() - written,
         }
 
     return turn
