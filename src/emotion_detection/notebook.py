@@ -7,10 +7,12 @@ import sys
 
 import numpy as np
 import pandas as pd
+from sklearn.model_selection import train_test_split
 
 from emotion_detection import paths
 from emotion_detection.data import FaceDataset, chosen, load_sample
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
+from emotion_detection.evaluation import ferplus_scores, formatting
 from emotion_detection.runs import store
 from emotion_detection.training import catalog
 
@@ -209,8 +211,6 @@ def _free_name(
 
 def _fewer_training_faces(dataset: FaceDataset, count: int, seed: int) -> FaceDataset:
     """Keep some Training faces, with the shares of the emotions, and all of the other splits."""
-    from sklearn.model_selection import train_test_split
-
     training = np.flatnonzero(dataset.usage == "Training")
     if not 0 < count <= len(training):
         raise DataError(f"There are {len(training):,} Training faces in {dataset.name}, not {count:,}. Ask for fewer.")
@@ -242,8 +242,6 @@ def show(frame: pd.DataFrame, *, fold: str | None = None) -> None:
         frame: numeric, snake_case columns.
         fold: a title, under which the table is folded away until a reader opens it.
     """
-    from emotion_detection.evaluation import formatting
-
     table = formatting.to_markdown(formatting.format_table(frame))
     _tell(table if fold is None else f"<details><summary>{fold}</summary>\n\n{table}\n</details>")
 
@@ -278,7 +276,6 @@ def _tell(text: str) -> None:
 
 def finalise(name: str, *, fast: bool = False) -> store.Run:
     """Predict PrivateTest for a finished run and record it, with counts against FER+ where the votes are at hand."""
-    from emotion_detection.evaluation import ferplus_scores
     from emotion_detection.training import finalize
 
     finalize.check_not_final(store.load_run(name))
@@ -296,7 +293,6 @@ def recompute(name: str, split: str) -> store.Run:
         UnknownNameError: PrivateTest is asked for, and the run is not final.
         MissingFileError: the network or the faces are not on this machine.
     """
-    from emotion_detection.evaluation import ferplus_scores
     from emotion_detection.training import finalize
 
     run = store.load_run(name)
