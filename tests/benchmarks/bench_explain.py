@@ -20,7 +20,7 @@ import harness
 import numpy as np
 
 from emotion_detection import files, paths
-from emotion_detection.faces import detection
+from emotion_detection.faces import cropping, detection
 from emotion_detection.inference import class_activation, stream
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.live import demo_clip
@@ -77,7 +77,7 @@ def main() -> int:
     parser.add_argument("--record", action="store_true", help="replace the recorded measurement")
     record = parser.parse_args().record
     frame_bgr, detector = demo_clip.frame_at(0.0), detection.load_detector("haar")
-    crop = detection.crop_face(frame_bgr, detector.detect(frame_bgr)[0], framing=detector.framing)
+    crop = cropping.crop_face(frame_bgr, detector.detect(frame_bgr)[0], framing=detector.framing)
     face = one_face(EmotionClassifier.load(), crop)
     measured = {"face": face, "keras_grad_cam_ms": keras_ms(crop)}
     harness.progress(

@@ -9,7 +9,7 @@ import playwright.sync_api
 import pytest
 
 import browsing
-from emotion_detection.faces import detection
+from emotion_detection.faces import cropping
 from emotion_detection.inference import tracking
 from emotion_detection.live import demo_clip
 from emotion_detection.reporting import notebooks
@@ -177,7 +177,7 @@ def test_answers_flow_the_box_is_on_the_face_and_stop_turns_the_camera_off(lab, 
     browsing.run_cell(page, 1)
     x, y, width, height, frame_width, _ = json.loads(printed(page, 1))
     scale = demo_clip.WIDTH_PX / frame_width
-    box = detection.FaceBox(scale * x, scale * y, scale * width, scale * height)
+    box = cropping.FaceBox(scale * x, scale * y, scale * width, scale * height)
     assert tracking.overlap(box, demo_clip.face_at(0.0)) > 0.5
     start(page)
     page.wait_for_function(CAMERA_IS_OFF, timeout=OFF_WITHIN_MS)

@@ -15,7 +15,7 @@ from emotion_detection.data import FaceDataset, folders, load_pictures, load_sam
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
 from emotion_detection.evaluation import metrics
-from emotion_detection.faces import detection, images, preprocessing
+from emotion_detection.faces import cropping, detection, images, preprocessing
 from emotion_detection.reporting import notebooks
 from emotion_detection.runs import store
 
@@ -26,14 +26,14 @@ class OneFace:
     """Finds `count` faces, one beside the other, in pictures that are not black."""
 
     name = "stand-in"
-    framing = detection.Framing(1.0, 0.0, 0.0)
+    framing = cropping.Framing(1.0, 0.0, 0.0)
 
     def __init__(self, count: int = 1):
         self.count = count
 
     def detect(self, frame_bgr):
         side = min(frame_bgr.shape[:2])
-        boxes = [detection.FaceBox(0, 0, side - 10 * index, side - 10 * index) for index in range(self.count)]
+        boxes = [cropping.FaceBox(0, 0, side - 10 * index, side - 10 * index) for index in range(self.count)]
         return boxes if frame_bgr.any() else []
 
 

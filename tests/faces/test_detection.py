@@ -13,7 +13,7 @@ import pytest
 
 from emotion_detection import paths
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
-from emotion_detection.faces import detection, images, preprocessing
+from emotion_detection.faces import cropping, detection, images, preprocessing
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "astronaut_crops.npz"
 FACE = (224, 118, 105)
@@ -34,7 +34,7 @@ def detector(request):
 
 def square(frame, x, y, side):
     """Cut with a framing that changes nothing."""
-    return detection.crop_face(frame, detection.FaceBox(x, y, side, side), framing=detection.Framing(1.0, 0.0, 0.0))
+    return cropping.crop_face(frame, cropping.FaceBox(x, y, side, side), framing=cropping.Framing(1.0, 0.0, 0.0))
 
 
 def test_the_portraits_face_is_found_where_it_is(detector, portrait):
@@ -57,7 +57,7 @@ def test_both_detectors_lead_to_the_same_square(portrait):
 
 
 def test_the_portraits_crop_is_the_recorded_one(detector, portrait):
-    crop = detection.crop_face(portrait, detector.detect(portrait)[0], framing=detector.framing)
+    crop = cropping.crop_face(portrait, detector.detect(portrait)[0], framing=detector.framing)
     with np.load(GOLDEN) as golden:
         difference = np.abs(crop.astype(int) - golden[detector.name])
     assert np.quantile(difference, 0.9) <= 2, "another OpenCV may shift a box by a pixel at most"
@@ -116,8 +116,8 @@ def test_what_is_no_frame_is_refused(detector, frame):
 
 
 def test_the_framing_scales_and_shifts_in_units_of_the_box():
-    box = detection.FaceBox(x=100, y=50, width=40, height=90)
-    left, top, side = detection.Framing(scale=1.5, offset_x=0.1, offset_y=-0.2).square(box)
+    box = cropping.FaceBox(x=100, y=50, width=40, height=90)
+    left, top, side = cropping.Framing(scale=1.5, offset_x=0.1, offset_y=-0.2).square(box)
     assert side == pytest.approx(90)
     assert (left + side / 2, top + side / 2) == pytest.approx((120 + 6, 95 - 12))
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from emotion_detection import files, paths
-from emotion_detection.faces import detection, images
+from emotion_detection.faces import cropping, detection, images
 from emotion_detection.inference import pipeline
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.runs import registry
@@ -75,7 +75,7 @@ def main():
     detectors = [detection.load_detector(name) for name in ("yunet", "haar")]
     frame = portrait()
     crops = {
-        detector.name: detection.crop_face(frame, detector.detect(frame)[0], framing=detector.framing)
+        detector.name: cropping.crop_face(frame, detector.detect(frame)[0], framing=detector.framing)
         for detector in detectors
     }
     with files.written_beside(CROPS) as temporary:

@@ -13,7 +13,7 @@ import making_videos
 from emotion_detection import paths
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
-from emotion_detection.faces import detection, images
+from emotion_detection.faces import cropping, detection, images
 from emotion_detection.inference import analyse, pipeline, stream
 
 PORTRAIT = paths.sample_dir() / "astronaut.webp"
@@ -25,10 +25,10 @@ class OneBox:
     """A detector that finds the same boxes everywhere."""
 
     name = "one box"
-    framing = detection.Framing(1.0, 0.0, 0.0)
+    framing = cropping.Framing(1.0, 0.0, 0.0)
 
     def __init__(self, *boxes):
-        self.boxes = [detection.FaceBox(*box) for box in boxes]
+        self.boxes = [cropping.FaceBox(*box) for box in boxes]
 
     def detect(self, frame_bgr):
         return self.boxes
@@ -195,7 +195,7 @@ def test_annotated_pictures_are_written_beside_each_other(tmp_path):
     assert written == [tmp_path / "out" / "astronaut-annotated.jpg"]
     assert list((tmp_path / "out").iterdir()) == written
     expected = pipeline.annotate(
-        images.read_picture(PORTRAIT), [pipeline.FaceEmotion(detection.FaceBox(180, 60, 96, 110), HAPPY)]
+        images.read_picture(PORTRAIT), [pipeline.FaceEmotion(cropping.FaceBox(180, 60, 96, 110), HAPPY)]
     )
     assert np.abs(images.read_picture(written[0]).astype(int) - expected).mean() < 4
 

@@ -11,7 +11,7 @@ import pytest
 from emotion_detection import paths
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, UnknownNameError
-from emotion_detection.faces import detection, images
+from emotion_detection.faces import cropping, detection, images
 from emotion_detection.inference import class_activation, stream
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.runs import registry
@@ -121,10 +121,10 @@ def test_an_overlay_is_red_where_the_evidence_is_and_the_picture_elsewhere():
 
 def test_a_face_at_the_edge_of_a_frame_is_explained_inside_the_frame(classifier):
     class Corner:
-        name, framing = "corner", detection.Framing(1.0, 0.0, 0.0)
+        name, framing = "corner", cropping.Framing(1.0, 0.0, 0.0)
 
         def detect(self, frame_bgr):
-            return [detection.FaceBox(-20, 150, 100, 100)]
+            return [cropping.FaceBox(-20, 150, 100, 100)]
 
     frame_bgr = cv2.resize(images.read_picture(PORTRAIT), (300, 200))
     explained_bgr, [face] = class_activation.explain_frame(frame_bgr, detector=Corner(), classifier=classifier)

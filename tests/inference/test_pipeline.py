@@ -7,7 +7,7 @@ import pytest
 
 from emotion_detection import paths
 from emotion_detection.emotions import COLORS, EMOTIONS
-from emotion_detection.faces import detection, images
+from emotion_detection.faces import cropping, detection, images
 from emotion_detection.inference import pipeline
 from emotion_detection.inference.classifier import EmotionClassifier
 from golden import make_golden
@@ -20,10 +20,10 @@ class OneBox:
     """A detector that finds the same boxes everywhere."""
 
     name = "one box"
-    framing = detection.Framing(1.0, 0.0, 0.0)
+    framing = cropping.Framing(1.0, 0.0, 0.0)
 
     def __init__(self, *boxes):
-        self.boxes = [detection.FaceBox(*box) for box in boxes]
+        self.boxes = [cropping.FaceBox(*box) for box in boxes]
 
     def detect(self, frame_bgr):
         return self.boxes
@@ -95,11 +95,11 @@ def test_each_face_is_cropped_by_its_detectors_framing(portrait):
     found = pipeline.analyse_frame(portrait, detector=detector, classifier=classifier)
     for face, box, crop in zip(found, detector.boxes, classifier.crops, strict=True):
         assert face.box == box
-        np.testing.assert_array_equal(crop, detection.crop_face(portrait, box, framing=detector.framing))
+        np.testing.assert_array_equal(crop, cropping.crop_face(portrait, box, framing=detector.framing))
 
 
 def test_a_face_knows_its_label_and_confidence():
-    face = pipeline.FaceEmotion(detection.FaceBox(0, 0, 50, 50), HAPPY)
+    face = pipeline.FaceEmotion(cropping.FaceBox(0, 0, 50, 50), HAPPY)
     assert face.label == "happy"
     assert face.confidence == pytest.approx(0.8)
 
@@ -121,7 +121,7 @@ def test_a_frame_without_a_face_gives_an_empty_list(detector):
 @pytest.mark.parametrize("box", [(180, 60, 90, 110), (400, 10, 110, 110), (-30, 450, 90, 90), (0, 0, 512, 512)])
 def test_annotating_draws_on_a_copy(portrait, box):
     before = portrait.copy()
-    drawn = pipeline.annotate(portrait, [pipeline.FaceEmotion(detection.FaceBox(*box), HAPPY)])
+    drawn = pipeline.annotate(portrait, [pipeline.FaceEmotion(cropping.FaceBox(*box), HAPPY)])
     np.testing.assert_array_equal(portrait, before)
     assert drawn.shape == portrait.shape and drawn.dtype == np.uint8
     changed = (drawn != before).any(axis=2)
@@ -130,7 +130,7 @@ def test_annotating_draws_on_a_copy(portrait, box):
 
 def test_bars_are_as_long_as_their_probabilities():
     white = np.full((300, 600, 3), 255, np.uint8)
-    drawn = pipeline.annotate(white, [pipeline.FaceEmotion(detection.FaceBox(20, 60, 150, 200), HAPPY)])
+    drawn = pipeline.annotate(white, [pipeline.FaceEmotion(cropping.FaceBox(20, 60, 150, 200), HAPPY)])
     panel = drawn[:, 180:]
     lengths = {}
     for emotion in EMOTIONS:
@@ -145,5 +145,5 @@ def test_bars_are_as_long_as_their_probabilities():
 @pytest.mark.parametrize("shape", [(24, 24, 3), (30, 900, 3), (2000, 60, 3)])
 def test_annotating_copes_with_odd_frames(shape):
     frame = np.zeros(shape, np.uint8)
-    box = detection.FaceBox(0, 0, 24, 24)
+    box = cropping.FaceBox(0, 0, 24, 24)
     assert pipeline.annotate(frame, [pipeline.FaceEmotion(box, HAPPY)]).shape == shape

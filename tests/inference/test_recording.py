@@ -15,7 +15,7 @@ import pytest
 import making_videos
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
-from emotion_detection.faces import detection
+from emotion_detection.faces import cropping, detection
 from emotion_detection.inference import recording, video_io
 from emotion_detection.inference.stream import COLUMNS
 from emotion_detection.inference.tracking import NOT_SURE
@@ -27,14 +27,14 @@ class Wandering:
     """Finds a face that moves a pixel a frame, counted by itself: a detector that remembers the last frame."""
 
     name = "wandering"
-    framing = detection.Framing(1.0, 0.0, 0.0)
+    framing = cropping.Framing(1.0, 0.0, 0.0)
 
     def __init__(self):
         self.seen = 0
 
     def detect(self, frame_bgr):
         self.seen += 1
-        return [detection.FaceBox(self.seen % 40, 8.5, 30.0, 40.0)]
+        return [cropping.FaceBox(self.seen % 40, 8.5, 30.0, 40.0)]
 
 
 class Nobody(Wandering):

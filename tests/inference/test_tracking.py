@@ -7,7 +7,7 @@ import pytest
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError
 from emotion_detection.faces import detection
-from emotion_detection.faces.detection import FaceBox
+from emotion_detection.faces.cropping import FaceBox
 from emotion_detection.inference import tracking
 from emotion_detection.inference.pipeline import FaceEmotion
 from emotion_detection.live import demo_clip

@@ -12,7 +12,7 @@ import pytest
 from emotion_detection import paths
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError
-from emotion_detection.faces import detection
+from emotion_detection.faces import cropping
 from emotion_detection.inference import tracking
 from emotion_detection.inference.tracking import NOT_SURE
 from emotion_detection.live import FileReplay, LiveView, demo_clip
@@ -35,7 +35,7 @@ def test_every_frame_of_the_browser_is_answered_with_the_face_where_it_is(opened
     assert answer["seq"] == 7 and answer["size"] == (640, 480)
     [face] = answer["faces"]
     x, y, width, height = np.multiply(face["box"], [640, 480, 640, 480])
-    assert tracking.overlap(detection.FaceBox(x, y, width, height), demo_clip.face_at(0.0)) > 0.5
+    assert tracking.overlap(cropping.FaceBox(x, y, width, height), demo_clip.face_at(0.0)) > 0.5
     [probabilities] = face["probabilities"].values()
     assert sum(probabilities) == pytest.approx(1, abs=0.01)
     assert face["labels"]["emotion_mobilenetv2"] == "Happy"
@@ -153,7 +153,7 @@ def test_why_is_off_at_first_and_shows_heat_where_the_face_is_once_it_is_ticked(
     least = (7 / 8) ** 2 - 0.005  # of the largest value, 1, an eighth of a cell beside it; cells are rounded
     assert cells.shape == (12, 12) and cells.min() >= 0 and least <= cells.max() <= 1
     squares = np.multiply([face["heat"]["square"], face["box"]], [640, 480, 640, 480])
-    square, box = (detection.FaceBox(*values) for values in squares)
+    square, box = (cropping.FaceBox(*values) for values in squares)
     assert square.width == pytest.approx(square.height, abs=0.2)
     assert tracking.overlap(square, box) > 0.5
 

@@ -78,7 +78,7 @@ def describe(model, *, run: store.Run, keras_file: Path, name: str) -> dict:
             "name": "faces",
             "type": "uint8 (n, 48, 48, 1), 0–255",
             "color": "grey (ITU-R BT.601 weights of red, green, blue)",
-            "framing": "as FER2013's faces: emotion_detection.faces.detection.crop_face, then area-averaged to 48×48",
+            "framing": "as FER2013's faces: emotion_detection.faces.cropping.crop_face, then area-averaged to 48×48",
             "inside": f"bilinear resizing to {run.info['recipe']['input_px']} px, grey to RGB, scaling",
         },
         "outputs": litert.outputs_of(model),

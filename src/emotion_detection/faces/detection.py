@@ -1,11 +1,9 @@
-"""Face detectors behind one `detect(frame_bgr) -> list[FaceBox]`, and the crop that is framed as FER2013's faces are.
+"""Face detectors behind one `detect(frame_bgr) -> list[FaceBox]`.
 
 Two detectors: YuNet, a small network that also finds dark, turned and small faces, when its file is at hand; else the
-Haar cascade that comes with OpenCV 4. Their boxes differ in size and position, so each carries its own measured
-`Framing`: how to get from its box to the square that FER2013 would have cut.
+Haar cascade that comes with OpenCV 4. Each carries its own measured `Framing` (see `cropping`).
 """
 
-import dataclasses
 import logging
 import math
 from collections.abc import Sequence
@@ -17,7 +15,7 @@ import numpy as np
 
 from emotion_detection import paths
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
-from emotion_detection.faces import preprocessing
+from emotion_detection.faces.cropping import FaceBox, Framing, check_frame, crop_face, is_large_enough
 
 logger = logging.getLogger(__name__)
 
@@ -39,55 +37,6 @@ LIVE_LONG_SIDE_PX = 320
 HAAR_SMALLEST_PX = 24
 HAAR_MARGIN, HAAR_GROWTH = 0.35, 1.3
 """Near a known face: so far around it, in units of its size, and for faces so much smaller or larger, it is looked."""
-
-
-@dataclasses.dataclass(frozen=True)
-class FaceBox:
-    """Where a face is, in pixels of the frame; it may reach beyond the frame's edge.
-
-    Args:
-        x: left edge.
-        y: upper edge.
-        width: of the detector's box.
-        height: of the detector's box.
-        score: the detector's own confidence: 0–1 for YuNet, the weight of the last stage for Haar, 2 and more.
-        landmarks: five (x, y) points (the person's right eye, left eye, nose, right and left mouth corner), or None.
-    """
-
-    x: float
-    y: float
-    width: float
-    height: float
-    score: float = 1.0
-    landmarks: tuple[tuple[float, float], ...] | None = None
-
-    @property
-    def area(self) -> float:
-        """Area in square pixels."""
-        return self.width * self.height
-
-
-@dataclasses.dataclass(frozen=True)
-class Framing:
-    """How to get from a detector's box to the square that FER2013 would have cut.
-
-    Args:
-        scale: side of the square, in units of the box' size, the root of its area.
-        offset_x: from the box' centre to the square's, in the same units, to the right.
-        offset_y: the same, downwards.
-    """
-
-    scale: float
-    offset_x: float
-    offset_y: float
-
-    def square(self, box: FaceBox) -> tuple[float, float, float]:
-        """Return left edge, upper edge and side of the square for a box, in pixels of the frame."""
-        size = math.sqrt(box.area)
-        side = self.scale * size
-        center_x = box.x + box.width / 2 + self.offset_x * size
-        center_y = box.y + box.height / 2 + self.offset_y * size
-        return center_x - side / 2, center_y - side / 2, side
 
 
 class Detector(Protocol):
@@ -297,69 +246,6 @@ def find_faces(frame_bgr: np.ndarray, detector: Detector) -> tuple[list[FaceBox]
     """Return the boxes of the faces that are large enough to judge, the largest first, and their 48×48 crops."""
     boxes = [box for box in detector.detect(frame_bgr) if is_large_enough(box, detector.framing)]
     return boxes, [crop_face(frame_bgr, box, framing=detector.framing) for box in boxes]
-
-
-def is_large_enough(box: FaceBox, framing: Framing) -> bool:
-    """Return whether a face's square has the 24 px that `preprocessing` asks for."""
-    return round(framing.square(box)[2]) >= preprocessing.MIN_SIZE_PX
-
-
-def crop_face(frame_bgr: np.ndarray, box: FaceBox, *, framing: Framing) -> np.ndarray:
-    """Cut a face out of a frame, framed as FER2013's faces are, and bring it to the network's input.
-
-    Where the square reaches beyond the frame, the frame's outermost pixels are repeated.
-
-    Args:
-        frame_bgr: uint8 array (h, w, 3), BGR, 0–255.
-        box: the face, as the detector found it in this frame.
-        framing: the detector's `framing`.
-
-    Returns:
-        uint8 array (48, 48), grey, 0–255.
-
-    Raises:
-        DataError: the frame is of another type or shape, or the square lies outside of it.
-    """
-    check_frame(frame_bgr)
-    square_bgr = cut_square(frame_bgr, *framing.square(box))
-    return preprocessing.to_gray48(cv2.cvtColor(square_bgr, cv2.COLOR_BGR2GRAY))
-
-
-def cut_square(frame: np.ndarray, left: float, top: float, side: float) -> np.ndarray:
-    """Cut a square out of a frame, rounded to whole pixels; beyond the edge the outermost pixels are repeated.
-
-    Args:
-        frame: uint8 array (h, w, 3) or (h, w).
-        left: left edge of the square in pixels; may be negative.
-        top: upper edge.
-        side: side in pixels.
-
-    Returns:
-        uint8 array (side, side, 3) or (side, side), a copy.
-
-    Raises:
-        DataError: the square and the frame do not overlap.
-    """
-    height, width = frame.shape[:2]
-    x, y, side = round(left), round(top), max(1, round(side))
-    inside = frame[max(y, 0) : max(y + side, 0), max(x, 0) : max(x + side, 0)]
-    if inside.size == 0:
-        raise DataError(
-            f"A face's square at x {x}, y {y}, side {side} px lies outside of the frame of {width}×{height} px. "
-            f"Pass the box together with the frame in which it was found."
-        )
-    above, before = max(-y, 0), max(-x, 0)
-    below, after = side - above - inside.shape[0], side - before - inside.shape[1]
-    return cv2.copyMakeBorder(inside, above, below, before, after, cv2.BORDER_REPLICATE)
-
-
-def check_frame(frame_bgr: np.ndarray) -> None:
-    """Raise DataError unless `frame_bgr` is a uint8 array (h, w, 3) that is not empty."""
-    if not isinstance(frame_bgr, np.ndarray) or frame_bgr.dtype != np.uint8 or frame_bgr.ndim != 3:
-        received = f"{frame_bgr.dtype} {frame_bgr.shape}" if isinstance(frame_bgr, np.ndarray) else type(frame_bgr)
-        raise DataError(f"A frame is {received}, expected uint8 (h, w, 3), BGR, 0–255. Convert it first.")
-    if frame_bgr.shape[2] != 3 or frame_bgr.size == 0:
-        raise DataError(f"A frame has shape {frame_bgr.shape}, expected (h, w, 3), BGR. Convert it first.")
 
 
 def _yunet_box(row: np.ndarray, scale: np.ndarray) -> FaceBox:

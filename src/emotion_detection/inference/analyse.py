@@ -13,7 +13,7 @@ from PIL import Image
 from emotion_detection import files, paths
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, ProjectError
-from emotion_detection.faces import detection, images
+from emotion_detection.faces import cropping, detection, images
 from emotion_detection.inference import pipeline, recording, video_io
 from emotion_detection.inference.classifier import EmotionClassifier
 
@@ -233,5 +233,5 @@ def _row(picture: str, index: int, face: pipeline.FaceEmotion, detector_name: st
 
 def _face(row: dict) -> pipeline.FaceEmotion:
     """Return the face of one row of the table."""
-    box = detection.FaceBox(*(row[side] for side in pipeline.BOX_COLUMNS))
+    box = cropping.FaceBox(*(row[side] for side in pipeline.BOX_COLUMNS))
     return pipeline.FaceEmotion(box, np.array([row[emotion] for emotion in EMOTIONS], np.float32))

@@ -13,7 +13,7 @@ import numpy as np
 from emotion_detection import files
 from emotion_detection.emotions import Emotion, classes_of
 from emotion_detection.errors import DataError
-from emotion_detection.faces import detection, images, preprocessing
+from emotion_detection.faces import cropping, detection, images, preprocessing
 from emotion_detection.inference import pipeline
 from emotion_detection.inference.classifier import EmotionClassifier
 
@@ -182,7 +182,7 @@ def _lay_over(frame_bgr: np.ndarray, square: tuple[float, float, float], evidenc
     """Draw a face's map into its square (left, upper edge, side) of a frame; the square may reach beyond the edge."""
     left, top, side = (round(value) for value in square)
     height, width = frame_bgr.shape[:2]
-    overlaid_rgb = heat_overlay(detection.cut_square(frame_bgr, *square)[..., ::-1], evidence_map)
+    overlaid_rgb = heat_overlay(cropping.cut_square(frame_bgr, *square)[..., ::-1], evidence_map)
     rows, columns = slice(max(top, 0), min(top + side, height)), slice(max(left, 0), min(left + side, width))
     inside = overlaid_rgb[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
     frame_bgr[rows, columns] = inside[..., ::-1]

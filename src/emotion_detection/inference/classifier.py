@@ -30,7 +30,7 @@ class EmotionClassifier:
     """The shipped MobileNetV2: face crops in, probabilities of seven emotions out.
 
     Faces of any size are brought to 48×48 grey by `preprocessing.to_gray48`; give it crops that are framed as
-    FER2013's faces are (`faces.crop_face`). Faces go through the network one by one: on two cores a batch is no
+    FER2013's faces are (`cropping.crop_face`). Faces go through the network one by one: on two cores a batch is no
     faster. One classifier may be used by several threads; they wait for each other.
 
     Args:

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
-from emotion_detection.faces import detection
+from emotion_detection.faces import cropping, detection
 from emotion_detection.faces.detection import find_faces
 from emotion_detection.inference.classifier import EmotionClassifier
 
@@ -29,7 +29,7 @@ class FaceEmotion:
         probabilities: float32 array (7,), summing to 1, classes in FER2013 order.
     """
 
-    box: detection.FaceBox
+    box: cropping.FaceBox
     probabilities: np.ndarray
 
     @property
@@ -66,7 +66,7 @@ def analyse_frame(
 
 
 def classify(
-    boxes: list[detection.FaceBox], crops: list[np.ndarray], classifier: EmotionClassifier
+    boxes: list[cropping.FaceBox], crops: list[np.ndarray], classifier: EmotionClassifier
 ) -> list[FaceEmotion]:
     """Return what a network sees in the crops of `find_faces`; it is not asked where there is none."""
     probabilities = classifier.predict_proba(crops) if crops else ()
@@ -88,7 +88,7 @@ def annotate(
     Returns:
         uint8 array of the frame's shape, BGR.
     """
-    detection.check_frame(frame_bgr)
+    cropping.check_frame(frame_bgr)
     image = Image.fromarray(cv2.cvtColor(frame_bgr, cv2.COLOR_BGR2RGB))
     draw = ImageDraw.Draw(image, "RGBA")
     for face, name in zip(found, names or [""] * len(found), strict=True):
@@ -121,7 +121,7 @@ def _readable_on(color: str) -> str:
     return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 128 else "white"
 
 
-def _bars_position(box: detection.FaceBox, size: tuple[int, int], text_px: float) -> tuple[float, float]:
+def _bars_position(box: cropping.FaceBox, size: tuple[int, int], text_px: float) -> tuple[float, float]:
     """Return the upper left corner of the bars: right of the box, left of it, or where they still fit."""
     width, height = BARS_WIDTH * text_px, BARS_HEIGHT * text_px
     gap = text_px / 2

@@ -11,8 +11,8 @@ import numpy as np
 
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError
-from emotion_detection.faces import detection
-from emotion_detection.faces.detection import FaceBox
+from emotion_detection.faces import cropping, detection
+from emotion_detection.faces.cropping import FaceBox
 from emotion_detection.inference.pipeline import FaceEmotion
 
 SMALLEST_OVERLAP = 0.2
@@ -188,7 +188,7 @@ class FollowingDetector:
         Raises:
             DataError: the frame is of another type or shape.
         """
-        detection.check_frame(frame_bgr)
+        cropping.check_frame(frame_bgr)
         found = None
         if self._known and self._until_whole > 0 and frame_bgr.shape == self._size:
             found = _same_faces(self._known, self._detector.detect(frame_bgr, near=self._known))

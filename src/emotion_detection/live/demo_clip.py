@@ -10,7 +10,7 @@ import numpy as np
 
 from emotion_detection import files, paths
 from emotion_detection.faces import images
-from emotion_detection.faces.detection import FaceBox
+from emotion_detection.faces.cropping import FaceBox
 from emotion_detection.inference import video_io
 
 WIDTH_PX, HEIGHT_PX = 640, 480
