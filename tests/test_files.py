@@ -1,5 +1,6 @@
 """Recorded measurements: what is missing or damaged is named, with what to do."""
 
+import numpy as np
 import pytest
 
 from emotion_detection import files
@@ -31,3 +32,9 @@ def test_a_damaged_record_says_where_and_what_to_do(tmp_path, content, said):
     path.write_bytes(content)
     with pytest.raises(DataError, match=f"is damaged: {said}.*make a"):
         files.read_json(path, remake="make a", keys=("n",))
+
+
+def test_a_record_keeps_rounded_numbers_and_no_nan():
+    value = {"share": np.float32(0.123456), "n": 3, "holds": True, "rows": [0.00004, float("nan"), "text"]}
+    assert files.rounded(value) == {"share": 0.1235, "n": 3, "holds": True, "rows": [0.0, None, "text"]}
+    assert files.rounded(0.1234567, decimals=6) == 0.123457

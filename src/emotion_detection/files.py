@@ -6,6 +6,8 @@ Writing goes beside and then renames. Records are JSON files in `data/results/`;
 import contextlib
 import hashlib
 import json
+import math
+import numbers
 import os
 import tempfile
 from collections.abc import Iterator
@@ -63,6 +65,17 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, values: dict) -> None:
     """Write `values` as indented JSON that ends with a newline, atomically."""
     write_text(path, json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def rounded(value, *, decimals: int = 4):
+    """Return `value` as a record keeps it: numbers in its dicts and lists rounded, whole ones as they are, NaN as None."""
+    if isinstance(value, dict):
+        return {key: rounded(each, decimals=decimals) for key, each in value.items()}
+    if isinstance(value, list):
+        return [rounded(each, decimals=decimals) for each in value]
+    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
+        return None if math.isnan(value) else round(float(value), decimals)
+    return value
 
 
 def sha256(path: Path) -> str:

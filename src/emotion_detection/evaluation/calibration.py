@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, special
 
+from emotion_detection import files
 from emotion_detection.errors import DataError
 from emotion_detection.evaluation.resampling import RESAMPLES, SEED, percentile_interval
 from emotion_detection.runs.run import Predictions, Run
@@ -182,11 +183,7 @@ def of_run(run: Run) -> dict:
         "wanted_accuracy": WANTED_ACCURACY,
         "thresholds": THRESHOLDS.tolist(),
         **{
-            split: {name: [_rounded(value) for value in table[name]] for name in ("coverage", "accuracy")}
+            split: {name: files.rounded(table[name].tolist()) for name in ("coverage", "accuracy")}
             for split, table in tables.items()
         },
     }
-
-
-def _rounded(value: float) -> float | None:
-    return None if np.isnan(value) else round(float(value), 4)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn import metrics
 
+from emotion_detection import files
 from emotion_detection.data import duplicates, summaries
 from emotion_detection.data.dataset import TEST_SPLITS
 from emotion_detection.emotions import EMOTIONS
@@ -172,7 +173,7 @@ def scores(
         **_calibration(run, predictions, temperature, notes),
         "notes": notes,
     }
-    return _rounded(values)
+    return files.rounded(values, decimals=DECIMALS)
 
 
 def _twin_free_scores(run: Run, predictions: Predictions, twins: dict | None, notes: list[str]) -> dict:
@@ -250,15 +251,6 @@ def _calibration(run: Run, predictions: Predictions, temperature: float | None, 
     )
     table = calibration.reliability(predictions, temperature=temperature)
     return {"ece": calibration.expected_calibration_error(table), "temperature": temperature}
-
-
-def _rounded(value):
-    """Return `value` with each float in it rounded to `DECIMALS`."""
-    if isinstance(value, dict):
-        return {key: _rounded(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_rounded(each) for each in value]
-    return round(float(value), DECIMALS) if isinstance(value, float | np.floating) else value
 
 
 def summary(runs: list[Run], *, split: str = "PrivateTest") -> pd.DataFrame:

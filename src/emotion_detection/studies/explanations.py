@@ -113,7 +113,7 @@ def record(dataset=None) -> Path:
     }
     with files.written_beside(folder() / "averages.npz") as temporary:
         np.savez_compressed(temporary, **averages)
-    files.write_json(folder() / "checks.json", _rounded(values))
+    files.write_json(folder() / "checks.json", files.rounded(values))
     return folder()
 
 
@@ -182,15 +182,6 @@ def _sanity(model, faces: np.ndarray, answer: np.ndarray) -> dict:
 
 def _likeness(maps: np.ndarray, others: np.ndarray) -> dict:
     return {"rank_correlation": mean_with_interval(rank_correlations(maps, others))}
-
-
-def _rounded(value):
-    """Return plain values, floats to four digits after the point: more than the faces that were taken tell."""
-    if isinstance(value, dict):
-        return {key: _rounded(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_rounded(each) for each in value]
-    return round(value, 4) if isinstance(value, float) else value
 
 
 def deletion_curves(

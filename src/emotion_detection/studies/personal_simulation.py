@@ -313,7 +313,7 @@ def compared(seen: dict[str, list[Seen]]) -> list[dict]:
         found = [changes(users, count, settings) for users in seen.values() for count in RECORDED]
         parts = [each[part].mean() for each in found for part in ("recorded", "others")]
         scores = {"gain": np.mean([each["all"].mean() for each in found]), "harm": np.nanmin(parts)}
-        lines.append(dataclasses.asdict(settings) | {name: _rounded(value) for name, value in scores.items()})
+        lines.append(dataclasses.asdict(settings) | files.rounded(dict(scores)))
     return lines
 
 
@@ -335,7 +335,7 @@ def reported(seen: list[Seen], settings: fitting.Settings) -> dict:
     for count in RECORDED:
         values = changes(seen, count, settings)
         parts = ("recorded", "others", "all") if count < len(EMOTIONS) else ("recorded", "all")
-        before = {"before": _rounded(values["before"].mean())}
+        before = {"before": files.rounded(values["before"].mean())}
         found[str(count)] = before | {part: summary_of(values[part]) for part in parts}
     return found
 
@@ -346,7 +346,11 @@ def foretold(seen: list[Seen], settings: fitting.Settings) -> dict:
     shown = np.array([(table["accuracy_after"] - table["accuracy_before"]).mean() for table in tables])
     true = changes(seen, len(EMOTIONS), settings)["all"]
     correlation = np.corrcoef(shown, true)[0, 1] if shown.std() and true.std() else 0.0
-    return {"table": _rounded(shown.mean()), "true": _rounded(true.mean()), "correlation": _rounded(correlation)}
+    return {
+        "table": files.rounded(shown.mean()),
+        "true": files.rounded(true.mean()),
+        "correlation": files.rounded(correlation),
+    }
 
 
 def summary_of(change: np.ndarray) -> dict:
@@ -355,8 +359,4 @@ def summary_of(change: np.ndarray) -> dict:
     if error := stats.sem(change):
         low, high = stats.t.interval(0.95, len(change) - 1, loc=low, scale=error)
     shares = {"mean": change.mean(), "low": low, "high": high, "worse": (change < 0).mean()}
-    return {name: _rounded(value) for name, value in shares.items()} | {"users": [_rounded(each) for each in change]}
-
-
-def _rounded(value: float) -> float:
-    return round(float(value), 4)
+    return files.rounded(shares | {"users": list(change)})
