@@ -68,7 +68,7 @@ def write_json(path: Path, values: dict) -> None:
 
 
 def rounded(value, *, decimals: int = 4):
-    """Return `value` as a record keeps it: numbers in its dicts and lists rounded, whole ones as they are, NaN as None."""
+    """Return `value` as a record keeps it: floats in its dicts and lists are rounded, and NaN becomes None."""
     if isinstance(value, dict):
         return {key: rounded(each, decimals=decimals) for key, each in value.items()}
     if isinstance(value, list):

@@ -313,7 +313,7 @@ def compared(seen: dict[str, list[Seen]]) -> list[dict]:
         found = [changes(users, count, settings) for users in seen.values() for count in RECORDED]
         parts = [each[part].mean() for each in found for part in ("recorded", "others")]
         scores = {"gain": np.mean([each["all"].mean() for each in found]), "harm": np.nanmin(parts)}
-        lines.append(dataclasses.asdict(settings) | files.rounded(dict(scores)))
+        lines.append(dataclasses.asdict(settings) | files.rounded(scores))
     return lines
 
 
@@ -346,11 +346,7 @@ def foretold(seen: list[Seen], settings: fitting.Settings) -> dict:
     shown = np.array([(table["accuracy_after"] - table["accuracy_before"]).mean() for table in tables])
     true = changes(seen, len(EMOTIONS), settings)["all"]
     correlation = np.corrcoef(shown, true)[0, 1] if shown.std() and true.std() else 0.0
-    return {
-        "table": files.rounded(shown.mean()),
-        "true": files.rounded(true.mean()),
-        "correlation": files.rounded(correlation),
-    }
+    return files.rounded({"table": shown.mean(), "true": true.mean(), "correlation": correlation})
 
 
 def summary_of(change: np.ndarray) -> dict:
