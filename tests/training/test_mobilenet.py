@@ -104,7 +104,8 @@ def test_networks_are_built_with_keras_alone():
     imported = re.findall(
         r"^\s*(?:import|from) (\S+)", Path(mobilenet.__file__).read_text(encoding="utf-8"), re.MULTILINE
     )
-    assert {name.split(".")[0] for name in imported} == {"pathlib", "keras", "emotion_detection"}
+    packages = {name.split(".")[0] for name in imported}
+    assert "keras" in packages and not packages & {"tensorflow", "jax", "torch"}
 
 
 def test_a_damaged_network_is_refused_with_a_sentence(isolated):
