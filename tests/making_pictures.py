@@ -5,7 +5,7 @@ from pathlib import Path
 
 import cv2
 
-from emotion_detection.data import FaceDataset, folder_settings
+from emotion_detection.data import FaceDataset, own_pictures_settings
 from emotion_detection.emotions import EMOTIONS
 
 
@@ -15,5 +15,5 @@ def write_pictures(dataset: FaceDataset, folder: Path) -> Path:
         path = folder / EMOTIONS[label] / f"{row:05d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
-    (folder / folder_settings.SETTINGS_FILE).write_text(json.dumps({"crop": "none"}))
+    (folder / own_pictures_settings.SETTINGS_FILE).write_text(json.dumps({"crop": "none"}))
     return folder

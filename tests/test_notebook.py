@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from emotion_detection import notebook, paths, plots
-from emotion_detection.data import chosen, ferplus, load_sample
+from emotion_detection.data import ferplus, load_sample, selection
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
 from emotion_detection.evaluation import metrics
 from emotion_detection.reporting import notebooks
@@ -30,7 +30,7 @@ def positions():
 def faces(monkeypatch):
     """Drawn faces in FER2013's place."""
     drawn = dataclasses.replace(load_sample(210), name="FER2013")
-    monkeypatch.setattr(chosen, "load_fer2013", lambda: drawn)
+    monkeypatch.setattr(selection, "load_fer2013", lambda: drawn)
     return drawn
 
 
@@ -199,14 +199,14 @@ def test_relative_folders_are_found_from_notebooks_too(isolated, monkeypatch):
 
 def test_ferplus_is_not_joined_to_a_copy_without_official_rows(positions, monkeypatch):
     monkeypatch.setattr(ferplus, "find", lambda: paths.project_root() / "README.md")
-    assert chosen.ferplus_labels(positions) is None
+    assert selection.ferplus_labels(positions) is None
 
 
 def test_ferplus_is_joined_by_row_where_the_votes_are(monkeypatch):
     faces = dataclasses.replace(load_sample(70), name="FER2013", has_official_rows=True)
     monkeypatch.setattr(ferplus, "find", lambda: paths.project_root() / "README.md")
     monkeypatch.setattr(ferplus, "strict_majority_labels", lambda rows: np.asarray(rows, np.int8) % 7)
-    assert np.array_equal(chosen.ferplus_labels(faces)[faces.row], faces.row % 7)
+    assert np.array_equal(selection.ferplus_labels(faces)[faces.row], faces.row % 7)
 
 
 def test_recorded_twins_are_not_applied_to_a_copy_without_official_rows(positions):

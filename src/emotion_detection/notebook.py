@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from emotion_detection import paths
-from emotion_detection.data import FaceDataset, chosen, load_sample
+from emotion_detection.data import FaceDataset, load_sample, selection
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
 from emotion_detection.evaluation import ferplus_scores, formatting
 from emotion_detection.runs import store
@@ -177,7 +177,7 @@ def try_recipe(base: str, *, name: str | None = None, faces: int | None = None, 
 def _faces_or_sample() -> FaceDataset:
     """Return what an experiment learns from: as everywhere, but drawn faces where FER2013 is not there."""
     try:
-        return chosen.chosen_dataset(fast=_mode.fast)
+        return selection.chosen_dataset(fast=_mode.fast)
     except MissingFileError:
         if paths.pictures_dir() is not None:
             raise
@@ -280,8 +280,8 @@ def finalise(name: str, *, fast: bool = False) -> store.Run:
 
     finalize.check_not_final(store.load_run(name))
 
-    dataset = chosen.chosen_dataset(fast=fast)
-    labels = chosen.ferplus_labels(dataset)
+    dataset = selection.chosen_dataset(fast=fast)
+    labels = selection.ferplus_labels(dataset)
     run = finalize.finalise(name, dataset, labels_ferplus=labels)
     return run if labels is None else ferplus_scores.record(name)
 
@@ -301,13 +301,13 @@ def recompute(name: str, split: str) -> store.Run:
             f"{run.name} is not final: PrivateTest is first predicted by `evaluate {run.name} --final`."
         )
     store.trained_network(run.name)  # before the faces are read: raises where it is not on this machine
-    dataset = chosen.chosen_dataset()
+    dataset = selection.chosen_dataset()
     if dataset.fingerprint != run.info["data"]["fingerprint"]:
         log.warning("%s as it is here is not what %s was trained on.", dataset.name, run.name)
     predictions = finalize.recompute(run, dataset, split=split)
     data = {field: getattr(dataset, field) for field in ("name", "fingerprint", "has_official_rows")}
     info = run.info | {"data": data | {"notes": list(dataset.notes)}, "ferplus": {}}
-    if (labels := chosen.ferplus_labels(dataset)) is not None:
+    if (labels := selection.ferplus_labels(dataset)) is not None:
         strict = ferplus_scores.ferplus_strict(predictions, labels[predictions.row])
         info["ferplus"] = {split: strict | {"source": "recomputed"}}
     return dataclasses.replace(run, info=info, predictions={**run.predictions, split: predictions})
@@ -317,7 +317,7 @@ def check_same_pictures(name: str) -> None:
     """Raise DataError where a run is recorded for other pictures than the chosen folder holds now."""
     if paths.pictures_dir() is None:
         return
-    trained, present = store.load_run(name).info["data"], chosen.chosen_dataset()
+    trained, present = store.load_run(name).info["data"], selection.chosen_dataset()
     if trained["fingerprint"] != present.fingerprint:
         raise DataError(
             f"{store.full_name(name)} was trained on {sum(trained['counts'].values()):,} faces that are not the "
@@ -328,7 +328,7 @@ def check_same_pictures(name: str) -> None:
 
 def _faces_for(name: str, *, fast: bool) -> FaceDataset:
     try:
-        return chosen.chosen_dataset(fast=fast)
+        return selection.chosen_dataset(fast=fast)
     except MissingFileError as error:
         if paths.pictures_dir() is not None:
             raise  # it says itself what is missing

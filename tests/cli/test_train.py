@@ -12,7 +12,7 @@ def test_an_interrupted_training_says_how_to_go_on(isolated, call, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("emotion_detection.training.trainer.train", interrupted)
-    monkeypatch.setattr("emotion_detection.data.chosen.load_fer2013", lambda: None)
+    monkeypatch.setattr("emotion_detection.data.selection.load_fer2013", lambda: None)
     code, _, err = call("train", "tl_top", "--seed", "3")
     assert code == 130
     assert "`train tl_top --seed 3` goes on" in err
@@ -31,10 +31,10 @@ def test_sweep_asks_for_a_list_of_seeds(isolated, call):
 
 
 def test_a_sweep_with_a_failure_tells_it_and_ends_with_1(isolated, call, monkeypatch):
-    from emotion_detection.data import chosen
+    from emotion_detection.data import selection
     from emotion_detection.training import sweep
 
-    monkeypatch.setattr(chosen, "load_fer2013", lambda: None)
+    monkeypatch.setattr(selection, "load_fer2013", lambda: None)
     monkeypatch.setattr(sweep, "_trained", lambda job, dataset: f"{job.name} broke.")
     code, out, err = call("sweep", "tl_top", "--seeds", "0,1")
     assert code == 1
@@ -43,13 +43,13 @@ def test_a_sweep_with_a_failure_tells_it_and_ends_with_1(isolated, call, monkeyp
 
 
 def test_an_interrupted_sweep_says_what_is_recorded_and_goes_on(recorded, call, monkeypatch):
-    from emotion_detection.data import chosen
+    from emotion_detection.data import selection
     from emotion_detection.training import sweep
 
     def interrupted(*arguments, **keywords):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(chosen, "load_fer2013", lambda: None)
+    monkeypatch.setattr(selection, "load_fer2013", lambda: None)
     monkeypatch.setattr(sweep, "_trained", interrupted)
     code, _, err = call("sweep", "tl_top", "--seeds", "0,1")
     assert code == 130

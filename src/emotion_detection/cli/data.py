@@ -41,11 +41,11 @@ def pictures(
 ):
     """Say what a folder of your own labelled pictures holds, and what is wrong with which file; 1 if it is refused."""
     from emotion_detection import files
-    from emotion_detection.data import folders
+    from emotion_detection.data import own_pictures
 
     try:
-        dataset, refused = folders.load_pictures(folder), None
-    except folders.PicturesError as error:
+        dataset, refused = own_pictures.load_pictures(folder), None
+    except own_pictures.PicturesError as error:
         dataset, refused = None, error
     report = dataset.report if refused is None else refused.report
     if len(report):

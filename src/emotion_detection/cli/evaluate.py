@@ -93,9 +93,9 @@ def _described(scores: dict) -> str:
 
 def _evaluate_pictures(folder: Path, crop: str | None, *, as_json: bool) -> None:
     from emotion_detection.evaluation import formatting
-    from emotion_detection.studies import own_pictures
+    from emotion_detection.studies import scores_on_own_pictures
 
-    found = own_pictures.score(folder, crop=crop)
+    found = scores_on_own_pictures.score(folder, crop=crop)
     scores = found.summary()
     if as_json:
         typer.echo(json.dumps(scores, indent=1))

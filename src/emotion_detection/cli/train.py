@@ -29,7 +29,7 @@ def train(
     use_pictures(pictures)
     where = f" --pictures {shlex.quote(str(paths.pictures_dir()))}" if paths.pictures_dir() else ""
     from emotion_detection import notebook
-    from emotion_detection.data.chosen import chosen_dataset
+    from emotion_detection.data.selection import chosen_dataset
 
     if store.is_recorded(name, here=True) and not retrain:
         notebook.check_same_pictures(name)
@@ -95,6 +95,6 @@ def _numbers(text: str) -> list[int]:
 
 def _faces_for(wanted: list):
     """Return the faces for jobs of which one is not recorded yet, else None."""
-    from emotion_detection.data.chosen import chosen_dataset
+    from emotion_detection.data.selection import chosen_dataset
 
     return None if all(store.is_recorded(job.name, here=True) for job in wanted) else chosen_dataset()

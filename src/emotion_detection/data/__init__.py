@@ -3,7 +3,7 @@
 from emotion_detection.data.dataset import SPLITS, FaceDataset
 from emotion_detection.data.fer2013 import load_fer2013
 from emotion_detection.data.ferplus import load_ferplus
-from emotion_detection.data.folders import load_pictures
+from emotion_detection.data.own_pictures import load_pictures
 from emotion_detection.data.synthetic import load_sample
 
 __all__ = ["SPLITS", "FaceDataset", "load_fer2013", "load_ferplus", "load_pictures", "load_sample"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from emotion_detection.data import folders
+from emotion_detection.data import own_pictures
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError
 from emotion_detection.evaluation import metrics, resampling
@@ -85,7 +85,7 @@ def score(
         DataError: no picture of the folder can be used.
     """
     settings = {} if crop is None else {"crop": crop}
-    faces = folders.load_unsplit(folder, detector=detector, **settings)
+    faces = own_pictures.load_unsplit(folder, detector=detector, **settings)
     if not len(faces):
         raise DataError(
             f"No picture of {folder} can be used: {len(faces.report)} have a problem, the first is "

@@ -2,7 +2,7 @@
 
 Each picture is read, and its face found and cropped, by the functions that do so everywhere else. What is wrong with a
 file is listed in a table (`PictureDataset.report`); none is left out in silence. How a folder is read may be written
-into a file in it, `pictures.json`, so that all commands and notebooks agree (see `folder_settings`).
+into a file in it, `pictures.json`, so that all commands and notebooks agree (see `own_pictures_settings`).
 """
 
 import collections
@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from emotion_detection.data import duplicates
 from emotion_detection.data.dataset import OWN_PICTURES, SPLITS, TEST_SPLITS, FaceDataset
-from emotion_detection.data.folder_settings import (
+from emotion_detection.data.own_pictures_settings import (
     SETTINGS_FILE,
     Settings,
     is_split_folder,

@@ -10,7 +10,7 @@ from emotion_detection import paths
 from emotion_detection.data import ferplus
 from emotion_detection.data.dataset import FaceDataset
 from emotion_detection.data.fer2013 import load_fer2013
-from emotion_detection.data.folders import load_pictures
+from emotion_detection.data.own_pictures import load_pictures
 from emotion_detection.data.synthetic import load_sample
 from emotion_detection.errors import MissingFileError, ProjectError
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import making_pictures
-from emotion_detection.data import folders, load_sample
+from emotion_detection.data import load_sample, own_pictures
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
-from emotion_detection.studies import own_pictures
+from emotion_detection.studies import scores_on_own_pictures
 
 
 class Echo:
@@ -37,7 +37,7 @@ def folder(tmp_path):
 
 
 def test_scores_are_over_the_emotions_that_the_folder_has(folder):
-    found = own_pictures.score(folder, crop="none", classifier=Echo())
+    found = scores_on_own_pictures.score(folder, crop="none", classifier=Echo())
     scores = found.summary()
     assert (scores["folder"], scores["n"]) == ("mine", 8)
     assert found.classes == ("angry", "happy", "sad")
@@ -51,21 +51,21 @@ def test_scores_are_over_the_emotions_that_the_folder_has(folder):
 
 
 def test_pictures_without_a_face_are_listed(folder, monkeypatch):
-    monkeypatch.setattr(folders.detection, "find_faces", lambda bgr, detector: ([], []))
+    monkeypatch.setattr(own_pictures.detection, "find_faces", lambda bgr, detector: ([], []))
     nobody = type("Nobody", (), {"name": "nobody"})()
     with pytest.raises(DataError, match="--crop none"):
-        own_pictures.score(folder, detector=nobody, classifier=Echo())
-    assert set(folders.load_unsplit(folder, detector=nobody).report["kind"]) == {"no face", "unreadable"}
+        scores_on_own_pictures.score(folder, detector=nobody, classifier=Echo())
+    assert set(own_pictures.load_unsplit(folder, detector=nobody).report["kind"]) == {"no face", "unreadable"}
 
 
 def test_a_folder_that_does_not_exist_is_named(tmp_path):
     with pytest.raises(MissingFileError, match="nowhere"):
-        own_pictures.score(tmp_path / "nowhere")
+        scores_on_own_pictures.score(tmp_path / "nowhere")
 
 
 def test_the_shipped_network_answers_a_folder_and_leaves_it_as_it_was(tmp_path):
     making_pictures.write_pictures(load_sample(70, seed=0), tmp_path / "drawn")
     before = sorted(path.name for path in tmp_path.rglob("*"))
-    found = own_pictures.score(tmp_path / "drawn")
+    found = scores_on_own_pictures.score(tmp_path / "drawn")
     assert len(found.predictions) == 70 and found.report.empty
     assert sorted(path.name for path in tmp_path.rglob("*")) == before

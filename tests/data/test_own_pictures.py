@@ -11,7 +11,7 @@ import pytest
 
 import making_pictures
 from emotion_detection import notebook, paths
-from emotion_detection.data import FaceDataset, folders, load_pictures, load_sample
+from emotion_detection.data import FaceDataset, load_pictures, load_sample, own_pictures
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
 from emotion_detection.evaluation import metrics
@@ -88,7 +88,7 @@ def test_the_split_depends_on_seed_and_pictures_alone(folder, tmp_path):
 def test_other_words_for_the_seven_and_a_mapping_of_ones_own_are_understood(folder):
     (folder / "happy").rename(folder / "Happiness")
     (folder / "sad").rename(folder / "gloom")
-    with pytest.raises(folders.PicturesError, match="gloom") as refused:
+    with pytest.raises(own_pictures.PicturesError, match="gloom") as refused:
         load_pictures(folder)
     assert kinds(refused.value.report)["gloom/"][0] == "unknown class"
     mapped = load_pictures(folder, classes={"Gloom": "sad"})
@@ -113,7 +113,7 @@ def test_other_words_for_the_seven_and_a_mapping_of_ones_own_are_understood(fold
 )
 def test_the_mapping_that_a_refusal_proposes_works_when_pasted(folder, name, emotion):
     (folder / (emotion or "disgust")).rename(folder / name)
-    with pytest.raises(folders.PicturesError) as refused:
+    with pytest.raises(own_pictures.PicturesError) as refused:
         load_pictures(folder)
     proposed = json.loads(re.search(r'\{"classes": \{.*?\}\}', str(refused.value))[0])
     assert proposed == {"classes": {name: emotion}}
@@ -131,7 +131,7 @@ def test_folders_of_a_split_are_refused_with_what_to_do(folder, tmp_path):
     (tmp_path / "whole").mkdir()
     folder.rename(tmp_path / "whole" / "train")
     with pytest.raises(
-        folders.PicturesError, match=r"train, which are splits.*the split is made here.* directly into whole"
+        own_pictures.PicturesError, match=r"train, which are splits.*the split is made here.* directly into whole"
     ):
         load_pictures(tmp_path / "whole")
 
@@ -205,21 +205,21 @@ def test_sub_folders_of_one_name_are_a_group_across_emotions(folder):
 def test_too_few_pictures_of_a_class_are_refused_with_the_count_and_what_to_do(folder):
     for path in sorted((folder / "fear").iterdir())[4:]:
         path.unlink()
-    with pytest.raises(folders.PicturesError, match=r"fear \(4 usable pictures in 4 groups\)") as refused:
+    with pytest.raises(own_pictures.PicturesError, match=r"fear \(4 usable pictures in 4 groups\)") as refused:
         load_pictures(folder)
     assert kinds(refused.value.report)["fear/"] == ("too few", "refused")
     assert load_pictures(folder, classes={"fear": None}).counts().loc["fear"].sum() == 0
 
 
 def test_one_person_alone_cannot_be_split(folder):
-    with pytest.raises(folders.PicturesError, match="in 1 groups"):
+    with pytest.raises(own_pictures.PicturesError, match="in 1 groups"):
         load_pictures(folder, group=lambda path: "always me")
 
 
 def test_one_class_is_no_data_set(folder):
     for emotion in EMOTIONS[1:]:
         shutil.rmtree(folder / emotion)
-    with pytest.raises(folders.PicturesError, match="1 class with usable pictures, 2 are needed"):
+    with pytest.raises(own_pictures.PicturesError, match="1 class with usable pictures, 2 are needed"):
         load_pictures(folder)
 
 
@@ -234,7 +234,7 @@ def test_a_face_is_found_and_cropped_as_in_pictures_that_are_analysed(tmp_path, 
             cv2.imwrite(str(tmp_path / "me" / emotion / f"{number:02d}.png"), noise)
     shutil.copy(PORTRAIT, tmp_path / "me" / "happy" / "astronaut.webp")
     monkeypatch.setattr(detection, "load_detector", lambda: detector)
-    with pytest.raises(folders.PicturesError, match=r"neutral \(0 usable pictures .* no face 24") as refused:
+    with pytest.raises(own_pictures.PicturesError, match=r"neutral \(0 usable pictures .* no face 24") as refused:
         load_pictures(tmp_path / "me")
     assert kinds(refused.value.report)["neutral/00.png"] == ("no face", "left out")
     mine = load_pictures(tmp_path / "me", crop="face_or_none")
@@ -264,7 +264,7 @@ def test_any_size_is_read_and_a_turned_photograph_is_turned_upright(folder):
 
 def test_a_folder_says_itself_how_it_is_read(folder):
     (folder / "sad").rename(folder / "gloom")
-    (folder / folders.SETTINGS_FILE).write_text('{"crop": "none", "classes": {"gloom": "sad"}, "test_share": 0.2}')
+    (folder / own_pictures.SETTINGS_FILE).write_text('{"crop": "none", "classes": {"gloom": "sad"}, "test_share": 0.2}')
     counts = load_pictures(folder).counts()
     assert counts.loc["sad"].tolist() == [12, 4, 4]
 
@@ -285,7 +285,7 @@ def test_a_folder_says_itself_how_it_is_read(folder):
     ],
 )
 def test_a_setting_that_is_wrong_is_named(folder, content, said):
-    (folder / folders.SETTINGS_FILE).write_text(content)
+    (folder / own_pictures.SETTINGS_FILE).write_text(content)
     with pytest.raises(DataError, match=said):
         load_pictures(folder)
 
@@ -297,7 +297,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
 
 def test_groups_are_chains_of_twins_and_keys(drawn):
     faces_ = drawn[np.array([0, 0, 1, 2, 3, 4])]  # the first two are one picture
-    group = folders.groups_of(faces_, [None, "a", "a", "b", "b", None])
+    group = own_pictures.groups_of(faces_, [None, "a", "a", "b", "b", None])
     assert len(set(group[:3])) == 1
     assert group[3] == group[4] != group[0]
     assert len(set(group)) == 3
@@ -319,7 +319,7 @@ def project(tmp_path_factory, drawn):
     root = tmp_path_factory.mktemp("project")
     folder = making_pictures.write_pictures(drawn, root / "mine")
     settings = {"crop": "none", "classes": dict.fromkeys(("angry", "disgust", "fear", "surprise"))}
-    (folder / folders.SETTINGS_FILE).write_text(json.dumps(settings))
+    (folder / own_pictures.SETTINGS_FILE).write_text(json.dumps(settings))
     with pytest.MonkeyPatch.context() as patch:
         take_place(patch, root, folder)
         patch.setattr(notebook, "_mode", notebook._Mode(fast=True))
