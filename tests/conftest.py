@@ -1,10 +1,13 @@
 """Fixtures for all tests: isolated folders, drawn faces, and the real FER2013 where it is there."""
 
+import numpy as np
 import pytest
 
 from emotion_detection import notebook, paths
 from emotion_detection.data import load_fer2013
 from emotion_detection.errors import MissingFileError
+from emotion_detection.inference.classifier import EmotionClassifier
+from emotion_detection.runs import registry
 
 
 @pytest.fixture
@@ -30,3 +33,25 @@ def fer2013():
         return load_fer2013()
     except MissingFileError:
         pytest.skip("FER2013 not found: set EMOTION_DATA_DIR or put it into data/raw/ (see data/README.md)")
+
+
+@pytest.fixture(scope="session")
+def classifier():
+    """The shipped network on LiteRT."""
+    return EmotionClassifier.load()
+
+
+@pytest.fixture(scope="session")
+def model():
+    """The shipped network in Keras."""
+    pytest.importorskip("tensorflow")
+    from emotion_detection.training import mobilenet
+
+    return mobilenet.load_network(paths.models_dir() / f"{registry.SHIPPED}.keras")
+
+
+@pytest.fixture(scope="session")
+def drawn_faces():
+    """Five blurred noise pictures, uint8 (5, 48, 48)."""
+    coarse = np.random.default_rng(0).integers(0, 256, (5, 8, 8), np.uint8)
+    return coarse.repeat(6, axis=1).repeat(6, axis=2)

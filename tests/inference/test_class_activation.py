@@ -13,30 +13,8 @@ from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, UnknownNameError
 from emotion_detection.faces import cropping, detection, images
 from emotion_detection.inference import class_activation, stream
-from emotion_detection.inference.classifier import EmotionClassifier
-from emotion_detection.runs import registry
 
 PORTRAIT = paths.sample_dir() / "astronaut.webp"
-
-
-@pytest.fixture(scope="module")
-def classifier():
-    return EmotionClassifier.load()
-
-
-@pytest.fixture(scope="module")
-def model():
-    pytest.importorskip("tensorflow")
-    from emotion_detection.training import mobilenet
-
-    return mobilenet.load_network(paths.models_dir() / f"{registry.SHIPPED}.keras")
-
-
-@pytest.fixture(scope="module")
-def drawn_faces():
-    """Five blurred noise pictures, uint8 (5, 48, 48)."""
-    coarse = np.random.default_rng(0).integers(0, 256, (5, 8, 8), np.uint8)
-    return coarse.repeat(6, axis=1).repeat(6, axis=2)
 
 
 # Maps

@@ -3,34 +3,10 @@
 import numpy as np
 import pytest
 
-from emotion_detection import paths
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
-from emotion_detection.inference.classifier import EmotionClassifier
-from emotion_detection.runs import registry
 from emotion_detection.studies import explanations
 from emotion_detection.training import grad_cam
-
-
-@pytest.fixture(scope="module")
-def classifier():
-    return EmotionClassifier.load()
-
-
-@pytest.fixture(scope="module")
-def model():
-    pytest.importorskip("tensorflow")
-    from emotion_detection.training import mobilenet
-
-    return mobilenet.load_network(paths.models_dir() / f"{registry.SHIPPED}.keras")
-
-
-@pytest.fixture(scope="module")
-def drawn_faces():
-    """Five blurred noise pictures, uint8 (5, 48, 48)."""
-    coarse = np.random.default_rng(0).integers(0, 256, (5, 8, 8), np.uint8)
-    return coarse.repeat(6, axis=1).repeat(6, axis=2)
-
 
 # Checks
 
