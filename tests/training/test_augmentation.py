@@ -6,6 +6,7 @@ import pytest
 
 from emotion_detection.data import load_sample
 from emotion_detection.errors import DataError
+from emotion_detection.training import augmentation
 from emotion_detection.training.augmentation import augment, mix
 from emotion_detection.training.catalog import Augmentation
 
@@ -67,8 +68,9 @@ def test_switches_that_are_off_leave_the_random_numbers_of_the_others_alone(face
     assert (plain == erased).mean() > 0.7
 
 
-def test_erasing_replaces_one_rectangle_of_the_size_asked_for(faces):
-    settings = Augmentation(False, 0, 0, 0, erasing=0.5, erased_least=0.1, erased_most=0.2)
+def test_erasing_replaces_one_rectangle_of_the_size_asked_for(monkeypatch):
+    monkeypatch.setattr(augmentation, "ERASED_SHARES", (0.1, 0.2))
+    settings = Augmentation(False, 0, 0, 0, erasing=0.5)
     many = np.full((400, 48, 48), 255, np.uint8)
     erased = augment(many, settings, size_px=48, rng=np.random.default_rng(0)) != 255
     hit = erased.any(axis=(1, 2))
@@ -128,8 +130,9 @@ def test_a_quality_that_jpeg_has_not_is_refused():
         Augmentation(jpeg_quality=0)
 
 
-def test_mixup_blends_each_face_with_the_one_that_it_names(faces):
-    mixed, other, kept = mix(faces, Augmentation(mixup=1.0, mixup_alpha=1.0), np.random.default_rng(1))
+def test_mixup_blends_each_face_with_the_one_that_it_names(faces, monkeypatch):
+    monkeypatch.setattr(augmentation, "MIXUP_ALPHA", 1.0)
+    mixed, other, kept = mix(faces, Augmentation(mixup=1.0), np.random.default_rng(1))
     assert 0 < kept < 1
     assert np.array_equal(np.sort(other), np.arange(len(faces)))
     expected = kept * faces + (1 - kept) * faces[other]

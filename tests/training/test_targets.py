@@ -11,7 +11,7 @@ from emotion_detection.data import FaceDataset, ferplus, load_sample
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError, OverlapError
 from emotion_detection.runs import store
-from emotion_detection.training import backends, batches, catalog, mobilenet, splits, targets
+from emotion_detection.training import augmentation, backends, batches, catalog, mobilenet, splits, targets
 
 FEAR, SURPRISE = EMOTIONS.index("fear"), EMOTIONS.index("surprise")
 
@@ -145,11 +145,11 @@ def test_teachers_are_asked_once_on_faces_and_their_mirror_images(isolated, face
     assert np.array_equal(targets.targets_of(pupil.targets, faces.training).outputs[0], answers)
 
 
-def test_targets_and_weights_are_mixed_as_their_faces_are():
+def test_targets_and_weights_are_mixed_as_their_faces_are(monkeypatch):
+    monkeypatch.setattr(augmentation, "MIXUP_ALPHA", 1.0)
     pixels = np.repeat(np.array([0, 200], np.uint8), 8)[:, None, None] * np.ones((1, 48, 48), np.uint8)
     label = np.repeat([0, 3], 8)
-    augmentation = catalog.Augmentation(False, 0, 0, 0, mixup=1.0, mixup_alpha=1.0)
-    mixing = recipe(augmentation=augmentation, batch_size=16)
+    mixing = recipe(augmentation=catalog.Augmentation(False, 0, 0, 0, mixup=1.0), batch_size=16)
     answers = [np.eye(7, dtype=np.float32)[label], np.eye(8, dtype=np.float32)[label]]
     settings = {"recipe": mixing, "seed": 0, "epoch": 0, "weights": label.astype(np.float32)}
     inputs, (main, second), weights = batches.FaceBatches(pixels, answers, **settings)[0]

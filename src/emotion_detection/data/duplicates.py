@@ -67,10 +67,7 @@ def identical_ids(dataset: FaceDataset) -> np.ndarray:
 def twin_clusters(count: int, pairs: np.ndarray, identical: np.ndarray) -> np.ndarray:
     """Return int32 (count,): the number of each face's cluster, within which chains of twins link all faces.
 
-    Args:
-        count: number of faces.
-        pairs: int array (m, 2), as `near_pairs` returns them.
-        identical: int array (count,), as `identical_ids` returns them.
+    `pairs` and `identical` are what `near_pairs` and `identical_ids` return for the `count` faces.
     """
     order = np.argsort(identical, kind="stable")
     same = (identical[order[1:]] >= 0) & (identical[order[:-1]] == identical[order[1:]])
@@ -81,16 +78,15 @@ def twin_clusters(count: int, pairs: np.ndarray, identical: np.ndarray) -> np.nd
 
 
 def has_twin_among(rows: np.ndarray, learned: np.ndarray, *, pairs: np.ndarray, identical: np.ndarray) -> dict:
-    """Return which rows have a twin among the learned ones.
+    """Return which rows have a twin among the learned ones: "identical" and "near" → bool array (n,).
+
+    Near includes identical.
 
     Args:
         rows: int array (n,), rows to score on.
         learned: int array (m,), rows that a network has learned from.
         pairs: int array (k, 2) of rows, as `near_pairs` returns them.
         identical: int array by row, as `identical_ids` returns them.
-
-    Returns:
-        "identical" and "near" → bool array (n,); near includes identical.
     """
     groups = np.unique(identical[learned])
     same = np.isin(identical[rows], groups[groups >= 0])
@@ -103,12 +99,9 @@ def has_twin_among(rows: np.ndarray, learned: np.ndarray, *, pairs: np.ndarray, 
 
 
 def twins(dataset: FaceDataset, *, pairs: np.ndarray, identical: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the test faces that have a twin in Training.
+    """Return the test faces of a data set of all splits that have a twin in Training.
 
-    Args:
-        dataset: all splits.
-        pairs: as `near_pairs(dataset.pixels)` returns them.
-        identical: as `identical_ids(dataset)` returns them.
+    `pairs` and `identical` are what `near_pairs` and `identical_ids` return for the data set.
 
     Returns:
         int32 arrays of row numbers, sorted: `PublicTest_identical`, `PublicTest_near`, `PrivateTest_identical`,

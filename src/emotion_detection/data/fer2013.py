@@ -87,11 +87,7 @@ def load_fer2013(*, path: Path | None = None, allow_altered: bool = False, use_c
 def check(path: Path | None = None) -> Verification:
     """Read a copy anew, verify it, and hold the cache against it; a cache that differs is written again.
 
-    Args:
-        path: as for `load_fer2013`.
-
-    Returns:
-        The verification; its sentences say what the copy is, what it lacks, and whether the cache agreed.
+    The verification's sentences say what the copy is, what it lacks, and whether the cache agreed.
     """
     source = find_source(path)
     cached = _read_cache(source)

@@ -22,11 +22,8 @@ from emotion_detection.errors import DataError, MissingFileError, OverlapError
 
 FILE_NAMES = ("fer2013new.csv", "FERPlus/fer2013new.csv", "FERPlus-master/fer2013new.csv")
 VOTE_COLUMNS = (*FERPLUS_EMOTIONS, "unknown", "NF")
-CLASSES = (*EMOTIONS, "contempt")
-"""The eight classes of FER+ in the order used here: FER2013's seven, then contempt."""
-
+CLASSES = (*EMOTIONS, "contempt")  # the eight classes of FER+ in the order used here: FER2013's seven, then contempt
 CONTEMPT = 7
-NO_LABEL = -1
 OFFICIAL_ROWS = 35887
 GET_IT = "Download fer2013new.csv again from the FER+ repository of Microsoft (see data/README.md)."
 
@@ -62,7 +59,7 @@ class FerPlus:
         has_label = (most < len(CLASSES)) & (count > 0)
         if strict:
             has_label &= 2 * count > total
-        return np.where(has_label, np.array(_FERPLUS_ORDER)[most], NO_LABEL).astype(np.int8)
+        return np.where(has_label, np.array(_FERPLUS_ORDER)[most], -1).astype(np.int8)
 
     def soft_labels(self, *, classes: int = 8) -> np.ndarray:
         """Return the share of votes for each class, single votes discarded.
@@ -79,13 +76,8 @@ class FerPlus:
         return votes / np.maximum(votes.sum(axis=1, keepdims=True), 1)
 
 
-def _classes_by_column() -> list[int]:
-    """Return, for each column of the file, its index in `CLASSES` or, from 8 on, of "unknown" and "not a face"."""
-    emotions = [CLASSES.index(FERPLUS_TO_FER2013.get(name, name)) for name in FERPLUS_EMOTIONS]
-    return [*emotions, len(CLASSES), len(CLASSES) + 1]
-
-
-_FERPLUS_ORDER = _classes_by_column()
+# for each column of the file, its index in `CLASSES` or, from 8 on, of "unknown" and "not a face"
+_FERPLUS_ORDER = [*(CLASSES.index(FERPLUS_TO_FER2013.get(name, name)) for name in FERPLUS_EMOTIONS), 8, 9]
 
 
 def _without_single_votes(votes: np.ndarray) -> np.ndarray:
@@ -115,12 +107,8 @@ def load_ferplus(*, path: Path | None = None) -> FerPlus:
             f"The votes of FER+ were not found: looked for {FILE_NAMES[0]} in {where}. Put it "
             "into data/raw/ or set EMOTION_DATA_DIR (see data/README.md)."
         )
-    return _checked(_read_table(path), path.name)
-
-
-def _read_table(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_csv(path)
+        return _checked(pd.read_csv(path), path.name)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise DataError(f"{path.name} is not a table of votes ({error}). {GET_IT}") from error
 

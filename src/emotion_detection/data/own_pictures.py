@@ -34,18 +34,10 @@ from emotion_detection.faces import detection, images, preprocessing
 log = logging.getLogger(__name__)
 
 COLUMNS = ("file", "kind", "problem", "done")
-LEAST_GROUPS = len(SPLITS)
-"""A class needs so many groups of pictures: one for each split."""
-
-LEAST_PICTURES = 10
-"""Fewer faces of a class than this are refused: one in each test split says nothing."""
-
-ROUGH_BELOW = 20
-"""With fewer faces of a class in a test split its scores are called rough."""
-
-SHARE_TOLERANCE = 0.03
-"""A test split whose share of the faces is further than this from the one asked for is noted."""
-
+LEAST_GROUPS = len(SPLITS)  # a class needs so many groups of pictures: one for each split
+LEAST_PICTURES = 10  # fewer faces of a class than this are refused: one in each test split says nothing
+ROUGH_BELOW = 20  # with fewer faces of a class in a test split its scores are called rough
+SHARE_TOLERANCE = 0.03  # a test split whose share of the faces is further than this from the one asked for is noted
 SQUEEZED_FROM = 1.2
 """A whole picture whose sides differ by more than this factor is listed: it is squeezed into a square."""
 

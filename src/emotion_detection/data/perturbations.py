@@ -14,13 +14,9 @@ CENTER_PX = (FACE_SIZE_PX - 1) / 2
 
 @dataclasses.dataclass(frozen=True)
 class Perturbation:
-    """A way to spoil faces.
+    """A way to spoil faces at five strengths, from weak to strong; `unit` says for people what these are.
 
-    Args:
-        name: of it.
-        unit: what its strengths are, for people.
-        strengths: five numbers, from weak to strong.
-        spoil: from faces uint8 (n, 48, 48), a strength and a numpy generator to faces of the same kind.
+    `spoil` goes from faces uint8 (n, 48, 48), a strength and a numpy generator to faces of the same kind.
     """
 
     name: str
@@ -30,16 +26,13 @@ class Perturbation:
 
 
 def apply(name: str, faces: np.ndarray, *, strength: float, seed: int = 0) -> np.ndarray:
-    """Spoil faces in one of the ways of `PERTURBATIONS`.
+    """Spoil faces, uint8 array (n, 48, 48), grey, 0–255, in one of the ways of `PERTURBATIONS`; return new ones.
 
     Args:
         name: of the way.
-        faces: uint8 array (n, 48, 48), grey, 0–255; not changed.
+        faces: left as they are.
         strength: in the way's unit.
         seed: decides signs, directions, places and noise; the same faces get the same ones at every strength.
-
-    Returns:
-        uint8 array (n, 48, 48).
 
     Raises:
         UnknownNameError: there is no such way.

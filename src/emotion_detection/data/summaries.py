@@ -62,7 +62,9 @@ def record(dataset: FaceDataset | None = None) -> Path:
     files.write_json(folder() / "quality.json", duplicates.counts(dataset, found) | leaks)
     if ferplus.find() is not None:
         files.write_json(folder() / "ferplus.json", _agreement(dataset, ferplus.load_ferplus()))
-    files.write_json(folder() / "counts.json", _counts(dataset, checked))
+    facts = {"name": dataset.name, "n": len(dataset), "verdict": checked.verdict}
+    facts |= {"unverified_rows": checked.n_unverified, "counts": checked.counts}
+    files.write_json(folder() / "counts.json", facts)
     return folder()
 
 
@@ -78,17 +80,6 @@ def class_averages(dataset: FaceDataset) -> np.ndarray:
     return np.stack([dataset.pixels[dataset.emotion == label].mean(axis=0) for label in range(len(EMOTIONS))]).astype(
         np.float32
     )
-
-
-def _counts(dataset: FaceDataset, checked: verification.Verification) -> dict:
-    table = dataset.counts()
-    return {
-        "name": dataset.name,
-        "n": len(dataset),
-        "verdict": checked.verdict,
-        "unverified_rows": checked.n_unverified,
-        "counts": {split: {emotion: int(n) for emotion, n in table[split].items()} for split in SPLITS},
-    }
 
 
 def _agreement(dataset: FaceDataset, votes: ferplus.FerPlus) -> dict:

@@ -18,8 +18,7 @@ SIDE_PX = 48
 DRAWN_PX = 96  # drawn at twice the size, then area-averaged
 SHIFT_BITS = 4  # cv2 draws at 1/16 px
 SHARES = (0.8, 0.1, 0.1)
-EXAMPLE_LOOK = 10
-"""Seed of the person in `draw_example`."""
+EXAMPLE_LOOK = 10  # seed of the person in `draw_example`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,14 +75,11 @@ def load_sample(n: int = 2100, *, seed: int = 0) -> FaceDataset:
     """Draw a data set of faces: the seven emotions in equal parts, 80 % Training, 10 % each test split.
 
     Args:
-        n: number of faces.
+        n: number of faces, 70 or more; they are shuffled, and `row` counts from 0.
         seed: the same seed and n draw the same faces, pixel by pixel, on one version of OpenCV and numpy.
 
-    Returns:
-        The faces, named "drawn sample", shuffled; `row` counts from 0.
-
     Raises:
-        DataError: `n` is below 70, too few for ten faces of each emotion.
+        DataError: `n` is too small for ten faces of each emotion.
     """
     if n < 70:
         raise DataError(f"The drawn sample of {n} faces is too small to split. Ask for 70 or more.")
@@ -105,16 +101,13 @@ def load_sample(n: int = 2100, *, seed: int = 0) -> FaceDataset:
 
 
 def draw_face(emotion: str, generator: np.random.Generator, *, look: np.random.Generator | None = None) -> np.ndarray:
-    """Draw one face.
+    """Draw one face of an emotion: uint8 array (48, 48), grey, 0–255.
 
     Args:
         emotion: a name in `EMOTIONS`.
         generator: source of what varies between faces.
         look: source of what belongs to a person and a place: head, hair, skin, pose, background. Begun anew from the
             same seed it draws the same person again; `generator` if None, so that every face is another's.
-
-    Returns:
-        uint8 array (48, 48), grey, 0–255.
     """
     look = generator if look is None else look
     pen = _Pen(look)

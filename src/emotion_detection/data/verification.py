@@ -50,7 +50,7 @@ _HASHES_FILE = Path(__file__).with_name("fer2013_rows.npy")
 
 @dataclasses.dataclass(frozen=True)
 class Verification:
-    """What is known of a copy of FER2013.
+    """What is known of a copy of FER2013, its `source` (file or folder).
 
     Args:
         verdict: "exact", "jpeg copy", "incomplete" (unchanged, but faces or labels are missing) or "altered".
@@ -59,7 +59,6 @@ class Verification:
         n_exact: faces whose pixels are known to be the original's.
         n_unverified: faces of which that is not known.
         jpeg_quality: the JPEG quality that the pictures show, where they do.
-        source: the copy's file or folder.
     """
 
     verdict: str
@@ -117,12 +116,7 @@ def official_usage(rows: np.ndarray) -> np.ndarray:
 
 
 def verify(dataset: FaceDataset, source: str = "") -> Verification:
-    """Judge which kind of copy a data set is.
-
-    Args:
-        dataset: faces as they were read.
-        source: where they come from, as the reader is shown it.
-    """
+    """Judge which kind of copy a data set is; arguments are those of `identify`."""
     return identify(dataset, source)[1]
 
 
@@ -307,7 +301,7 @@ def _picture_reasons(faces: np.ndarray, quality: int | None) -> list[str]:
     if quality is not None:
         expected *= np.interp(quality, *zip(*facts()["jpeg_detail"], strict=True))
     detail = detail_strength(faces) / expected
-    tone = tone_distance(faces)
+    tone = np.abs(histogram(faces) - np.array(facts()["histogram"])).sum() / 2  # share of pixels in another bin
     if abs(detail - 1) > DETAIL_TOLERANCE * widen:
         kind = "blurred, or resized and back" if detail < 1 else "sharpened or stretched"
         reasons.append(f"Fine detail is at {detail:.0%} of the original's: {kind}.")
@@ -336,11 +330,6 @@ def histogram(faces: np.ndarray) -> np.ndarray:
         values = faces[start : start + BLOCK_FACES].ravel() // (256 // HISTOGRAM_BINS)
         counts += np.bincount(values, minlength=HISTOGRAM_BINS)
     return counts / counts.sum()
-
-
-def tone_distance(faces: np.ndarray) -> float:
-    """Return the share of pixels that would have to change bin to give the original's histogram, 0–1."""
-    return float(np.abs(histogram(faces) - np.array(facts()["histogram"])).sum() / 2)
 
 
 def jpeg_signature(faces: np.ndarray) -> tuple[float, int]:

@@ -23,9 +23,7 @@ from emotion_detection.runs import network_metadata
 CALIBRATION_FACES = 1000
 CALIBRATION_SEED = 0
 
-FIRST_BLOCK = 3
-"""So many convolutions has the first block of MobileNetV2, with the one before it."""
-
+FIRST_BLOCK = 3  # so many convolutions has the first block of MobileNetV2, with the one before it
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 
 
@@ -43,12 +41,7 @@ class Calibration:
 
 
 def calibration_of(dataset: FaceDataset, *, n: int = CALIBRATION_FACES, seed: int = CALIBRATION_SEED) -> Calibration:
-    """Return random Training faces to calibrate int8 with.
-
-    Args:
-        dataset: its Training faces are drawn from.
-        n: how many; fewer if there are fewer.
-        seed: decides which.
+    """Return `n` random Training faces, or fewer if there are fewer, to calibrate int8 with; `seed` decides which.
 
     Raises:
         DataError: there is no Training face.
@@ -64,7 +57,7 @@ def calibration_of(dataset: FaceDataset, *, n: int = CALIBRATION_FACES, seed: in
 
 
 def export_litert(model, path: Path, *, says: dict | None = None, calibration: Calibration | None = None) -> Path:
-    """Write a Keras network as LiteRT, in int8 if calibrated, else in float16; outputs by name.
+    """Write a Keras network as LiteRT, in int8 if calibrated, else in float16; outputs by name. Returns the path.
 
     In float16 weights are rounded, but for the first block's, and the arithmetic is float32. In int8 weights (one scale
     per channel) and values between layers are 8-bit integers. The file's signature has the input
@@ -77,9 +70,6 @@ def export_litert(model, path: Path, *, says: dict | None = None, calibration: C
         path: ends in `.tflite`; written atomically.
         says: as `ship.describe` makes it; nothing is put into the file if None.
         calibration: faces to fit 8 bits to; None: float16.
-
-    Returns:
-        The path.
 
     Raises:
         DataError: the model has no layer "features", or an operation that LiteRT does not have.
@@ -142,9 +132,8 @@ def _calibrate_options(calibration: Calibration) -> dict:
 def _with_first_weights(float16: bytes, float32: bytes) -> bytes:
     """Return a network with float16 weights in which those of the first block have their float32 weights again.
 
-    Args:
-        float16: a LiteRT network whose weights the converter rounded: each comes out of an operation that widens it.
-        float32: the same network with unrounded weights.
+    The converter rounded the weights of `float16`: each comes out of an operation that widens it. `float32` is the same
+    network with unrounded weights.
 
     Raises:
         DataError: the networks are not the same.

@@ -11,26 +11,27 @@ from emotion_detection.export import litert
 
 NEEDED = ("tf2onnx", "onnx")
 OPSET = 18
-ENTRY = "emotion_detection"
-"""Name of the entry of the file's metadata that holds what it says about itself, as JSON."""
+ENTRY = "emotion_detection"  # name of the entry of the file's metadata that holds what it says about itself, as JSON
 
 
 def export_onnx(model, path: Path, *, says: dict | None = None) -> Path:
-    """Write a Keras network as ONNX in float32, with the inputs and outputs of the LiteRT files.
+    """Write a Keras network as ONNX in float32, with the inputs and outputs of the LiteRT files; return the path.
 
     Args:
         model: Keras functional model from uint8 faces to logits, with a pooling layer named "features".
         path: ends in `.onnx`; written atomically.
         says: as `ship.describe` makes it; goes into the file's metadata.
 
-    Returns:
-        The path.
-
     Raises:
         MissingFileError: a package that this needs is not installed.
         DataError: the model has no layer named "features".
     """
-    _require(*NEEDED)
+    missing = [package for package in NEEDED if importlib.util.find_spec(package) is None]
+    if missing:
+        raise MissingFileError(
+            f"ONNX needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed. Install "
+            "the extra: python -m pip install tf2onnx onnx onnxruntime (or `make extras`)"
+        )
     import onnx
     import tensorflow as tf
 
@@ -47,13 +48,3 @@ def export_onnx(model, path: Path, *, says: dict | None = None) -> Path:
             onnx.helper.set_model_props(graph, {ENTRY: json.dumps({"format": "onnx"} | says, ensure_ascii=False)})
             onnx.save(graph, temporary)
     return Path(path)
-
-
-def _require(*packages: str) -> None:
-    """Raise MissingFileError, with what to do, unless these packages are installed."""
-    missing = [package for package in packages if importlib.util.find_spec(package) is None]
-    if missing:
-        raise MissingFileError(
-            f"ONNX needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed. Install "
-            "the extra: python -m pip install tf2onnx onnx onnxruntime (or `make extras`)"
-        )

@@ -24,8 +24,7 @@ LARGEST_DIFFERENCE = {"float16": 0.001, "int8": 0.005}
 
 LARGEST_BYTES = {"float16": 5_000_000, "int8": 3_000_000}
 
-SUFFIXES = {"keras": ".keras", **registry.SUFFIXES, "onnx": ".onnx"}
-"""Format → how the name of its file ends."""
+SUFFIXES = {"keras": ".keras", **registry.SUFFIXES, "onnx": ".onnx"}  # format → how the name of its file ends
 
 
 def export(
@@ -61,13 +60,8 @@ def export(
 def describe(model, *, run: store.Run, keras_file: Path, name: str) -> dict:
     """Return what a network's files say about themselves, and what reads them relies on.
 
-    These are labels, input, outputs, temperature, minimum confidence, and where the network is from.
-
-    Args:
-        model: the network.
-        run: that it is of.
-        keras_file: with the weights; its SHA-256 is named.
-        name: of the network.
+    These are labels, input, outputs, temperature, minimum confidence, and where the network is from: the run, and the
+    SHA-256 of its Keras file.
     """
     return {
         "name": name,
@@ -251,12 +245,6 @@ def keep(name: str) -> Path:
 
     It is an ordinary `.keras` file of float32 weights; what is rounded away compresses to nothing. Runs that go on from
     this one find it there (see `store.trained_network`). The archive's comment says of which training it is.
-
-    Args:
-        name: of a recorded run whose network is on this machine.
-
-    Returns:
-        The file's path.
 
     Raises:
         UnknownNameError: no such run is recorded.

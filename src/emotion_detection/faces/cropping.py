@@ -19,10 +19,8 @@ class FaceBox:
     """Where a face is, in pixels of the frame; it may reach beyond the frame's edge.
 
     Args:
-        x: left edge.
-        y: upper edge.
-        width: of the detector's box.
-        height: of the detector's box.
+        x, y: left and upper edge.
+        width, height: of the detector's box.
         score: the detector's own confidence: 0–1 for YuNet, the weight of the last stage for Haar, 2 and more.
         landmarks: five (x, y) points (the person's right eye, left eye, nose, right and left mouth corner), or None.
     """
@@ -46,8 +44,7 @@ class Framing:
 
     Args:
         scale: side of the square, in units of the box' size, the root of its area.
-        offset_x: from the box' centre to the square's, in the same units, to the right.
-        offset_y: the same, downwards.
+        offset_x, offset_y: from the box' centre to the square's, in the same units, to the right and downwards.
     """
 
     scale: float
@@ -93,13 +90,8 @@ def cut_square(frame: np.ndarray, left: float, top: float, side: float) -> np.nd
     """Cut a square out of a frame, rounded to whole pixels; beyond the edge the outermost pixels are repeated.
 
     Args:
-        frame: uint8 array (h, w, 3) or (h, w).
-        left: left edge of the square in pixels; may be negative.
-        top: upper edge.
-        side: side in pixels.
-
-    Returns:
-        uint8 array (side, side, 3) or (side, side), a copy.
+        frame: uint8 array (h, w, 3) or (h, w); the result is a copy, (side, side, 3) or (side, side).
+        left, top, side: of the square, in pixels; the edges may be negative.
 
     Raises:
         DataError: the square and the frame do not overlap.

@@ -26,9 +26,7 @@ YUNET_URL = (
     "face_detection_yunet_2023mar.onnx"
 )
 YUNET_LONG_SIDE_PX = 320
-YUNET_SMALLEST_PX = 64
-"""Pictures are enlarged to this by repeating their edge: twice the network's coarsest stride."""
-
+YUNET_SMALLEST_PX = 64  # pictures are enlarged to this by repeating their edge: twice the network's coarsest stride
 HAAR_FILE = "haarcascade_frontalface_default.xml"
 HAAR_LONG_SIDE_PX = 640
 LIVE_LONG_SIDE_PX = 320
@@ -88,10 +86,7 @@ class YuNetDetector:
             ) from error
 
     def detect(self, frame_bgr: np.ndarray) -> list[FaceBox]:
-        """Return the faces in a frame, the largest first.
-
-        Args:
-            frame_bgr: uint8 array (h, w, 3), BGR, 0–255.
+        """Return the faces in a frame, uint8 array (h, w, 3), BGR, 0–255, the largest first.
 
         Raises:
             DataError: the frame is of another type or shape.
@@ -223,10 +218,9 @@ def find_yunet() -> Path | None:
 
 
 def fetch_yunet() -> str:
-    """Download YuNet once into the user's cache folder, checked by its SHA-256.
+    """Download YuNet once into the user's cache folder, checked by its SHA-256; return one sentence on what happened.
 
-    Returns:
-        One sentence on what happened. No error is raised when the download fails: the Haar cascade takes over.
+    No error is raised when the download fails: the Haar cascade takes over.
     """
     found = find_yunet()
     if found is not None:

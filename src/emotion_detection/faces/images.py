@@ -34,7 +34,9 @@ def read_picture(path: Path | str) -> np.ndarray:
     check_file(path)
     try:
         with _opened(path) as image:
-            _check_pixels(path, image.size)
+            width, height = image.size
+            if width * height > MAXIMUM_PIXELS:
+                raise _too_large(path, f"{width:,}×{height:,} px, {width * height / 1e6:.0f} megapixels")
             return upright_bgr(image)
     except DataError:
         raise
@@ -54,11 +56,6 @@ def check_file(path: Path) -> None:
         raise MissingFileError(f"The picture {path} was not found: {received}. Pass the path of a JPEG, PNG or WebP.")
     if path.stat().st_size == 0:
         raise DataError(f"The picture {paths.displayed(path)} is empty (0 bytes). Copy or download it again.")
-
-
-def _check_pixels(path: Path, size: tuple[int, int]) -> None:
-    if size[0] * size[1] > MAXIMUM_PIXELS:
-        raise _too_large(path, f"{size[0]:,}×{size[1]:,} px, {size[0] * size[1] / 1e6:.0f} megapixels")
 
 
 def _too_large(path: Path, received: str) -> DataError:

@@ -13,15 +13,9 @@ from PIL import Image
 
 from emotion_detection.errors import DataError
 
-FACE_SIZE_PX = 48
-"""Side of the network's input, and of a FER2013 face."""
-
-MIN_SIZE_PX = 24
-"""Smallest side of a crop that is accepted: half of FER2013's resolution."""
-
-MAX_SIZE_PX = 2000
-"""A crop with a longer side is taken for a whole photograph."""
-
+FACE_SIZE_PX = 48  # side of the network's input, and of a FER2013 face
+MIN_SIZE_PX = 24  # smallest side of a crop that is accepted: half of FER2013's resolution
+MAX_SIZE_PX = 2000  # a crop with a longer side is taken for a whole photograph
 FIND_FACES = "For a photograph, emotion_detection.analyse(picture) finds the faces first."
 
 Faces = np.ndarray | Sequence[np.ndarray | Image.Image]

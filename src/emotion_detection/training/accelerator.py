@@ -23,8 +23,7 @@ from emotion_detection.errors import DataError
 from emotion_detection.runs import provenance, store
 from emotion_detection.training import catalog, recipe
 
-LEAST_EQUAL = 0.99
-"""Share of PublicTest faces on which the network must answer at home as it did on the accelerator."""
+LEAST_EQUAL = 0.99  # share of PublicTest faces on which the network must answer at home as it did on the accelerator
 
 app = typer.Typer(help=__doc__.splitlines()[0], no_args_is_help=True)
 

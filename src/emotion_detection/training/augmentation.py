@@ -13,21 +13,22 @@ from emotion_detection.data import FaceDataset
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.training.recipe import Augmentation
 
+ERASED_SHARES = (0.02, 0.2)  # smallest and largest share of a face's area that a rectangle of noise covers
+MIXUP_ALPHA = 0.2  # how much of a face is left is drawn from Beta(alpha, alpha): small values stay near one of the two
+CUTMIX_ALPHA = 1.0  # so is the area that is pasted
+
 
 def augment(faces: np.ndarray, settings: Augmentation, *, size_px: int, rng: np.random.Generator) -> np.ndarray:
     """Change each face at random and bring it to the network's size in the same bilinear resampling.
 
     Without any change the result equals the resizing inside the network, rounded to whole grey levels, so training
-    and use see the same pictures.
+    and use see the same pictures. The same state of `rng` gives the same result.
 
     Args:
         faces: uint8 array (n, 48, 48), grey, 0–255.
         settings: which changes, and how large.
-        size_px: side of the result.
-        rng: source of the random numbers; the same state gives the same result.
-
-    Returns:
-        uint8 array (n, size_px, size_px), grey, 0–255.
+        size_px: side of the result, uint8 array (n, size_px, size_px).
+        rng: source of the random numbers.
     """
     faces = _by_a_poor_camera(faces, settings, rng)
     matrices = _random_matrices(len(faces), settings, faces.shape[1], size_px, rng)
@@ -75,19 +76,15 @@ def _erase(faces: np.ndarray, settings: Augmentation, rng) -> None:
     if not settings.erasing:
         return
     for index in np.flatnonzero(rng.random(len(faces)) < settings.erasing):
-        area = rng.uniform(settings.erased_least, settings.erased_most)
+        area = rng.uniform(*ERASED_SHARES)
         top, bottom, left, right = _rectangle(area, faces.shape[1], rng)
         faces[index, top:bottom, left:right] = rng.integers(0, 256, (bottom - top, right - left), np.uint8)
 
 
 def _rectangle(area: float, size_px: int, rng, *, longest: float = 3.0) -> tuple[int, int, int, int]:
-    """Return top, bottom, left, right of a random rectangle that lies inside a square picture.
+    """Return top, bottom, left, right of a random rectangle that lies inside a square picture of `size_px`.
 
-    Args:
-        area: its share of the picture.
-        size_px: side of the picture.
-        rng: source of the random numbers.
-        longest: largest ratio of its sides.
+    Its area is a share of the picture's, and its sides have a ratio of at most `longest`.
     """
     ratio = np.exp(rng.uniform(-1, 1) * np.log(longest))
     height, width = (min(size_px, round(size_px * np.sqrt(area * each))) for each in (ratio, 1 / ratio))
@@ -109,10 +106,10 @@ def mix(faces: np.ndarray, settings: Augmentation, rng: np.random.Generator) -> 
     """
     draw, other = rng.random(), rng.permutation(len(faces))
     if draw < settings.mixup:
-        kept = rng.beta(settings.mixup_alpha, settings.mixup_alpha)
+        kept = rng.beta(MIXUP_ALPHA, MIXUP_ALPHA)
         return np.rint(kept * faces + (1 - kept) * faces[other]).astype(np.uint8), other, kept
     if draw < settings.mixup + settings.cutmix:
-        area = rng.beta(settings.cutmix_alpha, settings.cutmix_alpha)
+        area = rng.beta(CUTMIX_ALPHA, CUTMIX_ALPHA)
         top, bottom, left, right = _rectangle(area, faces.shape[1], rng, longest=1.0)
         mixed = faces.copy()
         mixed[:, top:bottom, left:right] = faces[other, top:bottom, left:right]
@@ -172,13 +169,9 @@ _CHANGES = {
 
 
 def with_copies_of_rare(dataset: FaceDataset, copies: dict[str, tuple[str, ...]]) -> FaceDataset:
-    """Return the faces and, after them, changed copies of some emotions' faces.
+    """Return the faces and, after them, changed copies of some: emotion → names of changes, such as one of `COPIES`.
 
     A copy keeps label, split and row number of its face, so that a split of the result can be checked for leaks.
-
-    Args:
-        dataset: any faces.
-        copies: emotion → names of changes, such as one of `COPIES`.
     """
     parts = {field: [getattr(dataset, field)] for field in ("pixels", "emotion", "usage", "row")}
     for emotion, changes in copies.items():

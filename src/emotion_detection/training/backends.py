@@ -23,21 +23,15 @@ STATISTICS_BATCH = 64
 
 
 class Passes:
-    """What is done with one network again and again; what can be compiled is compiled once.
-
-    Args:
-        model: compiled by `optimizers.compile_for`.
-    """
+    """What is done with one compiled network again and again; what can be compiled is compiled once."""
 
     def __init__(self, model: keras.Model):
         self.model = model
 
     def train(self, shuffled: batches.FaceBatches, bar: tqdm) -> dict[str, float]:
-        """Learn from each batch once; return means of `loss`, `accuracy` and `cross_entropy` over the faces.
+        """Learn from each batch of an epoch once; return means of `loss`, `accuracy`, `cross_entropy` over the faces.
 
-        Args:
-            shuffled: the batches of an epoch.
-            bar: moves by one after each.
+        The bar moves by one after each batch.
         """
         backend = keras.backend.backend()
         if backend == "tensorflow" or (backend == "jax" and keras.distribution.distribution() is None):
@@ -179,12 +173,9 @@ def predict_logits(model: keras.Model, inputs: np.ndarray, *, progress: str | No
 
 
 def answers_in_batches(model: keras.Model, inputs: np.ndarray, *, progress: str | None = None) -> Iterator[np.ndarray]:
-    """Yield what a network answers, batch by batch; the last batch is filled up, so that one graph serves all.
+    """Yield what a network with one output answers to uint8 faces (n, 48, 48) or features, batch by batch.
 
-    Args:
-        model: any network with one output.
-        inputs: uint8 faces (n, 48, 48), or features.
-        progress: name of a progress bar; None for none.
+    The last batch is filled up, so that one graph serves all. `progress` names a progress bar.
     """
     size = min(PREDICT_BATCH, len(inputs))
     for start in tqdm(range(0, len(inputs), size or 1), desc=progress, disable=progress is None, unit="batch"):

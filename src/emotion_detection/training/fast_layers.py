@@ -151,10 +151,7 @@ def folded(model: keras.Model) -> keras.Model:
     """Return a copy for inference only, its batch norms folded into the convolutions before them.
 
     A convolution with a bias then does what convolution and batch norm did; TensorFlow computes it with the activation
-    in one operation. Answers differ by rounding.
-
-    Args:
-        model: functional; each batch norm follows a convolution without bias, as in MobileNetV2.
+    in one operation. Answers differ by rounding. Each batch norm follows a convolution without bias, as in MobileNetV2.
     """
     makers = {id(layer.output): layer.name for layer in model.layers}
     norms = {

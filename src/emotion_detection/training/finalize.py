@@ -125,9 +125,7 @@ def ten_views(faces: np.ndarray) -> Iterator[np.ndarray]:
 def averaged_over_views(logits_of: Callable[[np.ndarray], np.ndarray], faces: np.ndarray) -> np.ndarray:
     """Return the logarithm of the probabilities averaged over all views: float32 (n, 7), to be used like logits.
 
-    Args:
-        logits_of: from uint8 faces (n, h, w) to logits (n, 7).
-        faces: uint8 array (n, h, w), grey, 0–255.
+    `logits_of` goes from uint8 faces (n, h, w), grey, 0–255, to logits (n, 7).
     """
     probabilities = [special.softmax(logits_of(view).astype(np.float64), axis=1) for view in ten_views(faces)]
     return np.log(np.maximum(np.mean(probabilities, axis=0), 1e-12)).astype(np.float32)

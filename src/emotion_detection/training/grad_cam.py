@@ -16,15 +16,12 @@ LAST_MAP = "out_relu"
 LAYERS = (LAST_MAP, "block_13_expand_relu", "block_12_add")
 """Layers that were compared by their deletion curves (see `studies/explanations`): 3×3, 6×6 and 6×6 cells."""
 
-LAYER = LAST_MAP
-"""Default of `grad_cam`: of these the lowest area under the whole deletion curve on PublicTest."""
-
+LAYER = LAST_MAP  # default of `grad_cam`: of these the lowest area under the whole deletion curve on PublicTest
 FINE_LAYER = "block_13_expand_relu"
 """Smaller cells, which find small places sooner: the lowest deletion curve while little of the face is gone."""
 
 BATCH = 64
-COMPILED_FROM_FACES = 1000
-"""From so many faces on, compiling the step (seconds) pays, and a progress bar is shown."""
+COMPILED_FROM_FACES = 1000  # from so many faces on, compiling the step (seconds) pays, and a progress bar is shown
 
 
 def grad_cam(model, faces: preprocessing.Faces, emotion: Emotion = None, *, layer: str = LAYER) -> np.ndarray:

@@ -19,8 +19,7 @@ IMAGENET_CHECKPOINT = "MobileNetV2 1.0, trained at 224 px"
 CACHE_POINT = {"top": "features", "100": "block_10_project_BN"}
 """Regime → the single tensor that feeds everything that is trained (what caching keeps of each face)."""
 
-REGIME_NAMES = {"top": "TL top", "100": "TL 100", "whole": "TL whole"}
-"""Regime → its name in tables and figures."""
+REGIME_NAMES = {"top": "TL top", "100": "TL 100", "whole": "TL whole"}  # regime → its name in tables and figures
 
 
 def find_imagenet_weights() -> str:
@@ -51,14 +50,8 @@ def build_model(recipe: Recipe, *, seed: int = 0) -> keras.Model:
     """Build MobileNetV2 (width 1.0) with its input stage and head, the regime's layers frozen.
 
     The input is uint8 grey (n, height, width, 1), 48×48 or larger: resizing, grey → RGB and scaling are layers of the
-    network. Layers of interest: `feature_map` (n, 3, 3, 1280 at 96 px), `features` (n, 1280), `logits` (n, 7).
-
-    Args:
-        recipe: its `network` is built.
-        seed: seed of the head's first weights and of dropout.
-
-    Returns:
-        A functional model from uint8 faces to float32 logits (n, 7), no softmax, classes in FER2013 order.
+    network. Layers of interest: `feature_map` (n, 3, 3, 1280 at 96 px), `features` (n, 1280), and the output, float32
+    `logits` (n, 7), no softmax, classes in FER2013 order. `seed` decides the head's first weights and dropout.
 
     Raises:
         MissingFileError: the ImageNet weights are in none of the three places.
@@ -148,12 +141,8 @@ def split_at(model: keras.Model, layer_name: str) -> tuple[keras.Model, keras.Mo
 def with_second_task(model: keras.Model, *, classes: int, seed: int) -> keras.Model:
     """Return the network, or its trained part, with a second output: a linear head of its own on the pooled features.
 
-    Both share their layers, so that training the result trains `model`, which stays as it is.
-
-    Args:
-        model: a network as `build_model` or `split_at` make it.
-        classes: of the second output, `auxiliary`.
-        seed: of the second head's first weights.
+    The output is called `auxiliary`. Both share their layers, so that training the result trains `model`, which stays
+    as it is; `seed` decides the second head's first weights.
     """
     pooled = [layer.output for layer in model.layers if layer.name == "features"]
     initializer = keras.initializers.GlorotUniform(seed + 3)
@@ -216,10 +205,7 @@ def _block_of(layer_name: str) -> str:
 
 
 def blocks(network: keras.Model) -> pd.DataFrame:
-    """List the blocks of a network: what they put out, their parameters, and how many of these each regime trains.
-
-    Args:
-        network: MobileNetV2 with a head; layers before the first convolution are left out.
+    """List the blocks of MobileNetV2 with a head, from the first convolution on.
 
     Returns:
         Index `block`, in order; columns `output_px` (side of the feature map; 1 after pooling), `channels`,

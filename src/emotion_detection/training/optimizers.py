@@ -12,10 +12,7 @@ from emotion_detection.training.recipe import Optimisation, Recipe
 def compile_for(model: keras.Model, recipe: Recipe, *, steps_per_epoch: int) -> None:
     """Compile with the recipe's optimiser, schedule, losses; XLA only on JAX (on the CPU it is several times slower).
 
-    Args:
-        model: the network or its trained part, with one output, or with FER+'s classes as a second one.
-        recipe: what to compile for.
-        steps_per_epoch: batches in an epoch, for the schedule.
+    The network, or its trained part, has one output, or FER+'s classes as a second one.
     """
     optimizer = _optimizer(recipe.optimisation, steps_per_epoch)
     loss = keras.losses.CategoricalCrossentropy(
@@ -51,9 +48,7 @@ def _optimizer(settings: Optimisation, steps_per_epoch: int) -> keras.optimizers
 def _averaging(kind: type, decay) -> type:
     """Return a kind of optimiser that keeps an average of the weights, whose decay depends on the step.
 
-    Args:
-        kind: of optimiser.
-        decay: from the number of finished steps, an integer tensor, to the decay in the next step, 0–1.
+    `decay` goes from the number of finished steps, an integer tensor, to the decay in the next step, 0–1.
     """
 
     class Averaging(kind):

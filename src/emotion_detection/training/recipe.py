@@ -32,8 +32,6 @@ SHARES = [
     "batch_norm_momentum",
     "poor_camera",
     "erasing",
-    "erased_least",
-    "erased_most",
     "mixup",
     "cutmix",
 ]
@@ -57,31 +55,23 @@ class _Part:
     def __post_init__(self):
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if not _is_possible(field.name, value):
-                raise DataError(f"The recipe's {field.name} is {value!r}. Give {_expected(field.name)}.")
+            is_possible, expected = _checked(field.name, value)
+            if not is_possible:
+                raise DataError(f"The recipe's {field.name} is {value!r}. Give {expected}.")
 
 
-def _is_possible(name: str, value) -> bool:
-    if name in CHOICES:
-        return value in CHOICES[name]
+def _checked(name: str, value) -> tuple[bool, str]:
+    """Return whether a setting may have this value, and what is expected of it."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if name in SHARES:
-        return is_number and 0 <= value <= 1
-    if name in COUNTS:
-        return isinstance(value, int) and value >= 1
-    if name == "jpeg_quality":
-        return isinstance(value, int) and 1 <= value <= 100
-    return name != "learning_rate" or (is_number and value >= 0)
-
-
-def _expected(name: str) -> str:
     if name in CHOICES:
-        return f"one of {', '.join(map(repr, CHOICES[name]))}"
+        return value in CHOICES[name], f"one of {', '.join(map(repr, CHOICES[name]))}"
     if name in SHARES:
-        return "a share, 0 to 1"
+        return is_number and 0 <= value <= 1, "a share, 0 to 1"
+    if name in COUNTS:
+        return isinstance(value, int) and value >= 1, "a whole number of 1 or more"
     if name == "jpeg_quality":
-        return "1 to 100; 100 compresses nothing"
-    return "a whole number of 1 or more" if name in COUNTS else "a number of 0 or more"
+        return isinstance(value, int) and 1 <= value <= 100, "1 to 100; 100 compresses nothing"
+    return name != "learning_rate" or (is_number and value >= 0), "a number of 0 or more"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -249,12 +239,8 @@ class Augmentation(_Part):
         jpeg_quality: lowest quality to which a face is compressed as JPEG, 1–100; 100: none is.
         poor_camera: share of the faces that are blurred, noisy or compressed, where these are asked for.
         erasing: share of the faces in which a rectangle is replaced by noise.
-        erased_least: smallest share of the face's area that a rectangle covers.
-        erased_most: largest share.
         mixup: share of the batches in which each face is blended with another one, and so are their targets.
-        mixup_alpha: the blend is drawn from Beta(alpha, alpha): small values stay near one of the two faces.
         cutmix: share of the batches in which each face gets a rectangle of another one; targets by area.
-        cutmix_alpha: the area is drawn from Beta(alpha, alpha).
     """
 
     flip: bool = True
@@ -269,12 +255,8 @@ class Augmentation(_Part):
     jpeg_quality: int = _later(100)
     poor_camera: float = _later(1.0)
     erasing: float = _later(0.0)
-    erased_least: float = _later(0.02)
-    erased_most: float = _later(0.2)
     mixup: float = _later(0.0)
-    mixup_alpha: float = _later(0.2)
     cutmix: float = _later(0.0)
-    cutmix_alpha: float = _later(1.0)
 
 
 NO_CHANGES = Augmentation(flip=False, rotation_deg=0.0, shift=0.0, zoom=0.0)

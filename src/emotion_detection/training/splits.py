@@ -85,12 +85,7 @@ def _without_conflicts(training: FaceDataset) -> FaceDataset:
 
 
 def folds(faces: FaceDataset, count: int, *, seed: int = 0) -> list[FaceDataset]:
-    """Cut faces into folds of like class shares that keep twins (identical or near) together.
-
-    Args:
-        faces: labelled, usually Training.
-        count: number of folds.
-        seed: decides the cut.
+    """Cut labelled faces into folds of like class shares that keep twins (identical or near) together.
 
     Returns:
         `count` data sets of all faces, in which one fold has the usage PublicTest and the others Training.

@@ -25,9 +25,7 @@ from emotion_detection.training.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
-RETRIES = 3
-"""How often Ray starts a job again whose worker or machine died."""
-
+RETRIES = 3  # how often Ray starts a job again whose worker or machine died
 PASSED_VARIABLES = ("KERAS_BACKEND", "EMOTION_OUTPUT_DIR", "EMOTION_PICTURES")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 

@@ -68,12 +68,9 @@ def smoothing_in_loss(settings: Targets) -> float:
 
 
 def distribution(votes: ferplus.FerPlus, emotion: np.ndarray, *, classes: int) -> np.ndarray:
-    """Return float32 (n, classes): the share of votes for each class; the label alone where nobody chose one of them.
+    """Return float32 (n, classes): the share of votes for each of 7 classes, or 8 with contempt.
 
-    Args:
-        votes: on the faces.
-        emotion: int8 array (n,), FER2013's labels.
-        classes: 7, or 8 with contempt.
+    Where nobody chose one of them, it is the label alone; `emotion` is int8 (n,), FER2013's labels.
     """
     shares = votes.soft_labels(classes=classes)
     return np.where(shares.any(axis=1, keepdims=True), shares, np.eye(classes, dtype=np.float32)[emotion])

@@ -266,19 +266,10 @@ def loss_and_accuracy(logits: np.ndarray, labels: np.ndarray) -> tuple[float, fl
 
 
 def frozen_features(frozen_part: keras.Model, faces: FaceDataset, recipe: Recipe, *, quick=None) -> np.ndarray:
-    """Return what the frozen part makes of each face, computed once and kept under `data/cache/features/`.
+    """Return what the frozen part makes of uint8 faces: float32 (n, …), memory-mapped, under `data/cache/features/`.
 
-    The cache is keyed by the faces, the frozen weights and the input stage; a change of any makes a new one, and a
-    file that cannot be read is made again.
-
-    Args:
-        frozen_part: from uint8 faces to features.
-        faces: whose features are wanted.
-        recipe: names the cache.
-        quick: gives the folded copy of the frozen part (`fast_layers.folded`), so that it is made once.
-
-    Returns:
-        float32 array (n, …), memory-mapped.
+    It is computed once: the cache is keyed by the faces, the frozen weights and the input stage; a change of any makes
+    a new one, and a file that cannot be read is made again. `quick` gives the folded copy of the frozen part.
     """
     settings = recipe.network
     digest = hashlib.sha256(f"{faces.fingerprint} {settings.input_px} {settings.scaling}".encode())
