@@ -12,6 +12,7 @@ from emotion_detection.plots.style import (
     SERIES_COLORS,
     SPLIT_COLORS,
     Figure,
+    bars_of_shares,
     finish,
     new_axes,
     new_figure,
@@ -51,20 +52,8 @@ def published_and_replay(f1: pd.DataFrame, *, runs: list[Run] = ()) -> Figure:
         runs: those behind it.
     """
     figure, axes = new_axes(3.8)
-    width = 0.84 / len(f1.columns)
-    for index, column in enumerate(f1.columns):
-        values = f1[column].to_numpy(float)
-        centres = np.arange(len(f1)) + (index - (len(f1.columns) - 1) / 2) * width
-        axes.bar(centres, values, width * 0.94, color=SERIES_COLORS[index], label=column)
-        for centre, value in zip(centres, values, strict=True):
-            axes.text(centre, value + 0.01, f"{100 * value:.1f}", ha="center", va="bottom", fontsize=7.5)
-    axes.set_xticks(range(len(f1)), labels=list(f1.index))
-    axes.set(ylim=(0, 1.16), ylabel="F1 (percent)", title="F1 per emotion: published, and our replay")
-    axes.yaxis.set_major_formatter(PERCENT)
-    axes.yaxis.set_major_locator(matplotlib.ticker.MaxNLocator(6))
-    axes.grid(visible=False, axis="x")
-    axes.tick_params(axis="x", length=0)
-    axes.legend(loc="upper right", ncols=len(f1.columns), borderaxespad=0.0)
+    bars_of_shares(axes, f1)
+    axes.set(ylabel="F1 (percent)", title="F1 per emotion: published, and our replay")
     return finish(figure, {"shares": f1.T.to_dict()}, runs=runs)
 
 
@@ -125,15 +114,15 @@ def batch_norm_gap(gaps: pd.DataFrame, *, runs: list[Run] = ()) -> Figure:
 
 
 @styled
-def ablations(tables: dict[str, pd.DataFrame], *, split: str = "PublicTest") -> Figure:
+def ablations(tables: dict[str, pd.DataFrame]) -> Figure:
     """Plot what each ablation gains on its base, with paired intervals: a row of panels per round, a line per ablation.
 
     On the left points of accuracy, on the right negative log-likelihood, where less is better: its axis is reversed, so
     that what is better lies on the right in both. What lies farther than `FAR` is an arrow at the left edge.
 
     Args:
-        tables: title of the row → `studies.ablations.differences`, not empty.
-        split: where the predictions are from.
+        tables: title of the row → `studies.ablations.differences`, of predictions on PublicTest, not
+            empty.
     """
     heights = [len(found) + 1 for found in tables.values()]
     figure = new_figure(1.2 + sum(0.7 + 0.32 * len(table) for table in tables.values()))
@@ -142,7 +131,7 @@ def ablations(tables: dict[str, pd.DataFrame], *, split: str = "PublicTest") -> 
         _forest(left, found, "difference", scale=100, verdict="verdict", is_far=lambda x: x < FAR["accuracy"], digits=1)
         _forest(right, found, "nll_difference", verdict="nll_verdict", is_far=lambda x: x > FAR["nll"], digits=3)
         left.set_title(title, loc="left")
-    grid[-1, 0].set_xlabel(f"points of accuracy on {split}, to the base")
+    grid[-1, 0].set_xlabel("points of accuracy on PublicTest, to the base")
     grid[-1, 1].set_xlabel("NLL (calibrated, in nats), to the base")
     grid[-1, 1].invert_xaxis()
     handles = {}

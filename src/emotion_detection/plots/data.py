@@ -9,10 +9,10 @@ from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
 from emotion_detection.plots.style import (
     INK,
     NAMES,
-    PERCENT,
-    SERIES_COLORS,
     SPLIT_COLORS,
     Figure,
+    as_picture,
+    bars_of_shares,
     finish,
     new_axes,
     new_figure,
@@ -48,29 +48,25 @@ def class_counts(counts: pd.DataFrame, *, title: str = "Faces per emotion") -> F
 
 
 @styled
-def average_faces(averages: np.ndarray, *, counts: pd.Series | None = None, split: str = "Training") -> Figure:
-    """Show the mean picture of each class in one grey scale, framed in the emotion's colour.
+def average_faces(averages: np.ndarray, *, counts: pd.Series | None = None) -> Figure:
+    """Show the mean picture of each class of Training in one grey scale, framed in the emotion's colour.
 
     Args:
         averages: float array (7, 48, 48), grey, 0–255, in the order of `EMOTIONS`.
         counts: number of faces behind each average, index the emotions.
-        split: where the faces are from.
     """
     figure = new_figure(1.9)
     low, high = float(np.min(averages)), float(np.max(averages))
     for emotion, face, axes in zip(EMOTIONS, averages, figure.subplots(1, len(EMOTIONS)), strict=True):
         axes.imshow(face, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
-        axes.grid(visible=False)
-        axes.set(xticks=[], yticks=[])
+        as_picture(axes, COLORS[emotion])
         axes.set_title(DISPLAY_NAMES[emotion], loc="center")
         if counts is not None:
             axes.set_xlabel(f"n = {int(counts[emotion]):,}", fontsize=8)
-        for spine in axes.spines.values():
-            spine.set(visible=True, color=COLORS[emotion], linewidth=2.5)
     total = "" if counts is None else f" (n = {int(counts.sum()):,})"
-    set_title(figure, f"Average face of each emotion, {split}{total}")
+    set_title(figure, f"Average face of each emotion, Training{total}")
     means = dict(zip(EMOTIONS, np.asarray(averages, float).mean(axis=(1, 2)), strict=True))
-    return finish(figure, {"split": split, "mean_gray": means, "gray_shown": [low, high], "n": counts})
+    return finish(figure, {"split": "Training", "mean_gray": means, "gray_shown": [low, high], "n": counts})
 
 
 @styled
@@ -95,20 +91,17 @@ def face_grid(dataset: FaceDataset, *, per_emotion: int = 7, seed: int = 0) -> F
         grid[index, 0].set_ylabel(DISPLAY_NAMES[emotion], rotation=0, ha="right", va="center", color=INK)
         rows.append(dataset.row[chosen].tolist())
     for axes in grid.flat:
-        axes.grid(visible=False)
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
+        as_picture(axes)
     set_title(figure, f"Faces from: {dataset.name}")
     return finish(figure, {"name": dataset.name, "rows": dict(zip(EMOTIONS, rows, strict=True))})
 
 
 @styled
-def leak_worth(table: pd.DataFrame, *, split: str = "PrivateTest") -> Figure:
+def leak_worth(table: pd.DataFrame) -> Figure:
     """Plot accuracy with and without the faces that have a twin in Training, a group of bars per run.
 
     Args:
         table: columns run, faces, n, accuracy, accuracy_low, accuracy_high, as `data_quality.leak_worth` returns it.
-        split: where the predictions are from.
     """
     figure, axes = new_axes(3.6)
     shares, low, high = (
@@ -117,23 +110,9 @@ def leak_worth(table: pd.DataFrame, *, split: str = "PrivateTest") -> Figure:
         )
         for end in ("", "_low", "_high")
     )
-    width = 0.84 / len(shares.columns)
-    for index, faces in enumerate(shares.columns):
-        centres = np.arange(len(shares)) + (index - (len(shares.columns) - 1) / 2) * width
-        values, top = shares[faces].to_numpy(), high[faces].to_numpy()
-        axes.bar(centres, values, width * 0.94, color=SERIES_COLORS[index], label=faces)
-        errors = np.clip([values - low[faces], top - values], 0.0, None)
-        axes.errorbar(centres, values, yerr=errors, fmt="none", ecolor=INK, elinewidth=1.0, capsize=2.0)
-        for centre, value, end in zip(centres, values, top, strict=True):
-            axes.text(centre, end + 0.01, f"{100 * value:.1f}", ha="center", va="bottom", fontsize=7.5)
-    axes.set_xticks(range(len(shares)), labels=list(shares.index))
+    bars_of_shares(axes, shares, low, high)
     n = int(table["n"].max())
-    axes.set(ylim=(0, 1.16), ylabel="accuracy", title=f"Accuracy on {split} (n = {n:,}) with 95 % interval")
-    axes.yaxis.set_major_formatter(PERCENT)
-    axes.yaxis.set_major_locator(matplotlib.ticker.MaxNLocator(6))
-    axes.grid(visible=False, axis="x")
-    axes.tick_params(axis="x", length=0)
-    axes.legend(loc="upper right", ncols=len(shares.columns), borderaxespad=0.0)
+    axes.set(ylabel="accuracy", title=f"Accuracy on PrivateTest (n = {n:,}) with 95 % interval")
     return finish(figure, {"shares": shares.T.to_dict(), "low": low.T.to_dict(), "high": high.T.to_dict()})
 
 

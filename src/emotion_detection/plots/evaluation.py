@@ -12,10 +12,12 @@ from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
 from emotion_detection.errors import DataError
 from emotion_detection.evaluation import calibration, metrics
 from emotion_detection.plots.style import (
+    INK,
     NAMES,
     PERCENT,
     SERIES_COLORS,
     Figure,
+    as_picture,
     finish,
     new_axes,
     new_figure,
@@ -42,7 +44,13 @@ def f1_by_emotion(runs: Sequence[Run], *, split: str) -> Figure:
     for index, (name, table) in enumerate(tables.items()):
         centres = np.arange(len(EMOTIONS)) + (index - (len(tables) - 1) / 2) * width
         colors = [COLORS[each] for each in EMOTIONS] if len(tables) == 1 else series_color(index)
-        _bars_with_intervals(axes, centres, table, width=width * 0.92, color=colors, label=name)
+        f1, high = table["f1"], table["f1_high"]
+        axes.bar(centres, f1, width * 0.92, color=colors, label=name)
+        errors = np.clip([f1 - table["f1_low"], high - f1], 0.0, None)
+        axes.errorbar(centres, f1, yerr=errors, fmt="none", ecolor=INK, elinewidth=1.0, capsize=2.0)
+        for centre, value, top in zip(centres, f1, high, strict=True):
+            text = f"{value:.2f}".removeprefix("0")
+            axes.text(centre, max(top, value) + 0.012, text, ha="center", va="bottom", fontsize=7.5)
     supports = next(iter(tables.values()))["support"]
     labels = [f"{DISPLAY_NAMES[each]}\nn = {int(supports[each]):,}" for each in EMOTIONS]
     axes.set_xticks(range(len(EMOTIONS)), labels=labels)
@@ -55,16 +63,6 @@ def f1_by_emotion(runs: Sequence[Run], *, split: str) -> Figure:
         axes.set_ylim(0, 1.14)  # room for the legend above bars of any height
         axes.legend(loc="upper right", ncols=len(tables), borderaxespad=0.0)
     return finish(figure, {"split": split, "f1": tables}, runs=runs)
-
-
-def _bars_with_intervals(axes, centres: np.ndarray, table: pd.DataFrame, *, width: float, color, label: str) -> None:
-    f1 = table["f1"].to_numpy()
-    errors = np.clip([f1 - table["f1_low"], table["f1_high"] - f1], 0.0, None)
-    axes.bar(centres, f1, width, color=color, label=label)
-    axes.errorbar(centres, f1, yerr=errors, fmt="none", ecolor="#222222", elinewidth=1.0, capsize=2.0)
-    for centre, value, high in zip(centres, f1, table["f1_high"], strict=True):
-        text = f"{value:.2f}".removeprefix("0")
-        axes.text(centre, max(high, value) + 0.012, text, ha="center", va="bottom", fontsize=7.5)
 
 
 @styled
@@ -123,10 +121,14 @@ def reliability(run: Run, *, split: str) -> Figure:
     grid = figure.subplots(2, len(tables), sharex=True, sharey="row", squeeze=False, gridspec_kw=ratios)
     errors = {name: calibration.expected_calibration_error(table) for name, table in tables.items()}
     for (above, below), (name, table) in zip(grid.T, tables.items(), strict=True):
-        _reliability_bars(above, table)
-        below.bar(
-            table["low"], table["n"], table["high"] - table["low"], align="edge", color="#9A9A9A", edgecolor="white"
-        )
+        filled, edges = table[table["n"] > 0], {"align": "edge", "edgecolor": "white"}
+        widths = filled["high"] - filled["low"]
+        above.bar(filled["low"], filled["accuracy"], widths, color="#8FA9CC", label="accuracy", **edges)
+        style = {"color": SERIES_COLORS[1], "linewidth": 2.4, "label": "mean confidence"}
+        above.hlines(filled["confidence"], filled["low"], filled["high"], **style)  # it should meet the bar's end
+        above.plot([0, 1], [0, 1], "--", color="#555555", linewidth=1.0, label="accuracy = confidence")
+        above.set(xlim=(0, 1), ylim=(0, 1))
+        below.bar(table["low"], table["n"], table["high"] - table["low"], color="#9A9A9A", **edges)
         above.set_title(f"{name}: calibration error {100 * errors[name]:.1f} %")
         below.set_xlabel("confidence (highest probability)")
     grid[0, 0].set_ylabel("share that is right")
@@ -136,18 +138,6 @@ def reliability(run: Run, *, split: str) -> Figure:
     n = int(next(iter(tables.values()))["n"].sum())
     set_title(figure, f"Is the confidence right? {split} (n = {n:,})")
     return finish(figure, {"split": split, "n": n, "ece": errors, "bins": tables}, runs=[run])
-
-
-def _reliability_bars(axes: matplotlib.axes.Axes, table: pd.DataFrame) -> None:
-    """Draw the accuracy of each bin as a bar, its mean confidence as a line across the bar: they should meet."""
-    filled = table[table["n"] > 0]
-    widths = filled["high"] - filled["low"]
-    style = {"align": "edge", "color": "#8FA9CC", "edgecolor": "white", "label": "accuracy"}
-    axes.bar(filled["low"], filled["accuracy"], widths, **style)
-    style = {"color": SERIES_COLORS[1], "linewidth": 2.4, "label": "mean confidence"}
-    axes.hlines(filled["confidence"], filled["low"], filled["high"], **style)
-    axes.plot([0, 1], [0, 1], "--", color="#555555", linewidth=1.0, label="accuracy = confidence")
-    axes.set(xlim=(0, 1), ylim=(0, 1))
 
 
 @styled
@@ -208,9 +198,7 @@ def mistaken_faces(faces: np.ndarray, found: pd.DataFrame, *, title: str) -> Fig
     figure = new_figure(0.6 + 1.7 * rows)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
-        axes.set(xticks=[], yticks=[])
-        axes.grid(visible=False)
-        axes.spines[:].set_visible(False)
+        as_picture(axes)
     for axes, face, line in zip(grid.flat, faces, found.itertuples(index=False), strict=False):
         axes.imshow(face, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         sure, label = 100 * line.confidence, 100 * line.label_probability
@@ -240,9 +228,7 @@ def first_answer(frame_bgr: np.ndarray, crop: np.ndarray, probabilities: np.ndar
     middle.imshow(crop, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     for axes, title in ((left, "the face is found"), (middle, "48×48 grey pixels")):
         axes.set_title(title)
-        axes.set(xticks=[], yticks=[])
-        axes.grid(visible=False)
-        axes.spines[:].set_visible(False)
+        as_picture(axes)
     bars = right.barh(NAMES, probabilities, color=[COLORS[emotion] for emotion in EMOTIONS])
     right.bar_label(bars, labels=[f"{100 * value:.0f} %" for value in probabilities], padding=3)
     right.invert_yaxis()

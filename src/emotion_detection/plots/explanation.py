@@ -10,6 +10,7 @@ from emotion_detection.plots.style import (
     PERCENT,
     SERIES_COLORS,
     Figure,
+    as_picture,
     finish,
     new_figure,
     set_title,
@@ -47,7 +48,7 @@ def explained_face(crop: np.ndarray, maps: dict[str, np.ndarray]) -> Figure:
     """
     figure = new_figure(2.4)
     panels = figure.subplots(1, 1 + len(maps))
-    large = np.repeat(np.repeat(crop, SHOWN_PX // crop.shape[0], axis=0), SHOWN_PX // crop.shape[1], axis=1)
+    large = _enlarged(crop)
     panels[0].imshow(large, cmap="gray", vmin=0, vmax=255)
     panels[0].set_title("what it sees", loc="center")
     values = {}
@@ -56,7 +57,7 @@ def explained_face(crop: np.ndarray, maps: dict[str, np.ndarray]) -> Figure:
         axes.imshow(class_activation.heat_overlay(large, values[title]))
         axes.set_title(title, loc="center")
     for axes in panels:
-        _as_picture(axes)
+        as_picture(axes)
     return finish(figure, {"heat": values})
 
 
@@ -77,7 +78,7 @@ def class_heat(averages: dict[str, np.ndarray], faces: np.ndarray, *, counts: di
             axes.set_xlabel(f"n = {counts[kind.removesuffix('_fine')][emotion]:,}", fontsize=8)
             if kind == "right":
                 axes.set_title(DISPLAY_NAMES[emotion], loc="center")
-            _as_picture(axes, COLORS[emotion])
+            as_picture(axes, COLORS[emotion])
         row[0].set_ylabel(words, color=INK)
     set_title(figure, f"Average heat of each answer, PublicTest (n = {sum(counts['all'].values()):,})")
     heat = {kind: dict(zip(EMOTIONS, averages[kind], strict=True)) for kind in HEAT_ROWS}
@@ -90,15 +91,6 @@ def _enlarged(face: np.ndarray) -> np.ndarray:
     return np.repeat(np.repeat(np.round(face).astype(np.uint8), times, axis=0), times, axis=1)
 
 
-def _as_picture(axes: matplotlib.axes.Axes, color: str | None = None) -> None:
-    """Take away what belongs to a plot; frame it in a colour."""
-    axes.set(xticks=[], yticks=[])
-    axes.grid(visible=False)
-    axes.spines[:].set_visible(color is not None)
-    if color is not None:
-        axes.spines[:].set(color=color, linewidth=2.5)
-
-
 @styled
 def deletion_curves(values: dict) -> Figure:
     """Plot deletion curves of maps and of orders that know no face; right, how far the areas under them are apart.
@@ -108,7 +100,18 @@ def deletion_curves(values: dict) -> Figure:
     """
     figure = new_figure(5.0)
     places = figure.subplot_mosaic([["curves", "whole"], ["curves", "early"]], width_ratios=[1.2, 1])
-    _plot_curves(places["curves"], values)
+    left = places["curves"]
+    for name, curve in values["curves"].items():
+        label, line, color = ORDERS[name]
+        left.plot(values["shares"], curve["mean"], line, color=color, label=label)
+        if line == "-":
+            left.fill_between(values["shares"], curve["low"], curve["high"], color=color, alpha=0.15, linewidth=0)
+    for axis in (left.xaxis, left.yaxis):
+        axis.set_major_formatter(PERCENT)
+    left.axvline(values["early"]["up_to"], color="#AAAAAA", linewidth=0.8)
+    left.set(xlabel="share of the face that is blurred", ylabel="probability of the first answer", ylim=(0, None))
+    left.set_title("lower is better", fontsize=9)
+    left.set_xlim(0, 1)
     places["whole"].sharex(places["early"])
     titles = {"whole": "map − control, whole face", "early": f"the first {100 * values['early']['up_to']:.0f} %"}
     for key, title in titles.items():
@@ -116,23 +119,9 @@ def deletion_curves(values: dict) -> Figure:
         places[key].set_title(title, fontsize=9)
     places["early"].set_xlabel("points, 95 % interval")
     places["whole"].tick_params(labelbottom=False)
-    figure.legend(*places["curves"].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     set_title(figure, f"What is left of the answer when places are blurred, PublicTest (n = {values['n']:,})")
     return finish(figure, {key: values[key] for key in ("n", "shares", "curves", "whole", "early")})
-
-
-def _plot_curves(axes: matplotlib.axes.Axes, values: dict) -> None:
-    for name, curve in values["curves"].items():
-        label, line, color = ORDERS[name]
-        axes.plot(values["shares"], curve["mean"], line, color=color, label=label)
-        if line == "-":
-            axes.fill_between(values["shares"], curve["low"], curve["high"], color=color, alpha=0.15, linewidth=0)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(PERCENT)
-    axes.axvline(values["early"]["up_to"], color="#AAAAAA", linewidth=0.8)
-    axes.set(xlabel="share of the face that is blurred", ylabel="probability of the first answer", ylim=(0, None))
-    axes.set_title("lower is better", fontsize=9)
-    axes.set_xlim(0, 1)
 
 
 def _area_differences(axes: matplotlib.axes.Axes, differences: dict) -> None:

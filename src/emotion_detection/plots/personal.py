@@ -30,7 +30,12 @@ def personal_changes(record: dict) -> Figure:
             line = record["reporting"][kind][count].get(part)
             if line is not None:
                 color = SERIES_COLORS[list(record["reporting"]).index(kind)]
-                _plot_line(line, place, axes, color=color)
+                users = np.array(line["users"])
+                spread = np.random.default_rng(0).uniform(-0.28, 0.28, len(users))  # so that equal users do not overlap
+                axes.scatter(users, place + spread, s=7, color=color, alpha=0.25, linewidth=0)
+                errors = [[line["mean"] - line["low"]], [line["high"] - line["mean"]]]
+                style = {"fmt": "o", "markersize": 5, "capsize": 3.5, "color": color, "ecolor": color}
+                axes.errorbar(line["mean"], place, xerr=errors, **style)
                 shown = {key: line[key] for key in ("mean", "low", "high", "users")}
                 values.setdefault(kind, {}).setdefault(count, {})[part] = shown
         axes.set(title=title, xlabel="change of accuracy (points)")
@@ -50,14 +55,6 @@ def _places(reporting: dict) -> dict[tuple[str, str], float]:
             places[kind, count] = at
         at += STEP + GAP
     return places
-
-
-def _plot_line(line: dict, place: float, axes, *, color: str) -> None:
-    users = np.array(line["users"])
-    spread = np.random.default_rng(0).uniform(-0.28, 0.28, len(users))  # so that equal users do not hide each other
-    axes.scatter(users, place + spread, s=7, color=color, alpha=0.25, linewidth=0)
-    errors = [[line["mean"] - line["low"]], [line["high"] - line["mean"]]]
-    axes.errorbar(line["mean"], place, xerr=errors, fmt="o", color=color, ecolor=color, markersize=5, capsize=3.5)
 
 
 def _in_points(share: float, _) -> str:

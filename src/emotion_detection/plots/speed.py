@@ -46,7 +46,12 @@ def speed_ratios(comparisons: pd.DataFrame) -> Figure:
         axes.annotate(ratio(value), (end, place), (5, 0), **style)
     axes.axvline(1.0, color="#555555", linewidth=1.0)
     _name_ratio_axes(axes, labels, np.concatenate([table["ratio_least"], high, wanted[np.isfinite(wanted)], [1.0]]))
-    _ratio_legend(axes, holds, bool(np.isfinite(wanted).any()))
+    shown = [each for each in HOLDS_COLORS if each in holds]
+    handles = [matplotlib.patches.Patch(color=HOLDS_COLORS[each], label=HOLDS_WORDS[each]) for each in shown]
+    if np.isfinite(wanted).any():
+        style = {"marker": "|", "markersize": 11, "markeredgewidth": 2.2, "linestyle": "none", "color": INK}
+        handles.append(matplotlib.lines.Line2D([], [], label="ratio wanted", **style))
+    axes.legend(handles=handles, ncols=len(handles), columnspacing=1.0, handlelength=1.2, **ABOVE)
     plotted = table.rename(columns={"ratio_least": "low", "ratio_most": "high"})
     columns = ["group", "name", "ours", "other", "ratio", "low", "high", "wanted_ratio"]
     return finish(figure, {column: plotted[column].tolist() for column in columns} | {"holds": holds})
@@ -84,15 +89,6 @@ def _name_ratio_axes(axes: matplotlib.axes.Axes, labels: dict[float, str], value
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("how many times as long the other way takes (log scale)")
     axes.set_title("Speed against other ways, median, least and most", pad=24)
-
-
-def _ratio_legend(axes: matplotlib.axes.Axes, holds: list, has_ticks: bool) -> None:
-    shown = [each for each in HOLDS_COLORS if each in holds]
-    handles = [matplotlib.patches.Patch(color=HOLDS_COLORS[each], label=HOLDS_WORDS[each]) for each in shown]
-    if has_ticks:
-        style = {"marker": "|", "markersize": 11, "markeredgewidth": 2.2, "linestyle": "none", "color": INK}
-        handles.append(matplotlib.lines.Line2D([], [], label="ratio wanted", **style))
-    axes.legend(handles=handles, ncols=len(handles), columnspacing=1.0, handlelength=1.2, **ABOVE)
 
 
 @styled
@@ -151,7 +147,7 @@ def cost_growth(growths: dict[str, pd.DataFrame]) -> Figure:
         below.set_ylim(0, 1.25 * known["peak_mb"].max())
         below.yaxis.set_major_locator(matplotlib.ticker.MaxNLocator(4))
         below.yaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.0f}"))
-        below.set_xticks(known["x"], labels=[_short(each) for each in known["x"]])
+        below.set_xticks(known["x"], labels=[f"{x / 1000:g}k" if x >= 1000 else f"{x:g}" for x in known["x"]])
         below.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
         below.set_xlabel(table.attrs["unit"])
         above.set_title(name)
@@ -177,18 +173,11 @@ def _plot_times(axes: matplotlib.axes.Axes, known: pd.DataFrame, nothing: pd.Dat
         axes.axhline(value, color="#888888", linestyle=":", linewidth=1.2)
         seconds = np.append(seconds, value)
     axes.set_ylim(seconds.min() / 1.6, seconds.max() * 1.6)
-    axes.yaxis.set_major_locator(_few_ticks(seconds))
+    decades = np.log10(seconds.max() / seconds.min())
+    subs = (1.0,) if decades > 2 else (1.0, 2.0, 5.0)
+    axes.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=subs, numticks=6))
     axes.yaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: _tick_time(value)))
     axes.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
-
-
-def _few_ticks(seconds: np.ndarray) -> matplotlib.ticker.Locator:
-    decades = np.log10(seconds.max() / seconds.min())
-    return matplotlib.ticker.LogLocator(subs=(1.0,) if decades > 2 else (1.0, 2.0, 5.0), numticks=6)
-
-
-def _short(value: float) -> str:
-    return f"{value / 1000:g}k" if value >= 1000 else f"{value:g}"
 
 
 def _growth_handles(*, with_none: bool) -> list[matplotlib.lines.Line2D]:

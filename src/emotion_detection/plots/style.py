@@ -14,6 +14,7 @@ import matplotlib.figure
 import matplotlib.image
 import matplotlib.ticker
 import numpy as np
+import pandas as pd
 import PIL.Image
 
 from emotion_detection.emotions import DISPLAY_NAMES, EMOTIONS
@@ -105,18 +106,18 @@ class Figure(matplotlib.figure.Figure):
         return {"image/png": png_bytes(self, dpi=NOTEBOOK_DPI, colors=NOTEBOOK_COLORS), "text/plain": repr(self)}
 
 
-def new_figure(height_in: float = 4.5, *, width_in: float = WIDTH_IN) -> Figure:
+def new_figure(height_in: float) -> Figure:
     """Return an empty figure in the project's look, 800 px wide in a notebook."""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(width_in, height_in), dpi=FILE_DPI, layout="constrained")
+        figure = Figure(figsize=(WIDTH_IN, height_in), dpi=FILE_DPI, layout="constrained")
         matplotlib.backends.backend_agg.FigureCanvasAgg(figure)
     figure.values = {}
     return figure
 
 
-def new_axes(height_in: float = 4.5, *, width_in: float = WIDTH_IN) -> tuple[Figure, matplotlib.axes.Axes]:
+def new_axes(height_in: float) -> tuple[Figure, matplotlib.axes.Axes]:
     """Return a new figure and the one Axes in it, in the project's look."""
-    figure = new_figure(height_in, width_in=width_in)
+    figure = new_figure(height_in)
     with matplotlib.rc_context(STYLE):
         return figure, figure.add_subplot()
 
@@ -140,6 +141,39 @@ def finish(figure: Figure, values: dict, *, runs: Iterable[Run] = ()) -> Figure:
 def set_title(figure: Figure, text: str) -> None:
     """Give a figure of several panels a title, on the left as those of panels are."""
     figure.suptitle(text, x=0.01, ha="left")
+
+
+def as_picture(axes: matplotlib.axes.Axes, color: str | None = None) -> None:
+    """Take away what belongs to a plot; frame it in a colour."""
+    axes.set(xticks=[], yticks=[])
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(color is not None)
+    if color is not None:
+        axes.spines[:].set(color=color, linewidth=2.5)
+
+
+def bars_of_shares(
+    axes: matplotlib.axes.Axes, shares: pd.DataFrame, low: pd.DataFrame | None = None, high: pd.DataFrame | None = None
+) -> None:
+    """Draw a group of bars per row and a bar per column, each with its value in percent and its interval, if given."""
+    width = 0.84 / len(shares.columns)
+    for index, name in enumerate(shares.columns):
+        values = shares[name].to_numpy(float)
+        tops = values if high is None else high[name].to_numpy()
+        centres = np.arange(len(shares)) + (index - (len(shares.columns) - 1) / 2) * width
+        axes.bar(centres, values, width * 0.94, color=SERIES_COLORS[index], label=name)
+        if low is not None:
+            errors = np.clip([values - low[name], tops - values], 0.0, None)
+            axes.errorbar(centres, values, yerr=errors, fmt="none", ecolor=INK, elinewidth=1.0, capsize=2.0)
+        for centre, value, top in zip(centres, values, tops, strict=True):
+            axes.text(centre, top + 0.01, f"{100 * value:.1f}", ha="center", va="bottom", fontsize=7.5)
+    axes.set_xticks(range(len(shares)), labels=list(shares.index))
+    axes.set_ylim(0, 1.16)
+    axes.yaxis.set_major_formatter(PERCENT)
+    axes.yaxis.set_major_locator(matplotlib.ticker.MaxNLocator(6))
+    axes.grid(visible=False, axis="x")
+    axes.tick_params(axis="x", length=0)
+    axes.legend(loc="upper right", ncols=len(shares.columns), borderaxespad=0.0)
 
 
 def series_color(index: int) -> str:

@@ -55,29 +55,25 @@ def timeline(table: pd.DataFrame) -> Figure:
     for face, axes in zip(shown, panels, strict=True):
         rows = _with_gaps(table[table["face"] == face], gap_s)
         happened = recording.events(table[table["face"] == face], end_s=end_s)
-        _plot_probabilities(rows, axes)
+        style = {"colors": [COLORS[name] for name in EMOTIONS], "labels": [DISPLAY_NAMES[name] for name in EMOTIONS]}
+        axes.stackplot(rows["time_s"], [rows[name] for name in EMOTIONS], **style)
+        axes.yaxis.set_major_formatter(PERCENT)
+        axes.grid(visible=False)
         _plot_events(happened, axes, limits=limits)
         axes.set(ylim=(0, sum(STRIP)), xlim=limits, ylabel=f"face {face}", yticks=np.linspace(0, 1, 5))
         marked = happened[["time_s", "event", "label"]].to_numpy().tolist()
         values[str(face)] = {name: rows[name].tolist() for name in ("time_s", *EMOTIONS)} | {"events": marked}
-    _name_time_axis(panels[-1], limits)
+    panels[-1].set_xlabel("seconds" if limits[1] < LONG_S else "minutes:seconds")
+    if limits[1] >= LONG_S:
+        axis = panels[-1].xaxis
+        axis.set_major_locator(matplotlib.ticker.MaxNLocator(8, steps=[1, 1.2, 1.5, 3, 6, 10]))
+        axis.set_major_formatter(lambda time_s, _: f"{int(time_s) // 60}:{int(time_s) % 60:02d}")
     rest = f", {len(shown)} of {len(lasting)} faces" if len(lasting) > len(shown) else ""
     faded = ", faded where not sure" if (table["label"] == NOT_SURE).any() else ""
     panels[0].set_title(f"Probability of each emotion{rest}{faded}; above it the label")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles[::-1], labels[::-1], loc="outside right center")
     return finish(figure, values)
-
-
-def _plot_probabilities(rows: pd.DataFrame, axes: matplotlib.axes.Axes) -> None:
-    axes.stackplot(
-        rows["time_s"],
-        [rows[name] for name in EMOTIONS],
-        colors=[COLORS[name] for name in EMOTIONS],
-        labels=[DISPLAY_NAMES[name] for name in EMOTIONS],
-    )
-    axes.yaxis.set_major_formatter(PERCENT)
-    axes.grid(visible=False)
 
 
 def _plot_events(happened: pd.DataFrame, axes: matplotlib.axes.Axes, *, limits: tuple[float, float]) -> None:
@@ -114,15 +110,6 @@ def _stretches(happened: pd.DataFrame, end_s: float) -> list[tuple[float, float,
 def _readable_on(color: str) -> str:
     """Return black or white, whichever reads better on a colour."""
     return "black" if np.dot(matplotlib.colors.to_rgb(color), (0.299, 0.587, 0.114)) > 0.5 else "white"
-
-
-def _name_time_axis(axes: matplotlib.axes.Axes, limits: tuple[float, float]) -> None:
-    if limits[1] < LONG_S:
-        axes.set(xlabel="seconds")
-        return
-    axes.set(xlabel="minutes:seconds")
-    axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(8, steps=[1, 1.2, 1.5, 3, 6, 10]))
-    axes.xaxis.set_major_formatter(lambda time_s, _: f"{int(time_s) // 60}:{int(time_s) % 60:02d}")
 
 
 def _lasting_faces(table: pd.DataFrame) -> list[int]:

@@ -49,12 +49,7 @@ def learning_curves(runs: Sequence[Run]) -> Figure:
     first = figure.axes[0]
     first.yaxis.set_major_formatter(PERCENT)
     figure.legend(*first.get_legend_handles_labels(), loc="outside lower center", ncols=len(runs), handlelength=3)
-    return finish(figure, {run.display_name: _known(run.history[CURVES]) for run in runs}, runs=runs)
-
-
-def _known(history: pd.DataFrame) -> pd.DataFrame:
-    """Return the values as JSON can keep them: None where PublicTest was not looked at."""
-    return history.reset_index(drop=True).astype(object).where(history.notna().to_numpy(), None)
+    return finish(figure, {run.display_name: run.history[CURVES].reset_index(drop=True) for run in runs}, runs=runs)
 
 
 @styled
