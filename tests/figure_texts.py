@@ -2,6 +2,8 @@
 
 import itertools
 
+from emotion_detection.plots import saving, style
+
 
 def visible_texts(figure):
     """All texts that a figure shows, with their extents in pixels; tick labels outside the limits are not shown."""
@@ -23,3 +25,12 @@ def cut_and_overlapping(figure, *, may_overlap=()):
     cut = [text for text, box in texts if not (picture.contains(*box.min) and picture.contains(*box.max))]
     pairs = itertools.combinations([(text, box.padded(-1)) for text, box in texts if text not in may_overlap], 2)
     return cut, [(text, other) for (text, box), (other, its) in pairs if box.overlaps(its)]
+
+
+def assert_well_drawn(draw, *, texts=2, may_overlap=()):
+    """A plot has the same bytes each time, values to save, and more than so many texts, none cut or over another."""
+    figure = draw()
+    assert style.png_bytes(figure, dpi=50) == style.png_bytes(draw(), dpi=50)
+    assert saving.plain(figure.values)
+    assert len(visible_texts(figure)) > texts
+    assert cut_and_overlapping(figure, may_overlap=may_overlap) == ([], [])

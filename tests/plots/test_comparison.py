@@ -9,10 +9,9 @@ import pytest
 from emotion_detection import paths, plots
 from emotion_detection.data import perturbations
 from emotion_detection.plots import saving
-from emotion_detection.plots.style import png_bytes
 from emotion_detection.runs import store
 from emotion_detection.studies import ablations, baselines, final_runs, peers, published_result, robustness
-from figure_texts import cut_and_overlapping
+from figure_texts import assert_well_drawn
 
 HONEST = store.load_run("honest_whole")
 GAP_RUNS = {name: store.load_run(name) for names in published_result.GAP_RUNS.values() for name in names}
@@ -48,15 +47,8 @@ PLOTS = {
 
 
 @pytest.mark.parametrize("name", PLOTS)
-def test_drawn_twice_a_plot_has_the_same_bytes_and_values_that_can_be_saved(name):
-    first, second = PLOTS[name](), PLOTS[name]()
-    assert png_bytes(first, dpi=50) == png_bytes(second, dpi=50)
-    assert saving.plain(first.values)
-
-
-@pytest.mark.parametrize("name", PLOTS)
-def test_no_text_of_a_plot_is_cut_or_overlaps_another(name):
-    assert cut_and_overlapping(PLOTS[name]()) == ([], [])
+def test_a_plot_is_the_same_each_time_and_no_text_is_cut_or_overlaps(name):
+    assert_well_drawn(PLOTS[name])
 
 
 def test_both_shares_of_every_gap_are_drawn():

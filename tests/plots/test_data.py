@@ -9,8 +9,7 @@ from emotion_detection import plots
 from emotion_detection.data import load_sample
 from emotion_detection.emotions import COLORS, EMOTIONS
 from emotion_detection.plots import saving
-from emotion_detection.plots.style import png_bytes
-from figure_texts import cut_and_overlapping, visible_texts
+from figure_texts import assert_well_drawn
 
 COUNTS = pd.DataFrame(
     {
@@ -46,11 +45,7 @@ DRAWN = {
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_a_plot_is_the_same_each_time_and_no_text_is_cut_or_overlaps(name):
-    figure = DRAWN[name]()
-    assert png_bytes(figure, dpi=50) == png_bytes(DRAWN[name](), dpi=50)
-    assert cut_and_overlapping(figure) == ([], [])
-    assert len(visible_texts(figure)) > 10
-    assert saving.plain(figure.values)
+    assert_well_drawn(DRAWN[name], texts=10)
 
 
 def test_class_counts_have_a_bar_and_a_label_per_count():

@@ -13,9 +13,9 @@ from emotion_detection import plots
 from emotion_detection.emotions import COLORS, EMOTIONS
 from emotion_detection.evaluation import calibration, metrics
 from emotion_detection.plots import saving
-from emotion_detection.plots.style import NAMES, png_bytes
+from emotion_detection.plots.style import NAMES
 from emotion_detection.runs.run import Predictions, Run
-from figure_texts import cut_and_overlapping, visible_texts
+from figure_texts import assert_well_drawn
 
 SUPPORT = [491, 55, 528, 879, 594, 416, 626]
 
@@ -48,18 +48,8 @@ PLOTS = {
 
 
 @pytest.mark.parametrize("name", PLOTS)
-def test_drawn_twice_a_plot_has_the_same_bytes_and_values_that_can_be_saved(name):
-    first, second = PLOTS[name](), PLOTS[name]()
-    assert png_bytes(first, dpi=50) == png_bytes(second, dpi=50)
-    assert saving.plain(first.values)
-
-
-@pytest.mark.parametrize("name", PLOTS)
-def test_no_text_of_a_plot_is_cut_or_overlaps_another(name):
-    figure = PLOTS[name]()
-    slanted = NAMES if name == "confusion_matrix" else ()
-    assert cut_and_overlapping(figure, may_overlap=slanted) == ([], [])
-    assert len(visible_texts(figure)) > 8
+def test_a_plot_is_the_same_each_time_and_no_text_is_cut_or_overlaps(name):
+    assert_well_drawn(PLOTS[name], texts=8, may_overlap=NAMES if name == "confusion_matrix" else ())  # slanted ones
 
 
 def test_bars_of_f1_have_the_scores_as_heights_and_their_intervals():

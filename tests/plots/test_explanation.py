@@ -5,9 +5,8 @@ import pytest
 
 from emotion_detection import plots
 from emotion_detection.data import summaries
-from emotion_detection.plots import saving, style
 from emotion_detection.studies import explanations
-from figure_texts import cut_and_overlapping
+from figure_texts import assert_well_drawn
 
 CHECKS = explanations.load_checks()
 DRAWN = {
@@ -22,15 +21,8 @@ DRAWN = {
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_drawn_twice_a_plot_has_the_same_bytes_and_values_to_save(name):
-    first, second = DRAWN[name](), DRAWN[name]()
-    assert saving.plain(first.values) == saving.plain(second.values)
-    assert style.png_bytes(first, dpi=50) == style.png_bytes(second, dpi=50)
-
-
-@pytest.mark.parametrize("name", DRAWN)
-def test_no_text_of_a_plot_is_cut_or_overlaps_another(name):
-    assert cut_and_overlapping(DRAWN[name]()) == ([], [])
+def test_a_plot_is_the_same_each_time_and_no_text_is_cut_or_overlaps(name):
+    assert_well_drawn(DRAWN[name])
 
 
 def test_the_deletion_plot_has_a_line_per_order_and_a_mark_per_layer_and_control():

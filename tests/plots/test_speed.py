@@ -5,9 +5,8 @@ import pytest
 
 from emotion_detection import plots
 from emotion_detection.evaluation import formatting
-from emotion_detection.plots import style
 from emotion_detection.studies import speed
-from figure_texts import cut_and_overlapping
+from figure_texts import assert_well_drawn
 
 BENCHMARK = speed.load_benchmark()
 DRAWN = {
@@ -18,13 +17,8 @@ DRAWN = {
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_no_text_of_a_speed_plot_is_cut_or_overlaps_another(name):
-    assert cut_and_overlapping(DRAWN[name]()) == ([], [])
-
-
-@pytest.mark.parametrize("name", DRAWN)
-def test_drawn_twice_a_speed_plot_has_the_same_bytes(name):
-    assert style.png_bytes(DRAWN[name](), dpi=50) == style.png_bytes(DRAWN[name](), dpi=50)
+def test_a_plot_is_the_same_each_time_and_no_text_is_cut_or_overlaps(name):
+    assert_well_drawn(DRAWN[name])
 
 
 def test_bars_of_ratios_begin_at_one_and_carry_their_value_and_target():

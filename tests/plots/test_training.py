@@ -7,7 +7,7 @@ import pytest
 from emotion_detection import plots
 from emotion_detection.plots import saving, style
 from emotion_detection.runs.run import Run
-from figure_texts import cut_and_overlapping, visible_texts
+from figure_texts import assert_well_drawn
 
 
 def run(name: str, epochs: int, *, seconds: float = 3.0, data: str = "FER2013") -> Run:
@@ -43,17 +43,8 @@ DRAWN = {
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_drawn_twice_a_plot_has_the_same_bytes_and_its_values_can_be_saved(name):
-    first, second = (DRAWN[name]() for _ in range(2))
-    assert style.png_bytes(first, dpi=50) == style.png_bytes(second, dpi=50)
-    assert saving.plain(first.values)
-
-
-@pytest.mark.parametrize("name", DRAWN)
-def test_no_text_of_a_plot_is_cut_or_overlaps_another(name):
-    figure = DRAWN[name]()
-    assert cut_and_overlapping(figure) == ([], [])
-    assert len(visible_texts(figure)) > 10
+def test_a_plot_is_the_same_each_time_and_no_text_is_cut_or_overlaps(name):
+    assert_well_drawn(DRAWN[name], texts=10)
 
 
 def test_runs_share_the_axes_of_accuracy_and_of_loss():
