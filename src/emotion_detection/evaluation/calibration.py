@@ -10,6 +10,7 @@ from emotion_detection.evaluation.resampling import RESAMPLES, SEED, percentile_
 from emotion_detection.runs.run import Predictions, Run
 
 CALIBRATION_BINS = 15
+EDGES = np.linspace(0.0, 1.0, CALIBRATION_BINS + 1)
 
 WANTED_ACCURACY = 0.75
 """Three answers in four are to be right."""
@@ -21,35 +22,36 @@ FINE_THRESHOLDS = np.round(np.arange(0.0, 1.0, 0.01), 2)
 """Thresholds to choose from, and to draw curves with."""
 
 
-def reliability(predictions: Predictions, *, temperature: float = 1.0, bins: int = CALIBRATION_BINS) -> pd.DataFrame:
+def reliability(predictions: Predictions, *, temperature: float = 1.0) -> pd.DataFrame:
     """Return how often the network is right per bin of its confidence (the highest probability).
 
     Args:
         predictions: of one split.
         temperature: divides the logits.
-        bins: number of equal-width bins over 0–1; each holds its upper edge.
 
     Returns:
-        One row per bin: `low`, `high` (edges), `n`, `confidence` and `accuracy` (means, NaN in an empty bin).
+        One row per bin, `CALIBRATION_BINS` of equal width over 0–1, each with its upper edge: `low`, `high` (edges),
+        `n`, `confidence` and `accuracy` (means, NaN in an empty bin).
     """
-    confidence, right, index = _binned(predictions, temperature, bins)
-    edges = np.linspace(0.0, 1.0, bins + 1)
-    n = np.bincount(index, minlength=bins)
+    confidence, right, index = _binned(predictions, temperature)
+    n, of_confidence, of_right = (
+        np.bincount(index, weights=each, minlength=CALIBRATION_BINS) for each in (None, confidence, right)
+    )
     filled = np.where(n > 0, n, np.nan)
     columns = {
-        "low": edges[:-1],
-        "high": edges[1:],
+        "low": EDGES[:-1],
+        "high": EDGES[1:],
         "n": n,
-        "confidence": np.bincount(index, weights=confidence, minlength=bins) / filled,
-        "accuracy": np.bincount(index, weights=right, minlength=bins) / filled,
+        "confidence": of_confidence / filled,
+        "accuracy": of_right / filled,
     }
     return pd.DataFrame(columns)
 
 
-def _binned(predictions: Predictions, temperature: float, bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _binned(predictions: Predictions, temperature: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return each face's confidence, whether its answer is right, and the bin of its confidence: arrays (n,)."""
     confidence = predictions.probabilities(temperature).max(axis=1)
-    index = np.digitize(confidence, np.linspace(0.0, 1.0, bins + 1)[1:-1], right=True)
+    index = np.digitize(confidence, EDGES[1:-1], right=True)
     return confidence, predictions.predicted == predictions.label, index
 
 
@@ -62,40 +64,26 @@ def expected_calibration_error(table: pd.DataFrame) -> float:
     return float(np.average(gaps, weights=table["n"]))
 
 
-def calibration_interval(
-    predictions: Predictions,
-    *,
-    temperature: float = 1.0,
-    bins: int = CALIBRATION_BINS,
-    resamples: int = RESAMPLES,
-    seed: int = SEED,
-) -> tuple[float, float]:
+def calibration_interval(predictions: Predictions, *, temperature: float = 1.0) -> tuple[float, float]:
     """Return the 95 % bootstrap interval of the expected calibration error, 0–1.
 
     A gap is never below zero, so that chance alone makes resampled errors a little larger than the one observed: the
     interval is rather too high than too low.
     """
-    confidence, right, index = _binned(predictions, temperature, bins)
-    gaps, generator, n = confidence - right, np.random.default_rng(seed), len(predictions)
-    drawn = (generator.integers(n, size=n) for _ in range(resamples))
+    confidence, right, index = _binned(predictions, temperature)
+    gaps, generator, n = confidence - right, np.random.default_rng(SEED), len(predictions)
+    drawn = (generator.integers(n, size=n) for _ in range(RESAMPLES))
     return percentile_interval(np.array([_mean_gap(index[rows], gaps[rows]) for rows in drawn]))
 
 
-def calibration_by_chance(
-    predictions: Predictions,
-    *,
-    temperature: float = 1.0,
-    bins: int = CALIBRATION_BINS,
-    resamples: int = RESAMPLES,
-    seed: int = SEED,
-) -> float:
+def calibration_by_chance(predictions: Predictions, *, temperature: float = 1.0) -> float:
     """Return the calibration error to expect were every confidence exactly right, 0–1: that of so few faces by chance.
 
-    Answers are drawn as right with the probability that the network names; the mean over `resamples` draws.
+    Answers are drawn as right with the probability that the network names; the mean over many draws.
     """
-    confidence, _, index = _binned(predictions, temperature, bins)
-    generator, n = np.random.default_rng(seed), len(predictions)
-    drawn = (confidence - (generator.random(n) < confidence) for _ in range(resamples))
+    confidence, _, index = _binned(predictions, temperature)
+    generator, n = np.random.default_rng(SEED), len(predictions)
+    drawn = (confidence - (generator.random(n) < confidence) for _ in range(RESAMPLES))
     return float(np.mean([_mean_gap(index, gaps) for gaps in drawn]))
 
 

@@ -12,7 +12,7 @@ from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError
 from emotion_detection.evaluation.calibration import fit_temperature, negative_log_likelihoods
 from emotion_detection.evaluation.metrics import f1_of
-from emotion_detection.evaluation.resampling import RESAMPLES, SEED, percentile_interval, resampled_confusions
+from emotion_detection.evaluation.resampling import percentile_interval, resampled_confusions
 from emotion_detection.runs.run import Predictions, Run
 
 
@@ -38,7 +38,7 @@ class Comparison:
     p_value: float
 
 
-def compare(first: Predictions, second: Predictions, *, resamples: int = RESAMPLES, seed: int = SEED) -> Comparison:
+def compare(first: Predictions, second: Predictions) -> Comparison:
     """Compare the accuracy of two sets of predictions on the same rows, in any order.
 
     Raises:
@@ -50,14 +50,18 @@ def compare(first: Predictions, second: Predictions, *, resamples: int = RESAMPL
     right_first, right_second = first.predicted == first.label, second.predicted == second.label
     only_first = int(np.count_nonzero(right_first & ~right_second))
     only_second = int(np.count_nonzero(~right_first & right_second))
+    discordant = only_first + only_second
     differences = right_first.astype(int) - right_second.astype(int)
+    counts = np.zeros((len(EMOTIONS), 3), dtype=np.int64)  # of −1, 0 and 1 by class: faces with both answers to each
+    np.add.at(counts, (first.label, differences + 1), 1)
+    drawn = resampled_confusions(counts).sum(axis=1)
     return Comparison(
         n=len(first),
         only_first=only_first,
         only_second=only_second,
         difference=float(differences.mean()),
-        difference_ci=_paired_interval(differences, first.label, resamples, seed),
-        p_value=_mcnemar(only_first, only_second),
+        difference_ci=percentile_interval((drawn[:, 2] - drawn[:, 0]) / len(first)),
+        p_value=float(stats.binomtest(only_first, discordant).pvalue) if discordant else 1.0,
     )
 
 
@@ -90,9 +94,7 @@ def comparisons(runs: list[Run], *, split: str) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("compared")
 
 
-def compare_f1(
-    first: Predictions, second: Predictions, *, resamples: int = RESAMPLES, seed: int = SEED
-) -> pd.DataFrame:
+def compare_f1(first: Predictions, second: Predictions) -> pd.DataFrame:
     """Compare the F1 of two sets of predictions on the same rows, in any order.
 
     Each resample draws faces of each class together with both answers to them, so the intervals are paired.
@@ -106,7 +108,7 @@ def compare_f1(
     first, second = _aligned(first, second)
     pairs = len(EMOTIONS) * first.predicted + second.predicted
     counts = confusion_matrix(first.label, pairs, labels=np.arange(len(EMOTIONS) ** 2))[: len(EMOTIONS)]
-    drawn = np.concatenate([counts[None], resampled_confusions(counts, resamples=resamples, seed=seed)])
+    drawn = np.concatenate([counts[None], resampled_confusions(counts)])
     both = drawn.reshape(-1, len(EMOTIONS), len(EMOTIONS), len(EMOTIONS))  # resample, label, first's answer, second's
     differences = f1_of(both.sum(axis=3)) - f1_of(both.sum(axis=2))
     differences = np.concatenate([differences, differences.mean(axis=1, keepdims=True)], axis=1)
@@ -150,16 +152,3 @@ def _aligned(first: Predictions, second: Predictions) -> tuple[Predictions, Pred
             f"{len(second):,} of {second.split}, {common:,} in common. Compare runs on one split of one data set."
         )
     return first, second
-
-
-def _mcnemar(only_first: int, only_second: int) -> float:
-    discordant = only_first + only_second
-    return float(stats.binomtest(only_first, discordant).pvalue) if discordant else 1.0
-
-
-def _paired_interval(differences: np.ndarray, label: np.ndarray, resamples: int, seed: int) -> tuple[float, float]:
-    """Resample faces (stratified by class) with both answers to each, through counts of −1, 0 and 1 per class."""
-    counts = np.zeros((len(EMOTIONS), 3), dtype=np.int64)
-    np.add.at(counts, (label, differences + 1), 1)
-    drawn = resampled_confusions(counts, resamples=resamples, seed=seed).sum(axis=1)
-    return percentile_interval((drawn[:, 2] - drawn[:, 0]) / len(label))

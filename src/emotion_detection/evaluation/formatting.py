@@ -66,22 +66,8 @@ def percent(share: float | None, *, digits: int = 1) -> str:
     return MISSING if _is_missing(share) else f"{100 * share:.{digits}f} %"
 
 
-def points(
-    difference: float | None,
-    low: float | None = None,
-    high: float | None = None,
-    *,
-    digits: int = 1,
-    signed: bool = True,
-) -> str:
-    """Return a difference of shares (−1–1) as points, such as "+0.8" or "−1.2 (−2.0 to −0.4)".
-
-    Args:
-        difference: of two shares.
-        low: lower end of its interval, or None to leave the interval out.
-        high: upper end.
-        digits: decimals.
-    """
+def points(difference: float | None, low: float | None = None, high: float | None = None, *, digits: int = 1) -> str:
+    """Return a difference of shares (−1–1) as points, such as "+0.8", or "−1.2 (−2.0 to −0.4)" with its interval."""
     if _is_missing(difference):
         return MISSING
     text = f"{100 * difference:+.{digits}f}".replace("-", "−")

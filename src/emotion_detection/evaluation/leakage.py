@@ -8,15 +8,7 @@ from emotion_detection.runs.run import Predictions
 
 
 def load_twins() -> dict[str, np.ndarray]:
-    """Return the recorded rows that have a twin in Training.
-
-    Returns:
-        int32 arrays of row numbers: `PublicTest_identical`, `PublicTest_near`, `PrivateTest_identical`,
-        `PrivateTest_near` (near: correlation > 0.95, identical ones included).
-
-    Raises:
-        MissingFileError: they are not recorded.
-    """
+    """Return the recorded rows that have a twin in Training, as `summaries.load_twins` describes them."""
     return summaries.load_twins()
 
 

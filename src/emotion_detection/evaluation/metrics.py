@@ -85,10 +85,7 @@ class Intervals:
     """95 % bootstrap intervals (low, high) of the scores of one set of predictions, each 0–1.
 
     Args:
-        accuracy: two floats.
-        macro_f1: two floats.
-        weighted_f1: two floats.
-        f1: float64 array (7, 2), a row per emotion.
+        f1: float64 array (7, 2), a row per emotion; the others are two floats each.
     """
 
     accuracy: tuple[float, float]
@@ -112,9 +109,9 @@ def bootstrap(
     )
 
 
-def f1_with_intervals(predictions: Predictions, *, resamples: int = RESAMPLES, seed: int = SEED) -> pd.DataFrame:
+def f1_with_intervals(predictions: Predictions) -> pd.DataFrame:
     """Return `per_class` with two more columns, `f1_low` and `f1_high`: the 95 % interval of each F1."""
-    intervals = bootstrap(predictions, resamples=resamples, seed=seed)
+    intervals = bootstrap(predictions)
     return per_class(predictions).assign(f1_low=intervals.f1[:, 0], f1_high=intervals.f1[:, 1])
 
 
@@ -160,7 +157,7 @@ def scores(
     values = {
         "run": run.name,
         "split": predictions.split,
-        "labels": _labels(run),
+        "labels": "drawn sample" if run.is_sample else run.data_name if run.is_own_pictures else "FER2013",
         "n": len(predictions),
         "accuracy": accuracy(predictions),
         "accuracy_ci": list(intervals.accuracy),
@@ -232,12 +229,6 @@ def _recorded_ferplus(run: Run, split: str, notes: list[str]) -> dict:
     if origin == "recorded":
         notes.append("The FER+ score is the one recorded in run.json: FER+ votes are not part of a record.")
     return {"ferplus_strict": {key: recorded[key] for key in ("n", "accuracy")}, "ferplus_source": origin}
-
-
-def _labels(run: Run) -> str:
-    if run.is_own_pictures:
-        return run.data_name
-    return "drawn sample" if run.is_sample else "FER2013"
 
 
 def _calibration(run: Run, predictions: Predictions, temperature: float | None, notes: list[str]) -> dict:

@@ -36,24 +36,16 @@ DEFAULT_FORMAT = "float16"
 """What is loaded where nothing is said: the format that answers as Keras does."""
 
 
-def card_path(network: str = SHIPPED) -> Path:
-    """Return the path of a shipped network's card."""
-    return paths.models_dir() / f"{network}.json"
+def card_path() -> Path:
+    """Return the path of the shipped network's card."""
+    return paths.models_dir() / f"{SHIPPED}.json"
 
 
-def network_path(form: str = DEFAULT_FORMAT, *, network: str = SHIPPED) -> Path:
-    """Return the path of a shipped network on LiteRT.
-
-    Args:
-        form: a key of `SUFFIXES`.
-        network: its name.
-
-    Raises:
-        UnknownNameError: there is no such format.
-    """
+def network_path(form: str = DEFAULT_FORMAT) -> Path:
+    """Return the path of the shipped network on LiteRT, `form` being a key of `SUFFIXES`; else UnknownNameError."""
     if form not in SUFFIXES:
         raise UnknownNameError(f"{form!r} is no format of the shipped network. Use one of {', '.join(SUFFIXES)}.")
-    return paths.models_dir() / f"{network}{SUFFIXES[form]}"
+    return paths.models_dir() / f"{SHIPPED}{SUFFIXES[form]}"
 
 
 def card_beside(path: Path) -> Path:
@@ -62,26 +54,21 @@ def card_beside(path: Path) -> Path:
     return path.with_name(f"{stem}.json")
 
 
-def read_card(network: str = SHIPPED) -> dict:
-    """Return the card of a shipped network, as `check_against_card` describes it.
+def read_card() -> dict:
+    """Return the card of the shipped network, as `check_against_card` describes it.
 
     Raises:
         MissingFileError: there is none.
         DataError: it is damaged.
     """
-    path = card_path(network)
+    path = card_path()
     if not path.is_file():
         raise _missing(path, "model card")
     return _read_card(path)
 
 
 def shipped_run() -> str:
-    """Return the name of the run whose network is shipped.
-
-    Raises:
-        MissingFileError: there is no model card.
-        DataError: it is damaged.
-    """
+    """Return the name of the run whose network is shipped, as `read_card` says."""
     return read_card()["run"]
 
 

@@ -5,7 +5,6 @@ import pandas as pd
 from emotion_detection.errors import MissingFileError
 from emotion_detection.evaluation import comparison, metrics
 from emotion_detection.runs import store
-from emotion_detection.runs.run import Run
 
 SPLIT = "PublicTest"
 """The search sees no other faces beside those of Training."""
@@ -26,26 +25,6 @@ VERDICTS = ("better", "worse", "no difference shown")
 """What a 95 % interval says: it lies above zero, below zero, or holds it."""
 
 
-def base_of(part: str) -> Run:
-    """Return the run of a round's base.
-
-    Raises:
-        MissingFileError: it is not recorded.
-    """
-    name = f"{PREFIXES[part]}base"
-    if not store.is_recorded(name):
-        raise MissingFileError(
-            f"The base of the ablations is not recorded: train it first (python -m emotion_detection train {name})."
-        )
-    return store.load_run(name)
-
-
-def ablations_of(part: str) -> list[Run]:
-    """Return the recorded runs of a round but its base."""
-    names = [name for name in store.recorded() if name.startswith(PREFIXES[part])]
-    return [store.load_run(name) for name in names if store.split_name(name)[0] != f"{PREFIXES[part]}base"]
-
-
 def differences(part: str) -> pd.DataFrame:
     """Return how each recorded ablation of a round differs from its base on the same faces, the best first.
 
@@ -59,8 +38,17 @@ def differences(part: str) -> pd.DataFrame:
     Raises:
         MissingFileError: the base is not recorded.
     """
-    base, rows = base_of(part).predictions[SPLIT], []
-    for run in ablations_of(part):
+    base_name = f"{PREFIXES[part]}base"
+    if not store.is_recorded(base_name):
+        raise MissingFileError(
+            "The base of the ablations is not recorded: train it first (python -m emotion_detection train "
+            f"{base_name})."
+        )
+    base, rows = store.load_run(base_name).predictions[SPLIT], []
+    for name in store.recorded():
+        if not name.startswith(PREFIXES[part]) or store.split_name(name)[0] == base_name:
+            continue
+        run = store.load_run(name)
         own = run.predictions[SPLIT]
         compared, f1 = comparison.compare(own, base), comparison.compare_f1(own, base).loc["macro"]
         likelihood = comparison.compare_likelihood(own, base)

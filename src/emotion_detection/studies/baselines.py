@@ -21,6 +21,7 @@ from emotion_detection.evaluation import comparison, ferplus_scores, leakage, me
 from emotion_detection.runs import registry, store
 from emotion_detection.runs.run import Predictions, Run
 
+SPLIT = "PrivateTest"
 SOURCE = "github.com/oarriaga/face_classification"
 FILES = {
     "mini_XCEPTION": "fer2013_mini_XCEPTION.102-0.66.hdf5",
@@ -76,11 +77,9 @@ def find(name: str) -> Path:
 
 
 def load(name: str) -> Baseline:
-    """Load a baseline; it sees faces as in its repository: enlarged to 64×64 by OpenCV, scaled to −1–1.
+    """Load a baseline that `find` finds.
 
-    Raises:
-        UnknownNameError: there is no such baseline.
-        MissingFileError: it is not on this machine.
+    It sees faces as in its repository: enlarged to 64×64 by OpenCV, scaled to −1–1.
     """
     path = find(name)
     import keras
@@ -180,12 +179,8 @@ def recorded() -> dict[str, Answers]:
     return found
 
 
-def compared(run: Run, *, split: str = "PrivateTest") -> pd.DataFrame:
-    """Return the baselines beside a run of ours, on the same faces.
-
-    Args:
-        run: of ours; its answers on `split` are recorded.
-        split: "PublicTest" or "PrivateTest".
+def compared(run: Run) -> pd.DataFrame:
+    """Return the baselines beside a final run of ours, on the faces of PrivateTest.
 
     Returns:
         A row per network, ours first: `network`, `parameters`, `accuracy`, `accuracy_low`, `accuracy_high` (95 %
@@ -202,13 +197,13 @@ def compared(run: Run, *, split: str = "PrivateTest") -> pd.DataFrame:
             "No baseline is recorded in data/results/baselines/. Restore it (git checkout -- data/results/baselines), "
             "or record it: python -m emotion_detection baselines"
         )
-    own, twins = run.predictions[split], leakage.load_twins()
+    own, twins = run.predictions[SPLIT], leakage.load_twins()
     networks = {run.display_name: (run.info, own)}
-    networks |= {each.name: (each.info, each.predictions[split]) for each in known.values()}
+    networks |= {each.name: (each.info, each.predictions[SPLIT]) for each in known.values()}
     lines = []
     for name, (info, answers) in networks.items():
         low, high = metrics.bootstrap(answers).accuracy
-        ferplus = (info.get("ferplus") or {}).get(split, {}).get("accuracy")
+        ferplus = (info.get("ferplus") or {}).get(SPLIT, {}).get("accuracy")
         between, parameters = comparison.compare(own, answers), info["parameters"]
         ahead = (between.difference, *between.difference_ci) if answers is not own else (np.nan,) * 3
         lines.append(
@@ -272,8 +267,8 @@ def cost_table(networks: dict[str, dict]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def costs_and_accuracy(*, split: str = "PrivateTest") -> pd.DataFrame:
-    """Return cost and accuracy of the shipped files and of the baselines.
+def costs_and_accuracy() -> pd.DataFrame:
+    """Return cost and accuracy on PrivateTest of the shipped files and of the baselines.
 
     Returns:
         A row per network: `network`, `is_ours`, `accuracy`, `accuracy_low`, `accuracy_high` (95 % Wilson interval,
@@ -282,10 +277,10 @@ def costs_and_accuracy(*, split: str = "PrivateTest") -> pd.DataFrame:
     costs, lines = read_costs(), []
     formats = registry.read_card()["formats"]
     known = {
-        OURS[form]: (f"ours, {form}", formats[form][split]["accuracy"], formats[form][split]["n"]) for form in OURS
+        OURS[form]: (f"ours, {form}", formats[form][SPLIT]["accuracy"], formats[form][SPLIT]["n"]) for form in OURS
     }
     for name, answers in recorded().items():
-        theirs = answers.predictions[split]
+        theirs = answers.predictions[SPLIT]
         known[name] = (name, metrics.accuracy(theirs), len(theirs))
     for name, (network, accuracy, n) in known.items():
         if name in costs.index:

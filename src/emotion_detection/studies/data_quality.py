@@ -48,22 +48,21 @@ def leaks() -> pd.DataFrame:
     return table
 
 
-def leak_worth(runs: Sequence[Run], *, split: str = "PrivateTest") -> pd.DataFrame:
-    """Return each run's accuracy on faces with a pixel-identical twin in Training, on all faces, and without these.
+def leak_worth(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return each run's accuracy on PrivateTest: on faces with an identical twin in Training, on all, without these.
 
     Args:
-        runs: with predictions on the split. One of the drawn sample, which has no twins, gets the row "all" alone.
-        split: a test split.
+        runs: final ones. One of the drawn sample, which has no twins, gets the row "all" alone.
 
     Returns:
         Columns run, faces, n, accuracy, accuracy_low, accuracy_high (95 % interval), 0–1.
     """
     twins, rows = summaries.load_twins(), []
     for run in runs:
-        everything = run.predictions[split]
+        everything = run.predictions["PrivateTest"]
         parts = {"all": everything}
         if not run.is_sample:
-            has_twin = np.isin(everything.row, twins[f"{split}_identical"])
+            has_twin = np.isin(everything.row, twins["PrivateTest_identical"])
             parts = {
                 "with a twin in Training": everything.select(has_twin),
                 "all": everything,

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 DELETION_FACES = 300
 SANITY_FACES = 150
 SEED = 0
+SIDE_PX = 48
 COMMAND = "python -m emotion_detection explain --record"
 REMAKE = f"{COMMAND} (needs FER2013)"
 SAVE_NOTEBOOK = "python -m emotion_detection.reporting.notebooks --save B"
@@ -210,14 +211,14 @@ def deletion_curves(
     return curves
 
 
-def over_faces(maps: np.ndarray, size_px: int = 48) -> np.ndarray:
-    """Return maps (n, h, w) stretched to faces by `class_activation.stretched`, float32 (n, size_px, size_px)."""
-    return np.stack([class_activation.stretched(each, (size_px, size_px)) for each in maps])
+def over_faces(maps: np.ndarray) -> np.ndarray:
+    """Return maps (n, h, w) stretched to faces by `class_activation.stretched`, float32 (n, 48, 48)."""
+    return np.stack([class_activation.stretched(each, (SIDE_PX, SIDE_PX)) for each in maps])
 
 
-def tiled_over_faces(maps: np.ndarray, size_px: int = 48) -> np.ndarray:
+def tiled_over_faces(maps: np.ndarray) -> np.ndarray:
     """Return the same as most code stretches maps: as if each cell had seen its tile, and no more."""
-    return np.stack([cv2.resize(np.asarray(each, np.float32), (size_px, size_px)) for each in maps])
+    return np.stack([cv2.resize(np.asarray(each, np.float32), (SIDE_PX, SIDE_PX)) for each in maps])
 
 
 def deletion_ranks(importance: np.ndarray) -> np.ndarray:
@@ -234,9 +235,9 @@ def areas(curve: np.ndarray, *, up_to: float = 1.0) -> np.ndarray:
     return np.trapezoid(curve[:, :points], SHARES[:points], axis=1) / up_to
 
 
-def centre_importance(count: int, size_px: int = 48) -> np.ndarray:
-    """Return the order of someone who looks at no face: from the middle outwards, float array (count, px, px)."""
-    offsets = np.arange(size_px) - (size_px - 1) / 2
+def centre_importance(count: int) -> np.ndarray:
+    """Return the order of someone who looks at no face: from the middle outwards, float array (count, 48, 48)."""
+    offsets = np.arange(SIDE_PX) - (SIDE_PX - 1) / 2
     return np.repeat(-np.hypot(offsets[:, None], offsets)[None], count, axis=0)
 
 

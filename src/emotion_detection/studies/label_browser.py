@@ -142,18 +142,14 @@ class DisagreementBrowser(ipywidgets.VBox):
 
     def _cell(self, line) -> str:
         """Return one face with its two labels as HTML."""
+        _, png = cv2.imencode(".png", self._dataset.pixels[line.position])
+        picture = base64.b64encode(png).decode()
         color = COLORS.get(line.ferplus, "#444444")
         name = DISPLAY_NAMES.get(line.ferplus, {"none": "no emotion"}.get(line.ferplus, line.ferplus))
         text = f"row {line.row}: FER2013 says {DISPLAY_NAMES[line.fer2013]}, FER+ {name}"
         return (
             f"<figure style='margin:0;width:{SHOWN_PX}px;font-size:11px;line-height:1.25'>"
-            f"<img alt='{text}' title='{text}' width={SHOWN_PX} src='{_data_url(self._dataset.pixels[line.position])}'>"
+            f"<img alt='{text}' title='{text}' width={SHOWN_PX} src='data:image/png;base64,{picture}'>"
             f"<figcaption>{DISPLAY_NAMES[line.fer2013]} → <b style='color:{color}'>{name}</b><br>"
             f"{100 * line.agreement:.0f} % of votes</figcaption></figure>"
         )
-
-
-def _data_url(face: np.ndarray) -> str:
-    """Return a face, uint8 (48, 48), as a PNG in a data URL."""
-    _, png = cv2.imencode(".png", face)
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -83,24 +83,20 @@ def answered() -> list[Peer]:
     ]
 
 
-def everyone() -> list[Peer]:
-    """Return all single networks, the most accurate first."""
-    return sorted([*PUBLISHED, *answered()], key=lambda peer: -peer.accuracy)
-
-
 def table() -> pd.DataFrame:
     """Return all figures, the most accurate network first, people last.
 
     Returns:
         Columns `network`, `parameters` (NA where nobody says), `accuracy` (0–1), `status`, `note`, `source`.
     """
-    rows = [dataclasses.astuple(peer) for peer in (*everyone(), PEOPLE)]
+    networks = sorted([*PUBLISHED, *answered()], key=lambda peer: -peer.accuracy)
+    rows = [dataclasses.astuple(peer) for peer in (*networks, PEOPLE)]
     found = pd.DataFrame(rows, columns=("network", "parameters", "accuracy", "status", "source", "note"))
     found["parameters"] = (1e6 * found["parameters"].astype(float)).round().astype("Int64")
     return found[["network", "parameters", "accuracy", "status", "note", "source"]]
 
 
-def against_parameters(run: Run, *, split: str = "PrivateTest") -> pd.DataFrame:
+def against_parameters(run: Run) -> pd.DataFrame:
     """Return parameters and accuracy of a run of ours, of the baselines and of what is published.
 
     Returns:
@@ -108,7 +104,7 @@ def against_parameters(run: Run, *, split: str = "PrivateTest") -> pd.DataFrame:
         `Peer`), `note`.
     """
     own = run.info["parameters"]["all"]
-    ours = pd.DataFrame([("ours", own, metrics.accuracy(run.predictions[split]), "ours", "")])
+    ours = pd.DataFrame([("ours", own, metrics.accuracy(run.predictions["PrivateTest"]), "ours", "")])
     ours.columns = ["network", "parameters", "accuracy", "status", "note"]
     others = table().dropna(subset="parameters")[ours.columns].astype({"parameters": int})
     return pd.concat([ours, others], ignore_index=True)

@@ -22,6 +22,7 @@ from emotion_detection.training import catalog
 
 SPLIT = "PublicTest"
 SEED = 0
+MIDDLE_STEP = 3  # of the five strengths
 Answering = Callable[[np.ndarray], np.ndarray]
 
 
@@ -59,6 +60,14 @@ def measure(name: str, dataset: FaceDataset) -> Path:
         raise UnknownNameError(f"{name!r} is not compared. Use one of {', '.join(networks())}.")
     faces = dataset.labelled_split(SPLIT)
     answer, network = _network(name)
+
+    def count_right(pixels: np.ndarray) -> int:
+        return int(np.count_nonzero(answer(pixels) == faces.emotion))
+
+    right_unchanged, right = count_right(faces.pixels), {}
+    for each in tqdm(PERTURBATIONS.values(), desc=name, unit="way"):
+        spoiled = (perturbations.apply(each.name, faces.pixels, strength=s, seed=SEED) for s in each.strengths)
+        right[each.name] = [count_right(pixels) for pixels in spoiled]
     values = {
         "network": network,
         "data": {"name": dataset.name, "fingerprint": dataset.fingerprint, "split": SPLIT, "labels": "FER2013"},
@@ -66,24 +75,12 @@ def measure(name: str, dataset: FaceDataset) -> Path:
         "commonest": int(np.bincount(faces.emotion).max()),
         "seed": SEED,
         "strengths": {each.name: list(each.strengths) for each in PERTURBATIONS.values()},
-        "right_unchanged": _right(answer, faces.pixels, faces.emotion),
-        "right": _right_spoiled(answer, faces, name),
+        "right_unchanged": right_unchanged,
+        "right": right,
     }
     path = folder() / f"{name}.json"
     files.write_json(path, values)
     return path
-
-
-def _right(answer: Answering, pixels: np.ndarray, emotion: np.ndarray) -> int:
-    return int(np.count_nonzero(answer(pixels) == emotion))
-
-
-def _right_spoiled(answer: Answering, faces: FaceDataset, name: str) -> dict[str, list[int]]:
-    found = {}
-    for each in tqdm(PERTURBATIONS.values(), desc=name, unit="way"):
-        spoiled = (perturbations.apply(each.name, faces.pixels, strength=s, seed=SEED) for s in each.strengths)
-        found[each.name] = [_right(answer, pixels, faces.emotion) for pixels in spoiled]
-    return found
 
 
 def _network(name: str) -> tuple[Answering, dict]:
@@ -118,16 +115,11 @@ def load() -> dict[str, dict]:
         path = folder() / f"{name}.json"
         if path.is_file():
             record = files.read_json(path, remake=f"python -m emotion_detection robustness {name}", keys=("network",))
-            if name in baselines.FILES or record["network"]["finished"] == _finished(name):
+            if name in baselines.FILES or (
+                store.is_recorded(name) and record["network"]["finished"] == store.load_info(name).get("finished")
+            ):
                 found[name] = record
     return found
-
-
-def _finished(name: str) -> str | None:
-    try:
-        return store.load_info(name).get("finished")
-    except UnknownNameError:
-        return None
 
 
 def display_name(name: str) -> str:
@@ -175,23 +167,22 @@ def commonest(records: dict[str, dict]) -> float:
     return record["commonest"] / record["n"]
 
 
-def losses(found: pd.DataFrame, *, step: int = 3) -> pd.DataFrame:
-    """Return what each way to spoil faces costs each network at one strength.
+def losses(found: pd.DataFrame) -> pd.DataFrame:
+    """Return what each way to spoil faces costs each network at the middle strength.
 
     Args:
         found: as `accuracies` returns it.
-        step: 1–5; 3 is the middle one.
 
     Returns:
         Lost accuracy (0–1), a row per way, the one that costs the first network most on top, a column per network.
     """
-    accuracy = found[found["step"] == step].pivot(index="perturbation", columns="network", values="accuracy")
+    accuracy = found[found["step"] == MIDDLE_STEP].pivot(index="perturbation", columns="network", values="accuracy")
     unchanged = found[found["step"] == 0].groupby("network", sort=False)["accuracy"].first()
     lost = (unchanged - accuracy)[list(unchanged.index)]
     return lost.sort_values(unchanged.index[0], ascending=False)
 
 
-def kept(found: pd.DataFrame, *, step: int = 3) -> pd.Series:
-    """Return which share of its accuracy on unchanged faces each network keeps at one strength, mean over the ways."""
+def kept(found: pd.DataFrame) -> pd.Series:
+    """Return which share of its accuracy each network keeps at the middle strength, mean over the ways."""
     unchanged = found[found["step"] == 0].groupby("network", sort=False)["accuracy"].first()
-    return 1 - losses(found, step=step).mean() / unchanged
+    return 1 - losses(found).mean() / unchanged

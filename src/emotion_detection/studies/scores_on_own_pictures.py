@@ -87,15 +87,12 @@ def score(
     settings = {} if crop is None else {"crop": crop}
     faces = own_pictures.load_unsplit(folder, detector=detector, **settings)
     if not len(faces):
+        problems = [f"{line.file} ({line.problem})" for line in faces.report.itertuples()]
         raise DataError(
-            f"No picture of {folder} can be used: {len(faces.report)} have a problem, the first is "
-            f"{_first_problem(faces.report)}. Check the files, or take whole pictures: --crop none"
+            f"No picture of {folder} can be used: {len(problems)} have a problem, the first is "
+            f"{problems[0] if problems else 'that it holds none'}. Check the files, or take whole pictures: --crop none"
         )
     logits = (classifier or EmotionClassifier.load()).logits(faces.pixels)
     present = tuple(name for index, name in enumerate(EMOTIONS) if (faces.emotion == index).any())
     predictions = Predictions("own pictures", faces.row, faces.emotion, logits)
     return PictureScores(Path(folder).resolve().name, present, predictions, faces.files, faces.report)
-
-
-def _first_problem(report: pd.DataFrame) -> str:
-    return "that it holds none" if report.empty else f"{report['file'].iloc[0]} ({report['problem'].iloc[0]})"
