@@ -19,15 +19,9 @@ from emotion_detection.inference.classifier import EmotionClassifier
 
 log = logging.getLogger(__name__)
 
-PROGRESS_FROM_PICTURES = 20
-"""From this many pictures on (about two seconds) a progress bar is shown."""
-
+PROGRESS_FROM_PICTURES = 20  # about two seconds
 COLUMNS = ("picture", "face", *pipeline.BOX_COLUMNS, *EMOTIONS, "label", "detector")
-"""Columns of the table of pictures."""
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
-"""Endings of the pictures that are looked for in a folder."""
-
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")  # of the pictures that are looked for in a folder
 MOST_REASONS = 5
 
 
@@ -104,11 +98,7 @@ def analyse_pictures(
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """Return the pictures of a folder and of those in it, in order of their names.
-
-    Raises:
-        DataError: it holds none.
-    """
+    """Return the pictures of a folder and of those in it, in order of their names; DataError if there is none."""
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     if not found:
         videos = sum(path.suffix.lower() in video_io.SUFFIXES for path in folder.rglob("*"))
@@ -187,41 +177,32 @@ def write_csv(table: pd.DataFrame, path: Path | str) -> Path:
 
 
 def write_annotated(table: pd.DataFrame, folder: Path | str) -> list[Path]:
-    """Write the pictures of a table of `analyse`, with the answers drawn on them, each atomically.
+    """Write the pictures of a table of `analyse`, with the answers drawn on them, each atomically; return the paths.
 
-    Each picture that has a face becomes `<name>-annotated.jpg` (quality 95) in `folder`.
-
-    Args:
-        table: from `analyse`; the pictures are read again.
-        folder: made if missing.
-
-    Returns:
-        The paths written.
+    Each picture that has a face is read again and becomes `<name>-annotated.jpg` (quality 95) in `folder`.
 
     Raises:
         MissingFileError: a picture is gone.
         DataError: a picture cannot be read, or two would be written under the same name; then none is written.
     """
-    targets = _annotated_paths(table["picture"].unique(), Path(folder))
+    targets = {picture: Path(folder) / f"{Path(picture).stem}-annotated.jpg" for picture in table["picture"].unique()}
+    for target in targets.values():
+        same = [picture for picture, path in targets.items() if path == target]
+        if len(same) > 1:
+            raise DataError(
+                f"The pictures {same[0]} and {same[1]} would both be written as {target.name}. Rename one of them, or "
+                "analyse them one after another into different folders."
+            )
     for picture, target in targets.items():
-        rows = table[table["picture"] == picture]
-        annotated_bgr = pipeline.annotate(images.read_picture(picture), [_face(row) for row in rows.to_dict("records")])
+        faces = []
+        for row in table[table["picture"] == picture].to_dict("records"):
+            box = cropping.FaceBox(*(row[side] for side in pipeline.BOX_COLUMNS))
+            faces.append(pipeline.FaceEmotion(box, np.array([row[emotion] for emotion in EMOTIONS], np.float32)))
+        annotated_bgr = pipeline.annotate(images.read_picture(picture), faces)
         _, encoded = cv2.imencode(".jpg", annotated_bgr, [cv2.IMWRITE_JPEG_QUALITY, 95])
         with files.written_beside(target) as temporary:
             temporary.write_bytes(encoded.tobytes())
     return list(targets.values())
-
-
-def _annotated_paths(pictures: Sequence[str], folder: Path) -> dict[str, Path]:
-    targets = {picture: folder / f"{Path(picture).stem}-annotated.jpg" for picture in pictures}
-    for picture, target in targets.items():
-        same = [other for other, path in targets.items() if path == target]
-        if len(same) > 1:
-            raise DataError(
-                f"The pictures {same[0]} and {picture if picture != same[0] else same[1]} would both be written as "
-                f"{target.name}. Rename one of them, or analyse them one after another into different folders."
-            )
-    return targets
 
 
 def _row(picture: str, index: int, face: pipeline.FaceEmotion, detector_name: str) -> dict:
@@ -229,9 +210,3 @@ def _row(picture: str, index: int, face: pipeline.FaceEmotion, detector_name: st
     probabilities = dict(zip(EMOTIONS, face.probabilities.tolist(), strict=True))
     place = {"picture": picture, "face": index}
     return {**place, **box, **probabilities, "label": face.label, "detector": detector_name}
-
-
-def _face(row: dict) -> pipeline.FaceEmotion:
-    """Return the face of one row of the table."""
-    box = cropping.FaceBox(*(row[side] for side in pipeline.BOX_COLUMNS))
-    return pipeline.FaceEmotion(box, np.array([row[emotion] for emotion in EMOTIONS], np.float32))

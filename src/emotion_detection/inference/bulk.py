@@ -22,11 +22,8 @@ from emotion_detection.inference import analyse
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.runs import registry
 
-FILES_PER_PART = 32
-"""Pictures that a worker takes at a time: some seconds of work."""
-
-RETRIES = 3
-"""How often Ray starts a part again whose worker or machine died."""
+FILES_PER_PART = 32  # some seconds of work
+RETRIES = 3  # how often Ray starts a part again whose worker or machine died
 
 
 def analyse_pictures(
@@ -120,13 +117,10 @@ def _kept_path(folder: Path | str | None, part: Sequence[Path], detector: str) -
     """Return where a part's table is kept: another place once a file, the detector or the network changed."""
     if folder is None:
         return None
-    facts = [(path.as_posix(), *_size_and_time(path)) for path in part]
+    sizes_and_times = [(path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else () for path in part]
+    facts = [(path.as_posix(), *each) for path, each in zip(part, sizes_and_times, strict=True)]
     digest = hashlib.sha256(repr((facts, detector, files.sha256(registry.card_path()))).encode()).hexdigest()
     return Path(folder) / f"part-{digest[:16]}.pickle"
-
-
-def _size_and_time(path: Path) -> tuple:
-    return (path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else ()
 
 
 @contextlib.contextmanager
@@ -149,7 +143,9 @@ def _connected(address: str | None, workers: int | None) -> Iterator[None]:
         if address is None:
             ray.init("local", num_cpus=workers, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
         else:
-            _knock(address)  # Ray itself tries for minutes
+            host, _, port = address.removeprefix("ray://").rpartition(":")
+            if port.isdecimal():  # Ray itself tries for minutes
+                socket.create_connection((host, int(port)), timeout=5).close()
             ray.init(address, **quiet)
     except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
@@ -163,10 +159,3 @@ def _connected(address: str | None, workers: int | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
-
-
-def _knock(address: str) -> None:
-    """Raise OSError where nothing listens at an address with a port."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if port.isdecimal():
-        socket.create_connection((host, int(port)), timeout=5).close()

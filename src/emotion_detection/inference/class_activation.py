@@ -25,11 +25,8 @@ field is almost half a tile off its tile. What it reacts to lies less far off, b
 (`shift_cells` of `data/results/explanations/checks.json`). A quarter lies between both, and brings average heat nearer
 to the middle of a face from left to right than tiles do."""
 
-STRENGTH = 0.65
-"""How much of the picture the strongest heat covers, 0–1."""
-
+STRENGTH = 0.65  # how much of the picture the strongest heat covers
 COLD_RGB, HOT_RGB = np.array([255, 225, 60], np.float32), np.array([225, 20, 20], np.float32)
-"""Colours of little and of most heat."""
 
 
 def activation_maps(classifier: EmotionClassifier, faces: preprocessing.Faces, emotion: Emotion = None) -> np.ndarray:
@@ -82,16 +79,9 @@ def heat(evidence_map: np.ndarray, size_px: tuple[int, int] | None = None) -> np
 
 
 def stretched(cells: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
-    """Stretch a map to a face by linear interpolation, so that each cell lies over the middle of what it reacts to.
+    """Stretch a map of the shipped network, float (rows, columns), to a face's width and height; float32 (h, w).
 
-    That is not the middle of its tile: see `SHIFT_CELLS`.
-
-    Args:
-        cells: float array (rows, columns), of a layer of the shipped network.
-        size_px: width and height.
-
-    Returns:
-        float32 array (height, width).
+    Interpolation is linear, and each cell lies over the middle of what it reacts to: see `SHIFT_CELLS`.
     """
     (width, height), (rows, columns) = size_px, cells.shape
     across, down = columns / width, rows / height
@@ -103,13 +93,12 @@ def stretched(cells: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
     )
 
 
-def heat_overlay(crop: np.ndarray, evidence_map: np.ndarray, *, strength: float = STRENGTH) -> np.ndarray:
+def heat_overlay(crop: np.ndarray, evidence_map: np.ndarray) -> np.ndarray:
     """Lay a map over a face: yellow where a little speaks for the emotion, red where most does, nothing elsewhere.
 
     Args:
         crop: uint8 array (h, w) grey or (h, w, 3) RGB, 0–255.
         evidence_map: float array (rows, columns), from `activation_maps` or Grad-CAM.
-        strength: how much of the picture the strongest heat covers, 0–1.
 
     Returns:
         uint8 array (h, w, 3), RGB.
@@ -117,7 +106,7 @@ def heat_overlay(crop: np.ndarray, evidence_map: np.ndarray, *, strength: float 
     preprocessing.check_face(crop)
     rgb = crop if crop.ndim == 3 else np.repeat(crop[..., None], 3, axis=2)
     values = heat(evidence_map, rgb.shape[1::-1])[..., None]
-    cover = strength * values
+    cover = STRENGTH * values
     return np.round(rgb * (1 - cover) + (COLD_RGB + values * (HOT_RGB - COLD_RGB)) * cover).astype(np.uint8)
 
 
@@ -132,8 +121,6 @@ def explain_frame(
 
     Args:
         frame_bgr: uint8 array (h, w, 3), BGR, 0–255.
-        detector: from `detection.load_detector`.
-        classifier: from `EmotionClassifier.load`.
         emotion: name of the emotion that is asked about; None: each face's most probable one.
 
     Returns:
@@ -148,15 +135,9 @@ def explain_frame(
 
 
 def write_explained(picture: Path | str, out: Path | str, *, emotion: str | None = None) -> list[pipeline.FaceEmotion]:
-    """Write a picture with what `explain_frame` draws on it, atomically; a picture without a face is not written.
+    """Write a picture with what `explain_frame` draws on it to `out` (PNG or JPEG), atomically; return its faces.
 
-    Args:
-        picture: a JPEG, PNG or WebP file.
-        out: ends in `.png`, `.jpg` or `.jpeg`.
-        emotion: as for `explain_frame`.
-
-    Returns:
-        The faces, the largest first.
+    A picture without a face is not written.
 
     Raises:
         MissingFileError: the picture, or the shipped network, is missing.

@@ -16,14 +16,9 @@ from emotion_detection.faces import preprocessing
 from emotion_detection.runs import network_metadata, registry
 
 OUTPUTS = ("logits", "features", "feature_map")
-MAXIMUM_THREADS = 2
-"""More threads gain little on a network of this size, and the live cell shares the processor with a browser."""
-
-PROGRESS_FROM_FACES = 1000
-"""From this many faces on (about two seconds) a progress bar is shown."""
-
-STANDARD_ERROR = 2
-"""Number of the file that a process writes its notices to."""
+MAXIMUM_THREADS = 2  # more gain little on a network of this size, and the live cell shares the processor with a browser
+PROGRESS_FROM_FACES = 1000  # about two seconds
+STANDARD_ERROR = 2  # number of the file that a process writes its notices to
 
 
 class EmotionClassifier:
@@ -156,7 +151,8 @@ class EmotionClassifier:
         values = {name: np.empty((len(batch), *shape), np.float32) for name, shape in shapes.items()}
         hidden = len(batch) < PROGRESS_FROM_FACES
         for index, face in enumerate(tqdm.tqdm(batch, desc="Classifying", unit="face", disable=hidden)):
-            answer = self._run(face)
+            with self._lock:
+                answer = self._runner(faces=face[None, :, :, None])
             for name in names:
                 values[name][index] = answer[name][0]
         return values
@@ -177,11 +173,6 @@ class EmotionClassifier:
                 "layer is linear; for others use grad_cam.grad_cam with the Keras network."
             )
         return tuple(self._head[name] for name in network_metadata.HEAD)
-
-    def _run(self, face: np.ndarray) -> dict[str, np.ndarray]:
-        """Run the network on one face, uint8 (48, 48)."""
-        with self._lock:
-            return self._runner(faces=face[None, :, :, None])
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

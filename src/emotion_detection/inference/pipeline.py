@@ -9,15 +9,11 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
 from emotion_detection.faces import cropping, detection
-from emotion_detection.faces.detection import find_faces
 from emotion_detection.inference.classifier import EmotionClassifier
 
 BOX_COLUMNS = ("x", "y", "width", "height")
-UNSURE_COLOR = "#4A4A4A"
-"""Of the box and label of a face without an answer; darker than that of neutral."""
-
-BARS_WIDTH, BARS_HEIGHT = 12.0, 9.6
-"""Size of the panel of bars, in units of its text's height."""
+UNSURE_COLOR = "#4A4A4A"  # of a face without an answer; darker than that of neutral
+BARS_WIDTH, BARS_HEIGHT = 12.0, 9.6  # of the panel of bars, in units of its text's height
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,22 +42,11 @@ class FaceEmotion:
 def analyse_frame(
     frame_bgr: np.ndarray, *, detector: detection.Detector, classifier: EmotionClassifier
 ) -> list[FaceEmotion]:
-    """Find the faces in one frame and classify each.
+    """Find the faces in one frame, uint8 (h, w, 3), BGR, 0–255, and classify each; the largest comes first.
 
     A face whose square is smaller than 24 px is left out: there is too little in it to judge.
-
-    Args:
-        frame_bgr: uint8 array (h, w, 3), BGR, 0–255.
-        detector: from `detection.load_detector`.
-        classifier: from `EmotionClassifier.load`.
-
-    Returns:
-        The faces, the largest first; an empty list if there is none.
-
-    Raises:
-        DataError: the frame is of another type or shape.
     """
-    boxes, crops = find_faces(frame_bgr, detector)
+    boxes, crops = detection.find_faces(frame_bgr, detector)
     return classify(boxes, crops, classifier)
 
 
