@@ -21,12 +21,8 @@ from emotion_detection.inference.stream import COLUMNS, Engine, Frame, LiveResul
 from emotion_detection.runs import registry
 
 PROGRESS_AFTER_S = 2.0
-
-PLOTTED_MOMENTS = 4000
-"""Of a longer table so many are plotted, more than a page has pixels."""
-
-SHORTEST_GAP_S = 1.0
-"""A face that is not seen for longer has left; where frames are looked at more seldom, it is three times their step."""
+PLOTTED_MOMENTS = 4000  # more than a page has pixels
+SHORTEST_GAP_S = 1.0  # a face that is not seen for longer has left
 
 APPEARS, LEAVES, LABEL = "appears", "leaves", "label"
 EVENT_COLUMNS = ("time_s", "face", "event", "label")
@@ -38,23 +34,14 @@ COLUMN_TYPES = {"time_s": "float64", "face": "int64", "label": "str", "network":
 
 @dataclasses.dataclass
 class Summary:
-    """What an analysis did; grows while it goes on, and is small.
+    """What an analysis did; grows while it goes on, and is small."""
 
-    Args:
-        frames: how many were looked at.
-        with_face: how many of these have a face.
-        seconds: up to which time of the recording.
-        faces: how many faces were told apart.
-        labels: label → how many rows have it.
-        notes: sentences about damage and what else was not as it should be.
-    """
-
-    frames: int = 0
-    with_face: int = 0
-    seconds: float = 0.0
-    faces: int = 0
-    labels: dict[str, int] = dataclasses.field(default_factory=dict)
-    notes: list[str] = dataclasses.field(default_factory=list)
+    frames: int = 0  # looked at
+    with_face: int = 0  # of these
+    seconds: float = 0.0  # up to which time of the recording
+    faces: int = 0  # told apart
+    labels: dict[str, int] = dataclasses.field(default_factory=dict)  # label → rows
+    notes: list[str] = dataclasses.field(default_factory=list)  # sentences about damage and the like
 
     @property
     def rows(self) -> int:
@@ -132,10 +119,7 @@ def write_recording(
         path: as for `analyse_recording`, as are the settings below.
         csv: the table, numbers with four decimals; `read_csv` reads it.
         annotated: a video, without sound, with the answers drawn on it; frames not looked at carry the last ones.
-        summary: filled as the work goes on, so that it tells after an interruption how far it got.
-
-    Returns:
-        What was done.
+        summary: filled as the work goes on, so that it tells after an interruption how far it got; returned.
 
     Raises:
         MissingFileError: the recording, or the shipped network, is missing.
@@ -151,15 +135,9 @@ def write_recording(
 
 
 def check_outputs(source: Path | str, *outputs: Path | str | None, video: Path | str | None = None) -> None:
-    """Look for what would go wrong after hours of work.
+    """Raise DataError for what would go wrong after hours of work, of which `video` is one of the outputs.
 
-    Args:
-        source: the recording.
-        outputs: what is to be written; None for nothing.
-        video: that of them which is a video.
-
-    Raises:
-        DataError: two files are the same, a folder cannot be written, or a video's ending says no kind.
+    Two files are the same, a folder cannot be written, or the video's ending says no kind.
     """
     asked = [Path(path) for path in outputs if path is not None]
     if len({path.resolve() for path in (Path(source), *asked)}) <= len(asked):
@@ -223,7 +201,10 @@ class _Output:
     def add_rows(self, result: LiveResult) -> None:
         """Append the rows of one frame."""
         if self._rows is not None:
-            self._rows.writerows([_four_decimals(value) for value in row] for row in _rows(result))
+            rows = _rows(result)
+            self._rows.writerows(
+                [f"{value:.4f}" if isinstance(value, float) else value for value in row] for row in rows
+            )
 
     def add_picture(self, recording: video_io.Recording, last: LiveResult) -> None:
         """Append the frame at which a recording is, with the last answers drawn on it."""
@@ -275,10 +256,6 @@ def _rows(result: LiveResult) -> list[tuple]:
     ]
 
 
-def _four_decimals(value) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else value
-
-
 def events(table: pd.DataFrame, *, end_s: float | None = None) -> pd.DataFrame:
     """Return what happened in a timeline, in order of time: faces appear and leave, their labels change.
 
@@ -298,7 +275,7 @@ def events(table: pd.DataFrame, *, end_s: float | None = None) -> pd.DataFrame:
 
 
 def longest_gap_s(table: pd.DataFrame) -> float:
-    """Return how long a face may be unseen, in seconds, without having left."""
+    """Return how long a face may be unseen, in seconds, without having left: at least three steps between frames."""
     times = np.unique(table["time_s"].to_numpy())
     usual_s = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
     return max(SHORTEST_GAP_S, 3 * usual_s)

@@ -12,14 +12,10 @@ from emotion_detection.inference import class_activation, pipeline, tracking
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.inference.tracking import FaceTracker, TrackedFace
 
-ANSWER = "answer"
-"""Evidence is asked for whatever each face's answer is."""
-
-HEAT_CELLS = 12
-"""Side of the heat that goes to the page: enough for the browser to smooth between, few bytes."""
-
+ANSWER = "answer"  # evidence is asked for whatever each face's answer is
+HEAT_CELLS = 12  # side of the heat that goes to the page: enough for the browser to smooth between, few bytes
 COLUMNS = ("time_s", "face", "x", "y", "width", "height", *EMOTIONS, "label", "network")
-"""Columns of the table: seconds since the first frame, identity, box as shares of the frame, probabilities, label."""
+"""Of the table: seconds since the first frame, identity, box as shares of the frame, probabilities, label."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -57,15 +53,10 @@ class FrameSource(Protocol):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Heat:
-    """Where in a face the evidence for an emotion is.
+    """Where in a face the evidence for an emotion is."""
 
-    Args:
-        square: left edge, upper edge and side of what the network saw, in pixels of the frame.
-        values: float32 array (12, 12), 0–1, from `class_activation.heat`, over the square.
-    """
-
-    square: tuple[float, float, float]
-    values: np.ndarray
+    square: tuple[float, float, float]  # left edge, upper edge and side of what the network saw, in pixels of the frame
+    values: np.ndarray  # float32 (12, 12), 0–1, from `class_activation.heat`, over the square
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -137,30 +128,23 @@ class Engine:
         began = time.perf_counter()
         boxes, crops = detection.find_faces(frame.bgr, self.detector)
         detected = time.perf_counter()
-        evidence = self._evidence(crops)
-        found = {
-            name: self._trackers[name].update(self._seen(name, boxes, crops, evidence), time_s=frame.time_s)
-            for name in self.classifiers
-        }
+        first_network = next(iter(self.classifiers.values()))
+        asked = self.explained is not None and crops and self.can_explain
+        evidence = class_activation.evidence(first_network, crops) if asked else None
+        found = {}
+        for name, network in self.classifiers.items():
+            if evidence is not None and network is first_network:  # it is not asked again
+                probabilities = network.calibrated(evidence[0])
+                seen = [pipeline.FaceEmotion(box, values) for box, values in zip(boxes, probabilities, strict=True)]
+            else:
+                seen = pipeline.classify(boxes, crops, network)
+            found[name] = self._trackers[name].update(seen, time_s=frame.time_s)
         first = next(iter(found.values()))
         heats = self._heats(first, evidence)
         timings = {"detect": 1e3 * (detected - began), "classify": 1e3 * (time.perf_counter() - detected)}
         return LiveResult(
             frame.sequence, frame.time_s, frame.bgr.shape[1::-1], first, found, timings, heats, tuple(crops)
         )
-
-    def _evidence(self, crops: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return the first network's `class_activation.evidence`; None where it is not asked for or cannot be given."""
-        asked = self.explained is not None and crops and self.can_explain
-        return class_activation.evidence(next(iter(self.classifiers.values())), crops) if asked else None
-
-    def _seen(self, name: str, boxes: list, crops: list, evidence: tuple | None) -> list[pipeline.FaceEmotion]:
-        """Return what a network sees in the crops; the first is not asked again where its evidence was."""
-        classifier = self.classifiers[name]
-        if evidence is None or name != next(iter(self.classifiers)):
-            return pipeline.classify(boxes, crops, classifier)
-        probabilities = classifier.calibrated(evidence[0])
-        return [pipeline.FaceEmotion(box, values) for box, values in zip(boxes, probabilities, strict=True)]
 
     def _heats(self, found: list[TrackedFace], evidence: tuple | None) -> tuple[Heat, ...]:
         """Return the heat of each face, for the emotion asked for or for the one that its bars show highest."""
@@ -169,10 +153,6 @@ class Engine:
         heats = []
         for face, maps in zip(found, evidence[1], strict=True):
             index = face.probabilities.argmax() if self.explained == ANSWER else EMOTIONS.index(self.explained)
-            heats.append(
-                Heat(
-                    self.detector.framing.square(face.box),
-                    class_activation.heat(maps[..., index], (HEAT_CELLS, HEAT_CELLS)),
-                )
-            )
+            values = class_activation.heat(maps[..., index], (HEAT_CELLS, HEAT_CELLS))
+            heats.append(Heat(self.detector.framing.square(face.box), values))
         return tuple(heats)

@@ -15,18 +15,10 @@ from emotion_detection.faces import cropping, detection
 from emotion_detection.faces.cropping import FaceBox
 from emotion_detection.inference.pipeline import FaceEmotion
 
-SMALLEST_OVERLAP = 0.2
-"""Two boxes of consecutive frames that overlap less (intersection over union) are two faces."""
-
-WHOLE_FRAME_EVERY = 5
-"""At 15 frames a second, a new face waits for a third of a second at most."""
-
-SAME_FACE_OVERLAP = 0.5
-"""A face found near a known one is the same if their boxes overlap at least so much (intersection over union)."""
-
-REMEMBERED_S = 1.0
-"""A face that is not found for so long is forgotten: when it comes back, it is a new one."""
-
+SMALLEST_OVERLAP = 0.2  # two boxes of consecutive frames that overlap less are two faces
+WHOLE_FRAME_EVERY = 5  # at 15 frames a second, a new face waits for a third of a second at most
+SAME_FACE_OVERLAP = 0.5  # a face found near a known one is the same if their boxes overlap at least so much
+REMEMBERED_S = 1.0  # a face that is not found for so long is forgotten: when it comes back, it is a new one
 NOT_SURE = "not sure"
 
 
@@ -106,8 +98,15 @@ class FaceTracker:
         matches = self._matched(found)
         tracks = []
         for index, face in enumerate(found):
-            track = matches.get(index) or self._new(face, time_s)
-            self._follow(track, face, time_s)
+            track = matches.get(index)
+            if track is None:
+                self._identities += 1
+                track = _Track(self._identities, face.box, np.asarray(face.probabilities, np.float32), time_s)
+                self._tracks.append(track)
+            elapsed_s = max(0.0, time_s - track.seen_s)
+            share = 1.0 if self.smoothing_s == 0 else -np.expm1(-elapsed_s / self.smoothing_s)
+            moved = track.probabilities + share * (face.probabilities - track.probabilities)
+            track.box, track.probabilities, track.seen_s = face.box, moved.astype(np.float32), time_s
             tracks.append(track)
         return [
             TrackedFace(track.identity, track.box, track.probabilities, self.minimum_confidence) for track in tracks
@@ -118,33 +117,13 @@ class FaceTracker:
         if not found or not self._tracks:
             return {}
         overlaps = np.array([[overlap(face.box, track.box) for track in self._tracks] for face in found])
-        pairs = _best_pairs(overlaps)
+        if 1 in overlaps.shape:  # one face needs no solver; SciPy takes longer to import than many sessions take
+            pairs = [np.unravel_index(overlaps.argmax(), overlaps.shape)]
+        else:
+            from scipy import optimize
+
+            pairs = zip(*optimize.linear_sum_assignment(overlaps, maximize=True), strict=True)
         return {face: self._tracks[track] for face, track in pairs if overlaps[face, track] >= SMALLEST_OVERLAP}
-
-    def _new(self, face: FaceEmotion, time_s: float) -> _Track:
-        self._identities += 1
-        track = _Track(self._identities, face.box, np.asarray(face.probabilities, np.float32), time_s)
-        self._tracks.append(track)
-        return track
-
-    def _follow(self, track: _Track, face: FaceEmotion, time_s: float) -> None:
-        elapsed_s = max(0.0, time_s - track.seen_s)
-        share = 1.0 if self.smoothing_s == 0 else -np.expm1(-elapsed_s / self.smoothing_s)
-        moved = track.probabilities + share * (face.probabilities - track.probabilities)
-        track.box, track.probabilities, track.seen_s = face.box, moved.astype(np.float32), time_s
-
-
-def _best_pairs(overlaps: np.ndarray) -> list[tuple[int, int]]:
-    """Return pairs (row, column) with the greatest sum of overlaps, each row and column once.
-
-    SciPy, which solves it, takes longer to import than many sessions take to need it: one face needs no solving.
-    """
-    if 1 in overlaps.shape:
-        row, column = np.unravel_index(overlaps.argmax(), overlaps.shape)
-        return [(int(row), int(column))]
-    from scipy import optimize
-
-    return list(zip(*optimize.linear_sum_assignment(overlaps, maximize=True), strict=True))
 
 
 def overlap(first: FaceBox, second: FaceBox) -> float:

@@ -28,23 +28,12 @@ WRITTEN_AS = {
 }
 """Ending → encoder and its options, of the videos that are written."""
 
-ENCODER_THREADS = 2
-"""The bytes of a video depend on their number: the same on all machines."""
-
-TICKS_PER_S = 90_000
-"""Of the times that are written."""
-
-MAXIMUM_PIXELS = 40_000_000
-"""Recordings with larger pictures are refused by their header; 8K has 33 megapixels, 100 MB a frame."""
-
-USUAL_FRAMES_PER_S = 25.0
-"""Where a file does not say."""
-
-FASTEST_FRAMES_PER_S = 60.0
-"""Of AVI files that are written, whose frames come evenly; files with uneven timing may claim a thousand."""
-
-SHORTEST_LOSS_S, SMALLEST_LOSS = 0.5, 0.01
-"""A recording that ends so much before what its header says, in seconds and as a share, was cut short."""
+ENCODER_THREADS = 2  # the bytes of a video depend on their number: the same on all machines
+TICKS_PER_S = 90_000  # of the times that are written
+MAXIMUM_PIXELS = 40_000_000  # larger pictures are refused by their header; 8K has 33 megapixels, 100 MB a frame
+USUAL_FRAMES_PER_S = 25.0  # where a file does not say
+FASTEST_FRAMES_PER_S = 60.0  # of AVI files that are written; files with uneven timing may claim a thousand
+SHORTEST_LOSS_S, SMALLEST_LOSS = 0.5, 0.01  # in seconds and as a share: what ends so much too early was cut short
 
 
 class Recording:
@@ -65,7 +54,11 @@ class Recording:
 
     def __init__(self, path: Path | str):
         self.path = Path(path)
-        _check_file(self.path)
+        if not self.path.is_file():
+            received = "it is a folder" if self.path.is_dir() else "no such file"
+            raise MissingFileError(f"The recording {path} was not found: {received}. Pass the path of a video file.")
+        if self.path.stat().st_size == 0:
+            raise DataError(f"{self._name} is empty (0 bytes). Copy it again.")
         try:
             self._container = av.open(str(self.path))
         except av.error.FFmpegError as error:
@@ -77,16 +70,19 @@ class Recording:
             raise DataError(f"{self._name} holds {held} ({self.path.stat().st_size:,} bytes). Pass a video.")
         self._stream.thread_type = "AUTO"
         self.frames_per_s = float(self._stream.average_rate or USUAL_FRAMES_PER_S)
-        self.announced_frames = self._stream.frames or None
-        """How many frames the header promises, or None where it does not."""
-        self.frames = 0
-        """How many were passed."""
-        self.time_s = -math.inf
-        """Of the last frame."""
+        self.announced_frames = self._stream.frames or None  # None where the header promises no number
+        self.frames = 0  # passed
+        self.time_s = -math.inf  # of the last frame
         self._lost: list[tuple[float, float]] = []
         self._guessed = 0
         self._failed = False
-        self._check_size()
+        width, height = self._stream.width, self._stream.height
+        if width * height > MAXIMUM_PIXELS:
+            self.close()
+            raise DataError(
+                f"{self._name} has frames of {width:,}×{height:,} px, {width * height / 1e6:.0f} megapixels; at most "
+                f"{MAXIMUM_PIXELS // 1_000_000} are read. Reduce it first."
+            )
         self._frames = self._decoded()
         self._frame = next(self._frames, None)
         if self._frame is None:
@@ -148,15 +144,6 @@ class Recording:
     @property
     def _name(self) -> str:
         return f"The recording {paths.displayed(self.path)}"
-
-    def _check_size(self) -> None:
-        width, height = self._stream.width, self._stream.height
-        if width * height > MAXIMUM_PIXELS:
-            self.close()
-            raise DataError(
-                f"{self._name} has frames of {width:,}×{height:,} px, {width * height / 1e6:.0f} megapixels; at most "
-                f"{MAXIMUM_PIXELS // 1_000_000} are read. Reduce it first."
-            )
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         """Yield the frames, over what is damaged; a file whose end is missing ends there."""
@@ -276,14 +263,6 @@ def clock(time_s: float) -> str:
     tenths = round(max(0.0, time_s) * 10)
     hours, minutes, seconds = tenths // 36_000, tenths // 600 % 60, tenths % 600 / 10
     return f"{hours}:{minutes:02d}:{seconds:04.1f}" if hours else f"{minutes}:{seconds:04.1f}"
-
-
-def _check_file(path: Path) -> None:
-    if not path.is_file():
-        received = "it is a folder" if path.is_dir() else "no such file"
-        raise MissingFileError(f"The recording {path} was not found: {received}. Pass the path of a video file.")
-    if path.stat().st_size == 0:
-        raise DataError(f"The recording {paths.displayed(path)} is empty (0 bytes). Copy it again.")
 
 
 def _first_bytes(path: Path, count: int = 64) -> bytes:
