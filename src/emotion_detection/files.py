@@ -37,15 +37,7 @@ def written_beside(path: Path) -> Iterator[Path]:
 
 
 def require_writable(folder: Path, *, instead: str = "set EMOTION_OUTPUT_DIR to another folder") -> None:
-    """Make a folder and make sure that a file can be written into it.
-
-    Args:
-        folder: to be written to.
-        instead: what else the reader may do, for the message.
-
-    Raises:
-        DataError: it cannot; better known before hours of work than after.
-    """
+    """Make a folder, and raise DataError where no file can be written into it; `instead` is what else may be done."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

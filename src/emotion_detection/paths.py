@@ -14,8 +14,7 @@ IMAGENET_FILES = (
 )
 """Names under which the ImageNet weights of MobileNetV2 are looked for; the second is Keras' own."""
 
-_chosen: dict[str, Path] = {}
-"""Folders chosen in this process (`use_output_dir`, `use_pictures_dir`), which go before the environment's."""
+_chosen: dict[str, Path] = {}  # by `use_output_dir`; goes before the environment's
 
 
 def use_output_dir(folder: Path | None) -> None:
@@ -24,16 +23,10 @@ def use_output_dir(folder: Path | None) -> None:
     Args:
         folder: None goes back to the environment's.
     """
-    _choose("output", folder)
-
-
-def use_pictures_dir(folder: Path | None) -> None:
-    """Have a reader's own pictures take FER2013's place in this process, as `EMOTION_PICTURES` does for all.
-
-    Args:
-        folder: None goes back to the environment's.
-    """
-    _choose("pictures", folder)
+    if folder is None:
+        _chosen.pop("output", None)
+    else:
+        _chosen["output"] = Path(folder).expanduser().resolve()
 
 
 @contextlib.contextmanager
@@ -45,13 +38,6 @@ def writing_to(folder: Path) -> Iterator[None]:
         yield
     finally:
         use_output_dir(before)
-
-
-def _choose(kind: str, folder: Path | None) -> None:
-    if folder is None:
-        _chosen.pop(kind, None)
-    else:
-        _chosen[kind] = Path(folder).expanduser().resolve()
 
 
 def project_root() -> Path:
@@ -114,8 +100,6 @@ def pictures_dir() -> Path | None:
 
     A relative path counts from the working directory or, where it leads nowhere, from the project's folder.
     """
-    if "pictures" in _chosen:
-        return _chosen["pictures"]
     value = os.environ.get("EMOTION_PICTURES")
     if not value:
         return None

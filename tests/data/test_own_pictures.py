@@ -402,11 +402,11 @@ def test_nothing_of_own_pictures_is_shipped_or_reported(chosen, monkeypatch, cap
         assert "Unset it" in capsys.readouterr().err
 
 
-def test_without_pictures_everything_is_as_before(isolated, tmp_path):
+def test_without_pictures_everything_is_as_before(isolated, tmp_path, monkeypatch):
     assert paths.output_dir() is None
-    paths.use_pictures_dir(tmp_path / "mine")
+    monkeypatch.setenv("EMOTION_PICTURES", str(tmp_path / "mine"))
     assert paths.results_dir() == isolated / "output" / "pictures" / "mine" / "results"
-    paths.use_pictures_dir(None)
+    monkeypatch.delenv("EMOTION_PICTURES")
     assert paths.results_dir() == isolated / "data" / "results"
 
 

@@ -8,20 +8,14 @@ from emotion_detection.inference.stream import ANSWER, FrameSource
 from emotion_detection.live import sources
 from emotion_detection.runs import registry
 
-BROWSER, CLIP, ADDRESS, OWN = "browser", "clip", "address", "own"
-"""Names of sources; `kernel:0` and so on are cameras of the kernel's machine."""
-
+BROWSER, CLIP, ADDRESS, OWN = "browser", "clip", "address", "own"  # sources; `kernel:0` and so on are the kernel's
 KERNEL_CAMERAS = 4
 WIDE = {"style": {"description_width": "initial"}}
 ROW = {"layout": {"flex_flow": "row wrap", "align_items": "center"}}
 
 
 class SourceMenu:
-    """The sources that a view offers, the reader's own first.
-
-    Args:
-        own: the source that the reader passed, or None.
-    """
+    """The sources that a view offers, first the one that the reader passed."""
 
     def __init__(self, own: FrameSource | None):
         self._own = own
@@ -49,11 +43,7 @@ class SourceMenu:
         return [by_key.get(key, "kernel") for key in self.keys]
 
     def open(self, key: str, *, address: str | None) -> FrameSource:
-        """Return the source of a name.
-
-        Raises:
-            DataError: it is the one for an address, and there is none.
-        """
+        """Return the source of a name; DataError if it is the one for an address, and there is none."""
         if key == OWN or (self._own is not None and key == self.first):
             return self._own
         if key == BROWSER:
@@ -68,14 +58,9 @@ class SourceMenu:
 
 
 class Controls:
-    """What the reader sets, above and below the picture.
+    """What the reader sets, above and below the picture; the arguments say where that begins.
 
-    Args:
-        menu: the sources.
-        card: model card of the network whose labels are shown; it says what a minimum confidence is worth.
-        minimum_confidence: where the slider begins.
-        smoothing_s: likewise.
-        mirror: whether the picture is mirrored at first.
+    The model card is that of the network whose labels are shown; it says what a minimum confidence is worth.
     """
 
     def __init__(self, menu: SourceMenu, *, card: dict, minimum_confidence: float, smoothing_s: float, mirror: bool):

@@ -14,12 +14,11 @@ from emotion_detection.faces.cropping import FaceBox
 from emotion_detection.inference import video_io
 
 WIDTH_PX, HEIGHT_PX = 640, 480
-PERIOD_S = 12.0
-"""After so many seconds the clip is where it began."""
+PERIOD_S = 12.0  # then the clip is where it began
 
+# In `eventful_frame_at`: from when to when, and the standard deviation of the blur at its strongest.
 UNFOCUSED_S, LARGEST_BLUR_PX = (2.0, 6.0), 22.0
 NOTHING_S = (7.5, 9.5)
-"""In `eventful_frame_at`: from when to when, and the standard deviation of the blur at its strongest."""
 
 FACE = FaceBox(x=178.0, y=64.0, width=93.0, height=108.0)
 """The face in the portrait (512×512), from chin to hairline: between the boxes of the two detectors."""
@@ -51,11 +50,7 @@ def face_at(time_s: float) -> FaceBox:
 
 
 def eventful_frame_at(time_s: float) -> np.ndarray:
-    """Return the clip's frame at a time, with two mishaps: the camera loses focus for a while, later it sees nothing.
-
-    Returns:
-        uint8 array (480, 640, 3), BGR.
-    """
+    """Return the frame as `frame_at`, with two mishaps: the camera loses focus for a while, later it sees nothing."""
     if NOTHING_S[0] <= time_s < NOTHING_S[1]:
         return np.full((HEIGHT_PX, WIDTH_PX, 3), 40, np.uint8)
     begin_s, end_s = UNFOCUSED_S
@@ -72,13 +67,9 @@ def write(
     frames_per_s: float = 30.0,
     frame_at: Callable[[float], np.ndarray] = frame_at,
 ) -> Path:
-    """Write the clip as a video, atomically; return its path.
+    """Write the clip as a video, atomically; return its path, whose ending is one of `video_io.WRITTEN_AS`.
 
-    Args:
-        path: its ending, one of `video_io.WRITTEN_AS`, says which kind.
-        seconds: how long it is.
-        frames_per_s: of the video.
-        frame_at: time in seconds → frame; `eventful_frame_at` has something happen.
+    `frame_at` gives the frame of a time in seconds; `eventful_frame_at` has something happen.
     """
     video_io.check_writable_as_video(path)
     with files.written_beside(Path(path)) as temporary, video_io.Writer(temporary, frames_per_s=frames_per_s) as writer:

@@ -27,13 +27,13 @@ def faces_of(result: LiveResult) -> list[dict]:
                     name: [round(float(value), 3) for value in each.probabilities] for name, each in found.items()
                 },
                 "labels": {name: DISPLAY_NAMES.get(each.label, each.label) for name, each in found.items()},
-                "heat": None if heat is None else heat_of(heat, width, height),
+                "heat": None if heat is None else _heat_of(heat, width, height),
             }
         )
     return lines
 
 
-def heat_of(heat: Heat, width: int, height: int) -> dict:
+def _heat_of(heat: Heat, width: int, height: int) -> dict:
     """Return a face's heat as the page draws it: its square as shares of the frame, its cells row by row, 0–1."""
     left, top, side = heat.square
     shares = (left / width, top / height, side / width, side / height)

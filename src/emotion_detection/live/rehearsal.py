@@ -16,12 +16,9 @@ FRAMES_PER_S = 10
 
 
 def rehearse(frame_at: Callable[[float], np.ndarray] = demo_clip.frame_at) -> pd.DataFrame:
-    """Return the timeline of the sample clip, as `LiveView.timeline()` would.
+    """Return the timeline of the sample clip, or of another time in seconds → frame, as `LiveView.timeline()` would.
 
     The Haar cascade finds the faces: it is on every machine, so the numbers are the same everywhere.
-
-    Args:
-        frame_at: time in seconds → frame; `demo_clip.eventful_frame_at` loses focus and the face.
     """
     classifier = EmotionClassifier.load()
     engine = Engine(

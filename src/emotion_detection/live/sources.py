@@ -22,13 +22,9 @@ from emotion_detection.errors import CameraError, DataError
 from emotion_detection.inference.stream import Frame
 from emotion_detection.live import demo_clip
 
-LARGEST_SIDE_PX = 4096
-"""A frame with a longer side is refused before it is decoded."""
-
+LARGEST_SIDE_PX = 4096  # a frame with a longer side is refused before it is decoded
 OPEN_TIMEOUT_MS = 5000
-DEVICE_TIMEOUT_S = 2
-"""How long OpenCV waits for a picture of a Linux camera; its own ten seconds are longer than Stop may take."""
-
+DEVICE_TIMEOUT_S = 2  # for a picture of a Linux camera; OpenCV's own ten seconds are longer than Stop may take
 CLIP_FRAMES_PER_S = 25.0
 
 
@@ -88,11 +84,7 @@ class BrowserCamera:
         return displaced.sequence if displaced else None
 
     def read(self, timeout_s: float) -> Frame | None:
-        """Return the newest frame that waits.
-
-        Raises:
-            BadFrameError: it cannot be decoded; its number is in the error.
-        """
+        """Return the newest frame that waits; BadFrameError if it cannot be decoded."""
         with self._condition:
             self._condition.wait_for(lambda: self._waiting is not None, timeout_s)
             received, self._waiting = self._waiting, None
@@ -177,7 +169,11 @@ class KernelCamera:
                 return None
             there, bgr = self._capture.read()
         if not there or bgr is None:
-            raise CameraError(self._ended())
+            if self._is_file:
+                raise CameraError(f"{_capitalised(self.name)} has ended. Start shows it again.")
+            raise CameraError(
+                f"{_capitalised(self.name)} gives no more frames: unplugged, or taken by another program. Start again."
+            )
         self._sequence += 1
         bgr = bgr if bgr.ndim == 3 else cv2.cvtColor(bgr, cv2.COLOR_GRAY2BGR)
         return Frame(bgr, time.monotonic(), self._sequence)
@@ -205,11 +201,6 @@ class KernelCamera:
             f"{_capitalised(self.name)} does not open as a video within {OPEN_TIMEOUT_MS / 1000:.0f} s. Check the "
             "address, name and password, or the file's format."
         )
-
-    def _ended(self) -> str:
-        if self._is_file:
-            return f"{_capitalised(self.name)} has ended. Start shows it again."
-        return f"{_capitalised(self.name)} gives no more frames: unplugged, or taken by another program. Start again."
 
 
 class FileReplay:

@@ -12,9 +12,7 @@ from emotion_detection.inference.stream import COLUMNS, LiveResult
 if TYPE_CHECKING:  # imported where a table is made: the live cell starts without it
     import pandas as pd
 
-LARGEST_ROWS = 1_000_000
-"""Then the oldest half is forgotten: about 13 hours of one face at 20 answers a second, 52 MB."""
-
+LARGEST_ROWS = 1_000_000  # then the oldest half is forgotten: 13 hours of one face at 20 answers a second, 52 MB
 _NUMBERS = 2 + 4 + len(EMOTIONS)
 
 
@@ -44,7 +42,8 @@ class Timeline:
                     self._numbers.extend((time_s, face.identity, *place, *face.probabilities.tolist()))
                     self._codes.extend((self._code(face.label), self._code(network)))
             if len(self) > LARGEST_ROWS:
-                self._forget(len(self) - LARGEST_ROWS // 2)
+                forgotten = len(self) - LARGEST_ROWS // 2
+                del self._numbers[: forgotten * _NUMBERS], self._codes[: forgotten * 2]
 
     def table(self) -> pd.DataFrame:
         """Return all rows: a DataFrame with the columns `COLUMNS`; `face` int, boxes 0–1, probabilities 0–1."""
@@ -67,6 +66,3 @@ class Timeline:
 
     def _code(self, name: str) -> int:
         return self._names.setdefault(name, len(self._names))
-
-    def _forget(self, rows: int) -> None:
-        del self._numbers[: rows * _NUMBERS], self._codes[: rows * 2]

@@ -1,5 +1,6 @@
 """`LiveView`, the widget of the live cell: ordinary ipywidgets around one anywidget that shows the picture."""
 
+import contextlib
 import logging
 import time
 import weakref
@@ -25,11 +26,8 @@ from emotion_detection.runs import registry
 log = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parent
-IN_FLIGHT = 2
-"""Frames under way at once between browser and kernel: a second doubles the rate, a third adds delay only."""
-
-LOST_S = 3.0
-"""A frame that was not acknowledged for so long was lost on its way, and another is sent."""
+IN_FLIGHT = 2  # frames under way between browser and kernel: a second doubles the rate, a third adds delay only
+LOST_S = 3.0  # a frame that was not acknowledged for so long was lost on its way, and another is sent
 
 
 class FrameView(anywidget.AnyWidget):
@@ -91,7 +89,10 @@ class LiveView(ipywidgets.VBox):
         if isinstance(classifier, Mapping) and not classifier:
             raise DataError("LiveView got an empty mapping of classifiers. Pass at least one network, or None.")
         self._given_classifier, self._detector, self._on_result = classifier, detector, on_result
-        card = _card_of(classifier)
+        card = {}
+        with contextlib.suppress(ProjectError):  # Start says what is wrong with the shipped network, and what to do
+            shown = next(iter(classifier.values())) if isinstance(classifier, Mapping) else classifier
+            card = registry.read_card() if shown is None else getattr(shown, "metadata", None) or {}
         if minimum_confidence is None:
             minimum_confidence = registry.threshold_of(card)
         tracking.FaceTracker(smoothing_s=smoothing_s, minimum_confidence=minimum_confidence)  # checks both
@@ -339,19 +340,7 @@ class LiveView(ipywidgets.VBox):
         self.frame.send({"type": "notice", "message": message})
 
 
-def _card_of(classifier) -> dict:
-    """Return the model card of the network whose labels are shown; empty if it has none."""
-    if isinstance(classifier, Mapping):
-        classifier = next(iter(classifier.values()))
-    if classifier is not None:
-        return getattr(classifier, "metadata", None) or {}
-    try:
-        return registry.read_card()
-    except ProjectError:  # Start says so, with what to do
-        return {}
-
-
-def _engine_loader(classifier, detector, settings: dict, *, wrap=dict) -> Callable[[], Engine]:
+def _engine_loader(classifier, detector, settings: dict, *, wrap) -> Callable[[], Engine]:
     """Return a function that loads what is not given, networks passed through `wrap`; it holds no view."""
 
     def load() -> Engine:
@@ -359,9 +348,7 @@ def _engine_loader(classifier, detector, settings: dict, *, wrap=dict) -> Callab
         if networks is None:
             network = classifier if classifier is not None else EmotionClassifier.load()
             networks = {(getattr(network, "metadata", None) or {}).get("name", type(network).__name__): network}
-        if detector is not None:
-            return Engine(wrap(networks), detector, **settings)
-        return Engine(wrap(networks), tracking.live_detector(), **settings)
+        return Engine(wrap(networks), detector if detector is not None else tracking.live_detector(), **settings)
 
     return load
 

@@ -12,9 +12,7 @@ from emotion_detection.live.sources import BadFrameError
 
 log = logging.getLogger(__name__)
 
-PATIENCE_S = 8.0
-"""When the page has not been heard of for so long, the camera is released."""
-
+PATIENCE_S = 8.0  # when the page has not been heard of for so long, the camera is released
 READ_TIMEOUT_S = 0.2
 JOIN_TIMEOUT_S = 8.0
 
@@ -30,17 +28,11 @@ class Opened:
 
 @dataclasses.dataclass(frozen=True)
 class Trouble:
-    """Something went wrong.
-
-    Args:
-        message: for the reader: what, and what to do.
-        sequence: number of the frame that it happened to, or None.
-        ends: whether the stream is over.
-    """
+    """Something went wrong; `message` tells the reader what, and what to do."""
 
     message: str
-    sequence: int | None = None
-    ends: bool = False
+    sequence: int | None = None  # number of the frame that it happened to
+    ends: bool = False  # whether the stream is over
 
 
 class Worker(threading.Thread):
