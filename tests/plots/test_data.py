@@ -23,17 +23,11 @@ AVERAGES = np.linspace(60, 200, 7 * 48 * 48).reshape(7, 48, 48)
 LABELS = pd.DataFrame(np.eye(7, 8, dtype=int) * 30 + 10, index=EMOTIONS, columns=[*EMOTIONS, "contempt"])
 WORTH = pd.DataFrame(
     [
-        {
-            "run": run,
-            "faces": faces,
-            "n": n,
-            "accuracy": share,
-            "accuracy_low": share - 0.05,
-            "accuracy_high": share + 0.05,
-        }
+        (run, faces, n, share, share - 0.05, share + 0.05)
         for run in ("TL top", "TL 100")
         for faces, n, share in (("with a twin in Training", 288, 0.9), ("all", 3589, 0.65), ("without", 3301, 0.6))
-    ]
+    ],
+    columns=["run", "faces", "n", "accuracy", "accuracy_low", "accuracy_high"],
 )
 DRAWN = {
     "class_counts": lambda: plots.class_counts(COUNTS, title="FER2013"),

@@ -13,7 +13,6 @@ from emotion_detection.evaluation import calibration, metrics
 from emotion_detection.plots import saving
 from emotion_detection.reporting import documents, model_card, readme
 from emotion_detection.runs import registry, store
-from emotion_detection.studies import robustness
 
 
 def figure_values(name: str) -> dict:
@@ -123,11 +122,6 @@ def test_the_coverage_figure_marks_the_chosen_threshold():
     chosen = figure_values("05_coverage")["chosen"]
     assert chosen["accuracy"] == pytest.approx(table["accuracy"].iloc[0], abs=1e-5)
     assert chosen["coverage"] == pytest.approx(table["coverage"].iloc[0], abs=1e-5)
-
-
-def test_the_robustness_figure_shows_the_record():
-    spoiled = robustness.accuracies(robustness.load())
-    assert figure_values("C_robustness")["rows"]["accuracy"] == saving.plain(spoiled["accuracy"])
 
 
 def test_the_model_card_holds_both_labels_all_formats_and_what_it_must_not_be_used_for():

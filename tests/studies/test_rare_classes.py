@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emotion_detection import plots
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.runs import store
 from emotion_detection.studies import rare_classes
@@ -87,9 +86,3 @@ def test_the_f1_of_disgust_is_given_with_and_without_twins(plain):
     n_right, n_left, n_angry_taken_for_disgust = 6, 30, 160
     assert table["f1_disgust"].iloc[1] == pytest.approx(2 * n_right / (n_left + n_right + n_angry_taken_for_disgust))
     assert len(rare_classes.disgust_and_twins(official, plain, None)) == 2
-
-
-def test_the_plot_of_differences_holds_every_arm(arms, plain):
-    figure = plots.f1_differences(rare_classes.differences(arms, plain), n=len(LABEL))
-    assert list(figure.values) == ["sensible copies", "class weights"]
-    assert list(figure.values["class weights"].index) == [*EMOTIONS, "macro"]

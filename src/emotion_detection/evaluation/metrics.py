@@ -289,17 +289,8 @@ def recorded_runs() -> pd.DataFrame:
                 "shipped": registry.is_shipped(run),
             }
         )
-    columns = [
-        "run",
-        "recipe",
-        "protocol",
-        "epochs",
-        "accuracy_publictest",
-        "accuracy_privatetest",
-        "minutes",
-        "shipped",
-    ]
-    return pd.DataFrame(rows, columns=columns).set_index("run")
+    columns = ("recipe", "protocol", "epochs", "accuracy_publictest", "accuracy_privatetest", "minutes", "shipped")
+    return pd.DataFrame(rows, columns=["run", *columns]).set_index("run")
 
 
 def _summary_row(run: Run, split: str) -> dict:

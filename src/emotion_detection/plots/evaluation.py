@@ -159,7 +159,10 @@ def accuracy_by_coverage(runs: Sequence[Run], *, split: str) -> Figure:
         shown = table[(table["coverage"] > 0.02) & table["accuracy"].notna()]  # a few faces say nothing of a network
         axes.plot(shown["coverage"], shown["accuracy"], color=color, label=name)
         values[name] = {column: shown[column].tolist() for column in ("threshold", "coverage", "accuracy")}
-    chosen = _minimum_confidence(run)
+    try:
+        chosen = calibration.choose_threshold(run.predictions["PublicTest"], temperature=run.info["temperature"])
+    except DataError:  # none makes enough answers right
+        chosen = None
     if chosen is not None:
         at = table.iloc[(table["threshold"] - chosen).abs().argmin()]
         label = f"{name}: “not sure” below {100 * chosen:.0f} % confidence"
@@ -172,14 +175,6 @@ def accuracy_by_coverage(runs: Sequence[Run], *, split: str) -> Figure:
     axes.yaxis.set_major_formatter(PERCENT)
     axes.legend(loc="lower left")
     return finish(figure, {"split": split} | values, runs=runs)
-
-
-def _minimum_confidence(run: Run) -> float | None:
-    """Return the minimum confidence that PublicTest chooses, None where none makes enough answers right."""
-    try:
-        return calibration.choose_threshold(run.predictions["PublicTest"], temperature=run.info["temperature"])
-    except DataError:
-        return None
 
 
 @styled

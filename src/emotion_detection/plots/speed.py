@@ -154,8 +154,16 @@ def cost_growth(growths: dict[str, pd.DataFrame]) -> Figure:
     grid[0, 0].set_ylabel("time (log scale)")
     grid[1, 0].set_ylabel("peak memory, MB")
     set_title(figure, "How cost grows with the work (log scale)")
-    with_none = any((table["x"] == 0).any() for table in growths.values())
-    figure.legend(handles=_growth_handles(with_none=with_none), loc="outside lower center", ncols=2)
+    dots = {"marker": "o", "markersize": 5, "color": SERIES_COLORS[0], "markeredgewidth": 1.4}
+    line = {"color": "#888888", "linewidth": 1.2}
+    handles = [
+        matplotlib.lines.Line2D([], [], label="grows with the work", **dots),
+        matplotlib.lines.Line2D([], [], label="a fixed cost hides it, or it grows faster", mfc="white", **dots),
+        matplotlib.lines.Line2D([], [], label="twice the work, twice the time", linestyle="--", **line),
+    ]
+    if any((table["x"] == 0).any() for table in growths.values()):
+        handles.append(matplotlib.lines.Line2D([], [], label="no work: the fixed cost", linestyle=":", **line))
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
     columns = ("x", "seconds", "peak_mb")
     return finish(figure, {name: {each: table[each].tolist() for each in columns} for name, table in growths.items()})
 
@@ -178,15 +186,3 @@ def _plot_times(axes: matplotlib.axes.Axes, known: pd.DataFrame, nothing: pd.Dat
     axes.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=subs, numticks=6))
     axes.yaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: _tick_time(value)))
     axes.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
-
-
-def _growth_handles(*, with_none: bool) -> list[matplotlib.lines.Line2D]:
-    dots = {"marker": "o", "markersize": 5, "color": SERIES_COLORS[0], "markeredgewidth": 1.4}
-    line = {"color": "#888888", "linewidth": 1.2}
-    handles = [
-        matplotlib.lines.Line2D([], [], label="grows with the work", **dots),
-        matplotlib.lines.Line2D([], [], label="a fixed cost hides it, or it grows faster", mfc="white", **dots),
-        matplotlib.lines.Line2D([], [], label="twice the work, twice the time", linestyle="--", **line),
-    ]
-    nothing = matplotlib.lines.Line2D([], [], label="no work: the fixed cost", linestyle=":", **line)
-    return [*handles, nothing] if with_none else handles

@@ -98,7 +98,13 @@ def cleaned(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             continue
         if NOT_KEPT & set(tags):
             cell.outputs = []
-        cell.outputs = [output for output in cell.outputs if not _is_noise(output)]
+        kept = []
+        for output in cell.outputs:
+            is_widget = "application/vnd.jupyter.widget-view+json" in output.get("data", {})  # such as a progress bar
+            is_warning = output.output_type == "stream" and output.name == "stderr"
+            if not is_widget and not is_warning:
+                kept.append(output)
+        cell.outputs = kept
     return notebook
 
 
@@ -106,12 +112,6 @@ def source_digest(notebook: nbformat.NotebookNode) -> str:
     """Return a digest of all code, kept in the notebook's metadata: it tells whether outputs are those of this code."""
     code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     return hashlib.sha256("\n\n".join(code).encode()).hexdigest()[:16]
-
-
-def _is_noise(output) -> bool:
-    """Return whether an output is of the run alone: warnings, and bars of progress, which are widgets."""
-    is_widget = "application/vnd.jupyter.widget-view+json" in output.get("data", {})
-    return is_widget or (output.output_type == "stream" and output.name == "stderr")
 
 
 def run_all(numbers: Sequence[str] = (), *, save: bool = False, fast: bool = False, retrain: bool = False) -> None:

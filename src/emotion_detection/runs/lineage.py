@@ -19,11 +19,7 @@ def with_earlier(run: Run) -> list[Run]:
 def teachers_of(run: Run) -> list[Run]:
     """Return the runs that taught those of `with_earlier`, with the runs that these went through, each once.
 
-    Runs that the network itself went through are left out: their time is its own.
-
-    Raises:
-        UnknownNameError: one is not recorded.
-        DataError: its record is damaged.
+    Runs that the network itself went through are left out: their time is its own. Errors are those of `with_earlier`.
     """
     own = with_earlier(run)
     names = [name for each in own for name in each.info["recipe"].get("teachers", ())]

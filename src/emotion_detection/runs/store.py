@@ -69,15 +69,9 @@ def run_dir(name: str) -> Path:
 
 
 def find_dir(name: str, *, here: bool = False) -> Path | None:
-    """Return the folder in which a run is recorded, or None: the one it is written to, else the project's.
-
-    Args:
-        name: of the run.
-        here: look only where runs are written to.
-    """
-    return next(
-        (each / full_name(name) for each in _folders(here) if (each / full_name(name) / "run.json").is_file()), None
-    )
+    """Return the folder that records a run, or None: where it is written to, else, unless `here`, the project's."""
+    found = (folder / full_name(name) for folder in _folders(here))
+    return next((folder for folder in found if (folder / "run.json").is_file()), None)
 
 
 def _folders(here: bool) -> list[Path]:
@@ -161,7 +155,16 @@ def load_run(name: str, *, here: bool = False) -> Run:
         UnknownNameError: no run of this name is recorded; the message names the nearest.
         DataError: a file of the record is damaged or missing.
     """
-    return _read_run(_existing_dir(name, here=here))
+    folder = _existing_dir(name, here=here)
+    run = Run(
+        name=folder.name,
+        info=_read_info(folder / "run.json"),
+        history=_read_history(folder / "history.csv"),
+        predictions=read_predictions(folder / "predictions.npz"),
+    )
+    if run.is_final and "final" not in run.info:
+        raise files.damaged(folder / "run.json", "it lacks final, but predictions.npz holds PrivateTest", remake=REMAKE)
+    return run
 
 
 def load_info(name: str) -> dict:
@@ -186,25 +189,8 @@ def _existing_dir(name: str, *, here: bool = False) -> Path:
     return folder
 
 
-def _read_run(folder: Path) -> Run:
-    run = Run(
-        name=folder.name,
-        info=_read_info(folder / "run.json"),
-        history=_read_history(folder / "history.csv"),
-        predictions=read_predictions(folder / "predictions.npz"),
-    )
-    if run.is_final and "final" not in run.info:
-        raise files.damaged(folder / "run.json", "it lacks final, but predictions.npz holds PrivateTest", remake=REMAKE)
-    return run
-
-
 def check_overwrite(name: str, recipe: dict) -> None:
-    """Raise DataError where a run of this name is recorded, in the place that it is written to, with other settings.
-
-    Args:
-        name: of the run that is to be written.
-        recipe: its settings, as `run.json` holds them.
-    """
+    """Raise DataError where a run of this name is recorded, in the place that it is written to, with other settings."""
     path = run_dir(name) / "run.json"
     if not path.is_file():
         return
@@ -270,12 +256,7 @@ def write_predictions(path: Path, predictions: dict[str, Predictions]) -> None:
 
 
 def as_recorded(predictions: Predictions, *, part: str | None = None) -> Predictions:
-    """Return predictions with their logits rounded as a record keeps them, so that scores before and after agree.
-
-    Args:
-        predictions: to be recorded.
-        part: under which name; by default that of their split.
-    """
+    """Return predictions with their logits as a record keeps them under the name `part` (None: that of their split)."""
     rounded = predictions.logits.astype(_precision(part or predictions.split)).astype(np.float32)
     return dataclasses.replace(predictions, logits=rounded)
 

@@ -53,12 +53,8 @@ def filtered(
 ) -> pd.DataFrame:
     """Return the rows of `label_table` that pass all filters, the most agreed-upon first.
 
-    Args:
-        table: as `label_table` returns it.
-        fer2013: FER2013's label, or "any".
-        ferplus_label: FER+'s plurality, or "any".
-        agreement: lowest and highest share of voters for the most-voted class.
-        disagreeing: keep only faces whose two labels differ.
+    `agreement` is the lowest and highest share of voters for the most-voted class; `disagreeing` keeps only faces
+    whose two labels differ.
     """
     keep = table["agreement"].between(agreement[0] - 1e-9, agreement[1] + 1e-9)
     if fer2013 != ANY:

@@ -106,12 +106,10 @@ def scores(replay: Run, honest: Run) -> pd.DataFrame:
                 "accuracy_low": low,
                 "accuracy_high": high,
                 "n": values["n"],
-                "accuracy_deduplicated": np.nan
-                if values["accuracy_deduplicated"] is None
-                else values["accuracy_deduplicated"],
+                "accuracy_deduplicated": values["accuracy_deduplicated"],
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).astype({"accuracy_deduplicated": float})
 
 
 def epoch_choice(run: Run) -> dict:

@@ -166,11 +166,6 @@ def grow(growth: dict) -> pd.DataFrame:
     return table
 
 
-def steps_path() -> Path:
-    """Return the file of the recorded measurement of training steps."""
-    return paths.project_root() / "data" / "results" / "benchmarks" / "step.json"
-
-
 def steps_table(file: Path | None = None) -> pd.DataFrame:
     """Return what was tried on a training step of MobileNetV2, the fastest first.
 
@@ -185,7 +180,7 @@ def steps_table(file: Path | None = None) -> pd.DataFrame:
         MissingFileError: it is not there.
         DataError: it is damaged.
     """
-    file = steps_path() if file is None else Path(file)
+    file = benchmark_path().with_name("step.json") if file is None else Path(file)
     record = files.read_json(file, remake=STEPS_COMMAND, keys=("rows",))
     try:
         lines = [
