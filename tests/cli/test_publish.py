@@ -1,4 +1,6 @@
-"""`export`: what it writes and how it refuses."""
+"""`export`, `photographs`, `groups`: what they write or show, and how they refuse."""
+
+import pytest
 
 
 def test_export_writes_the_shipped_network_and_says_where(call, tmp_path):
@@ -22,3 +24,15 @@ def test_int8_without_fer2013_is_a_clear_error(call, monkeypatch, tmp_path):
     assert code == 1
     assert "FER2013" in error and "data/README.md" in error
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("study", "shown"), [("photographs", "big_XCEPTION"), ("groups", "women")])
+def test_what_is_recorded_of_people_is_shown_without_pictures(call, study, shown):
+    code, out, _ = call(study)
+    assert code == 0
+    assert shown in out and "95 % interval" in out
+
+
+def test_a_folder_of_people_is_measured_only_to_be_recorded(call, tmp_path):
+    assert call("photographs", str(tmp_path))[0] == 2
+    assert call("groups", "--record")[0] == 2

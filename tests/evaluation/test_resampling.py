@@ -54,3 +54,7 @@ def test_intervals_cover_the_true_accuracy_about_95_times_in_100():
 def test_perfect_predictions_have_an_interval_without_width():
     label = np.arange(70) % 7
     assert metrics.bootstrap(predictions_of(label, label)).accuracy == (1.0, 1.0)
+
+
+def test_the_interval_of_a_difference_is_newcombes():
+    assert resampling.difference_interval(56, 70, 48, 80) == pytest.approx((0.0524, 0.3339), abs=5e-5)  # his table II

@@ -38,7 +38,12 @@ FACES = np.random.default_rng(0).integers(0, 256, (8, 48, 48), dtype=np.uint8)
 MISTAKEN = pd.DataFrame(
     {"row": range(8), "label": "surprise", "answer": "disgust", "confidence": 0.9, "label_probability": 0.05}
 )
+SHARES = pd.DataFrame({"recall": np.linspace(0.2, 0.9, 7), "recall_low": 0.1, "recall_high": 1.0})
+RECALLS = SHARES.assign(n=SUPPORT).set_axis(EMOTIONS)
+GROUPS = SHARES.assign(by=["everyone", "gender", "gender", *["age"] * 4], group=list("abcdefg"), n=SUPPORT)
 PLOTS = {
+    "recall_by_emotion": lambda: plots.recall_by_emotion({"shipped (float16)": RECALLS, "mini_XCEPTION": RECALLS}),
+    "shares_by_group": lambda: plots.shares_by_group(GROUPS, "recall", title="Smiles called Happy"),
     "f1_by_emotion": lambda: plots.f1_by_emotion(RUNS, split="PrivateTest"),
     "confusion_matrix": lambda: plots.confusion_matrix(RUNS[0], split="PrivateTest"),
     "reliability": lambda: plots.reliability(RUNS[0], split="PrivateTest"),

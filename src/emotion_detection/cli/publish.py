@@ -1,4 +1,4 @@
-"""`ship`, `keep`, `export`, `report`: write networks and documents."""
+"""`ship`, `keep`, `export`, `report`, `photographs`, `groups`: write networks, documents and records of people."""
 
 import json
 from pathlib import Path
@@ -60,3 +60,46 @@ def report():
 
     for path in documents.write():
         typer.echo(path)
+
+
+RECORD = typer.Option("--record", help="Measure, and record; else only show what is recorded.")
+
+
+@app.command()
+def photographs(
+    folder: Annotated[Path | None, typer.Argument(help="FOLDER/<emotion>/*.jpg, photographs of people.")] = None,
+    record: Annotated[bool, RECORD] = False,
+):
+    """Score the networks at hand on photographs: detector, crop and network."""
+    from emotion_detection.studies import photographs as study
+
+    _record(study, folder, record=record)
+    _show(study.summary(study.load()))
+
+
+@app.command()
+def groups(
+    folder: Annotated[Path | None, typer.Argument(help="The Face Research Lab London Set.")] = None,
+    record: Annotated[bool, RECORD] = False,
+):
+    """Compare answers on neutral and smiling people by gender, ethnicity and age."""
+    from emotion_detection.studies import groups as study
+
+    _record(study, folder, record=record)
+    for found in study.load().values():
+        typer.echo(found["network"]["name"])
+        _show(study.shares(found))
+
+
+def _record(study, folder: Path | None, *, record: bool) -> None:
+    if record != (folder is not None):
+        raise typer.BadParameter("goes with FOLDER: give both to measure, none to show.", param_hint="--record")
+    if record:
+        for path in study.record(folder):
+            typer.echo(paths.displayed(path))
+
+
+def _show(table) -> None:
+    from emotion_detection.evaluation import formatting
+
+    typer.echo(formatting.format_table(table).to_string(index=False))

@@ -37,9 +37,14 @@ HEADERS = {
     "accuracy_ferplus": "FER+ majority",
     "accuracy_near_twin_free": "Near-twin-free",
     "minutes": "Training",
+    "neutral_called_angry_share": "Neutral called Angry",
+    "neutral_missed_share": "Neutral called something else",
+    "neutral_recall": "Neutral right",
+    "no_face_share": "No face found",
     "n_deduplicated": "n, de-duplicated",
     "n_ferplus": "n, FER+",
     "n_near_twin_free": "n, near-twin-free",
+    "smile_recall": "Smiles called Happy",
     "teacher_minutes": "Teachers' training",
 }
 """Columns whose header is not their name in words."""

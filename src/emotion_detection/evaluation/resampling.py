@@ -46,3 +46,16 @@ def share_interval(count: int, n: int) -> tuple[float, float]:
         return 0.0, 1.0
     interval = stats.binomtest(count, n).proportion_ci(LEVEL, method="wilson")
     return float(interval.low), float(interval.high)
+
+
+def difference_interval(count: int, n: int, other_count: int, other_n: int) -> tuple[float, float]:
+    """Return the 95 % interval of a difference of two shares, count / n − other_count / other_n.
+
+    The groups are independent; Wilson's intervals of both are joined.
+
+    Reference: Newcombe 1998, method 10, doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I.
+    """
+    share, other = count / n, other_count / other_n
+    (low, high), (other_low, other_high) = share_interval(count, n), share_interval(other_count, other_n)
+    below, above = np.hypot(share - low, other_high - other), np.hypot(high - share, other - other_low)
+    return float(share - other - below), float(share - other + above)

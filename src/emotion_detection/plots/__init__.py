@@ -21,7 +21,9 @@ from emotion_detection.plots.evaluation import (
     f1_by_emotion,
     first_answer,
     mistaken_faces,
+    recall_by_emotion,
     reliability,
+    shares_by_group,
 )
 from emotion_detection.plots.explanation import class_heat, deletion_curves, explained_face
 from emotion_detection.plots.personal import personal_changes

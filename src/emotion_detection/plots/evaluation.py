@@ -44,13 +44,7 @@ def f1_by_emotion(runs: Sequence[Run], *, split: str) -> Figure:
     for index, (name, table) in enumerate(tables.items()):
         centres = np.arange(len(EMOTIONS)) + (index - (len(tables) - 1) / 2) * width
         colors = [COLORS[each] for each in EMOTIONS] if len(tables) == 1 else series_color(index)
-        f1, high = table["f1"], table["f1_high"]
-        axes.bar(centres, f1, width * 0.92, color=colors, label=name)
-        errors = np.clip([f1 - table["f1_low"], high - f1], 0.0, None)
-        axes.errorbar(centres, f1, yerr=errors, fmt="none", ecolor=INK, elinewidth=1.0, capsize=2.0)
-        for centre, value, top in zip(centres, f1, high, strict=True):
-            text = f"{value:.2f}".removeprefix("0")
-            axes.text(centre, max(top, value) + 0.012, text, ha="center", va="bottom", fontsize=7.5)
+        _bars_with_intervals(axes, centres, table, width=width * 0.92, color=colors, label=name)
     supports = next(iter(tables.values()))["support"]
     labels = [f"{DISPLAY_NAMES[each]}\nn = {int(supports[each]):,}" for each in EMOTIONS]
     axes.set_xticks(range(len(EMOTIONS)), labels=labels)
@@ -63,6 +57,66 @@ def f1_by_emotion(runs: Sequence[Run], *, split: str) -> Figure:
         axes.set_ylim(0, 1.14)  # room for the legend above bars of any height
         axes.legend(loc="upper right", ncols=len(tables), borderaxespad=0.0)
     return finish(figure, {"split": split, "f1": tables}, runs=runs)
+
+
+@styled
+def recall_by_emotion(tables: dict[str, pd.DataFrame]) -> Figure:
+    """Plot recall per emotion with 95 % intervals, one bar per network.
+
+    Args:
+        tables: name of a network → `n`, `recall`, `recall_low`, `recall_high` by emotion, the same emotions in each.
+    """
+    figure, axes = new_axes(3.8)
+    width = 0.84 / len(tables)
+    for index, (name, table) in enumerate(tables.items()):
+        centres = np.arange(len(table)) + (index - (len(tables) - 1) / 2) * width
+        style = {"width": width * 0.92, "color": series_color(index), "label": name, "score": "recall"}
+        _bars_with_intervals(axes, centres, table, **style)
+    n = next(iter(tables.values()))["n"]
+    axes.set_xticks(range(len(n)), labels=[f"{DISPLAY_NAMES[name]}\nn = {count:,}" for name, count in n.items()])
+    title = f"Recall per emotion on photographs with 95 % interval (n = {n.sum():,})"
+    axes.set(ylim=(0, 1.14), ylabel="recall", title=title)
+    axes.grid(visible=False, axis="x")
+    axes.tick_params(axis="x", length=0)
+    axes.legend(loc="upper right", ncols=len(tables), borderaxespad=0.0)
+    return finish(figure, {"n": n.sum(), "recall": tables})
+
+
+@styled
+def shares_by_group(table: pd.DataFrame, score: str, *, title: str) -> Figure:
+    """Plot a share for everyone and for groups, a point with its 95 % interval each.
+
+    Args:
+        table: columns `by`, `group`, `n`, and the score with `_low` and `_high`.
+        score: name of the column.
+        title: of the figure.
+    """
+    figure, axes = new_axes(0.9 + 0.28 * len(table))
+    kinds = list(dict.fromkeys(table["by"]))
+    places = np.arange(len(table)) + 0.6 * table["by"].map(kinds.index).to_numpy()
+    for place, row in zip(places, table.to_dict("records"), strict=True):
+        color, errors = series_color(kinds.index(row["by"])), [row[score] - row[f"{score}_low"]]
+        errors = [errors, [row[f"{score}_high"] - row[score]]]
+        axes.errorbar(row[score], place, xerr=errors, fmt="o", color=color, markersize=5, capsize=3.5)
+    axes.axvline(table[score].iloc[0], color="#8A8A8A", linewidth=1.0, linestyle=":")
+    axes.set_yticks(places, labels=[f"{group} (n = {n})" for group, n in zip(table["group"], table["n"], strict=True)])
+    axes.set(xlim=(0, 1), ylim=(places[-1] + 0.6, -0.6), title=title)
+    axes.xaxis.set_major_formatter(PERCENT)
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0)
+    return finish(figure, {"score": score, "shares": table})
+
+
+def _bars_with_intervals(
+    axes, centres: np.ndarray, table: pd.DataFrame, *, width: float, color, label: str, score: str = "f1"
+) -> None:
+    values, highs = table[score].to_numpy(), table[f"{score}_high"]
+    errors = np.clip([values - table[f"{score}_low"], highs - values], 0.0, None)
+    axes.bar(centres, values, width, color=color, label=label)
+    axes.errorbar(centres, values, yerr=errors, fmt="none", ecolor=INK, elinewidth=1.0, capsize=2.0)
+    for centre, value, high in zip(centres, values, highs, strict=True):
+        text = f"{value:.2f}".removeprefix("0")
+        axes.text(centre, max(high, value) + 0.012, text, ha="center", va="bottom", fontsize=7.5)
 
 
 @styled
