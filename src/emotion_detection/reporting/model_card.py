@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from emotion_detection.errors import DataError
+from emotion_detection.errors import DataError, MissingFileError
 from emotion_detection.evaluation import calibration, ferplus_scores, formatting, leakage, metrics, mistakes
 from emotion_detection.runs import lineage, registry, store
 from emotion_detection.runs.run import Predictions, Run
-from emotion_detection.studies import final_runs, robustness, speed
+from emotion_detection.studies import baselines, final_runs, groups, photographs, robustness, speed
 
 SPLIT = "PrivateTest"
 SCORES = ("accuracy", "macro_f1")
@@ -90,6 +90,7 @@ def values() -> dict:
         "packages": bench.packages,
         "times": _table(times_table(bench.comparisons)),
         "robustness": robustness_values(card["run"]),
+        "people": people_values(),
         "uses_ferplus": any(each.info["recipe"].get(key) for each in steps for key in FERPLUS_SETTINGS),
         "disgust": int(metrics.per_class(run.predictions[SPLIT])["support"]["disgust"]),
     }
@@ -257,4 +258,26 @@ def robustness_values(name: str) -> dict | None:
         "most": (lost.index[0], lost.iloc[0]),
         "least": (lost.index[-1], lost.iloc[-1]),
         "kept": robustness.kept(found).to_dict(),
+    }
+
+
+def people_values() -> dict | None:
+    """Return what the shipped network answers on people outside FER2013; None where that is not measured."""
+    name = baselines.OURS[registry.DEFAULT_FORMAT]
+    try:
+        faces, people = photographs.load()[name], groups.load()[name]
+    except (MissingFileError, KeyError):
+        return None
+    table, differences = groups.shares(people), groups.differences(people).iloc[0]
+    ends = [f"smile_recall{end}" for end in ("", *ENDS)]
+    scores = photographs.summary({name: faces}).iloc[0]
+    return {
+        "photographs": scores,
+        "recall": formatting.interval(*scores[[f"mean_recall{end}" for end in ("", *ENDS)]]),
+        "n": people["n"],
+        "neutral_right": 1 - table["neutral_missed_share"].iloc[0],
+        "smile_recall": table["smile_recall"].iloc[0],
+        "smiles": {row["group"]: formatting.interval(*row[ends]) for _, row in table.iterrows()},
+        "groups": differences["groups"],
+        "difference": formatting.points(*differences[[f"smile_difference{end}" for end in ("", *ENDS)]]),
     }

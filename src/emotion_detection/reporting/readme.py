@@ -6,6 +6,7 @@ from pathlib import Path
 from emotion_detection import paths
 from emotion_detection.errors import DataError
 from emotion_detection.evaluation import formatting, metrics
+from emotion_detection.reporting import model_card
 from emotion_detection.runs import lineage, registry, store
 from emotion_detection.runs.run import Run
 from emotion_detection.studies import final_runs, published_result
@@ -42,6 +43,7 @@ def values() -> dict:
         "display_name": shipped.recipe_name,
         "seeds": [run.info["seed"] for run in seeds],
         "spread": final_runs.by_recipe(seeds).iloc[0],
+        "people": model_card.people_values(),
         **times_by_hardware(list(needed.values())),
     }
 
