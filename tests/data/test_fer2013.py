@@ -16,6 +16,11 @@ from emotion_detection.data.synthetic import load_sample
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
 
+compressed = pytest.mark.parametrize(
+    ("suffix", "compress"),
+    [(".xz", lzma.compress), (".gz", gzip.compress), (".zst", zstandard.ZstdCompressor().compress)],
+)
+
 
 @pytest.fixture(scope="module")
 def drawn():
@@ -83,10 +88,7 @@ def test_reads_a_file_without_a_last_newline_and_with_blank_lines(tmp_path, draw
     assert_same_faces(load(path), drawn)
 
 
-@pytest.mark.parametrize(
-    ("suffix", "compress"),
-    [(".xz", lzma.compress), (".gz", gzip.compress), (".zst", zstandard.ZstdCompressor().compress)],
-)
+@compressed
 def test_reads_compressed_csv(tmp_path, drawn, suffix, compress):
     plain = write_csv(tmp_path / "plain.csv", csv_lines(drawn))
     path = tmp_path / f"fer2013.csv{suffix}"
@@ -317,10 +319,7 @@ def test_an_empty_file_is_an_error(tmp_path, content, message):
         load(tmp_path / "fer2013.csv")
 
 
-@pytest.mark.parametrize(
-    ("suffix", "compress"),
-    [(".xz", lzma.compress), (".gz", gzip.compress), (".zst", zstandard.ZstdCompressor().compress)],
-)
+@compressed
 @pytest.mark.parametrize("kept", [0.5, 0.0])
 def test_a_truncated_archive_is_an_error(isolated, drawn, suffix, compress, kept):
     whole = compress("\n".join(csv_lines(drawn)).encode())

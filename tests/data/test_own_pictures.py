@@ -121,12 +121,6 @@ def test_the_mapping_that_a_refusal_proposes_works_when_pasted(folder, name, emo
     assert (mine.counts().sum(axis=1) > 0).sum() == (6 if emotion is None else 7)
 
 
-def test_names_that_are_known_need_no_mapping(folder):
-    for known, name in {"angry": "Anger", "fear": "fearful", "sad": "Sadness"}.items():
-        (folder / known).rename(folder / name)
-    assert (load_pictures(folder).counts().sum(axis=1) == 20).all()
-
-
 def test_folders_of_a_split_are_refused_with_what_to_do(folder, tmp_path):
     (tmp_path / "whole").mkdir()
     folder.rename(tmp_path / "whole" / "train")

@@ -16,8 +16,10 @@ from emotion_detection.errors import DataError, MissingFileError, UnknownNameErr
 from emotion_detection.faces import cropping, detection, images, preprocessing
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "astronaut_crops.npz"
-FACE = (224, 118, 105)
-"""Centre and height of the portrait's face in pixels, read off by eye."""
+FACE = (224, 118, 105)  # centre and height of the portrait's face in pixels, read off by eye
+needs_yunet = pytest.mark.skipif(
+    detection.find_yunet() is None, reason="YuNet not found: run make setup or set EMOTION_DATA_DIR"
+)
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +27,8 @@ def portrait():
     return images.read_picture(paths.sample_dir() / "astronaut.webp")
 
 
-@pytest.fixture(params=["yunet", "haar"])
+@pytest.fixture(params=[pytest.param("yunet", marks=needs_yunet), "haar"])
 def detector(request):
-    if request.param == "yunet" and detection.find_yunet() is None:
-        pytest.skip("YuNet not found: run make setup or set EMOTION_DATA_DIR")
     return detection.load_detector(request.param)
 
 
@@ -46,9 +46,8 @@ def test_the_portraits_face_is_found_where_it_is(detector, portrait):
     assert box.score > (0.6 if detector.name == "YuNet" else 2.0)
 
 
+@needs_yunet
 def test_both_detectors_lead_to_the_same_square(portrait):
-    if detection.find_yunet() is None:
-        pytest.skip("YuNet not found: run make setup or set EMOTION_DATA_DIR")
     detectors = [detection.load_detector(name) for name in ("yunet", "haar")]
     squares = [np.array(detector.framing.square(detector.detect(portrait)[0])) for detector in detectors]
     centers = [square[:2] + square[2] / 2 for square in squares]
@@ -79,9 +78,8 @@ def test_frames_that_are_not_square_keep_their_proportions(detector, portrait):
     assert received.y == pytest.approx(expected.y, abs=12)
 
 
+@needs_yunet
 def test_landmarks_lie_in_the_face(portrait):
-    if detection.find_yunet() is None:
-        pytest.skip("YuNet not found: run make setup or set EMOTION_DATA_DIR")
     box = detection.load_detector("yunet").detect(portrait)[0]
     points = np.array(box.landmarks)
     assert points.shape == (5, 2)
@@ -145,10 +143,8 @@ def test_a_square_outside_of_the_frame_is_refused(portrait, x, y):
         square(portrait, x, y, 48)
 
 
-def test_auto_takes_yunet_where_its_file_is_found(monkeypatch, caplog):
-    if (found := detection.find_yunet()) is None:
-        pytest.skip("YuNet not found: run make setup or set EMOTION_DATA_DIR")
-    monkeypatch.setattr(detection, "find_yunet", lambda: found)
+@needs_yunet
+def test_auto_takes_yunet_where_its_file_is_found(caplog):
     with caplog.at_level(logging.INFO, logger=detection.logger.name):
         assert detection.load_detector().name == "YuNet"
     assert "YuNet" in caplog.text
@@ -219,7 +215,6 @@ def test_what_is_there_is_not_downloaded_again(isolated, monkeypatch):
     assert "data/raw" in detection.fetch_yunet()
 
 
+@needs_yunet
 def test_the_yunet_file_is_the_one_that_is_pinned():
-    if (path := detection.find_yunet()) is None:
-        pytest.skip("YuNet not found: run make setup or set EMOTION_DATA_DIR")
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == detection.YUNET_SHA256
+    assert hashlib.sha256(detection.find_yunet().read_bytes()).hexdigest() == detection.YUNET_SHA256

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from emotion_detection.data import load_sample
-from emotion_detection.errors import DataError
 from emotion_detection.training import augmentation
 from emotion_detection.training.augmentation import augment, mix
 from emotion_detection.training.catalog import Augmentation
@@ -123,11 +122,6 @@ def test_a_share_of_the_faces_comes_from_a_poor_camera(faces):
     changed = (augment(many, settings, size_px=48, rng=np.random.default_rng(8)) != many).any(axis=(1, 2))
     assert 70 < changed.sum() < 130
     assert (many == faces[0]).all()
-
-
-def test_a_quality_that_jpeg_has_not_is_refused():
-    with pytest.raises(DataError, match="jpeg_quality is 0"):
-        Augmentation(jpeg_quality=0)
 
 
 def test_mixup_blends_each_face_with_the_one_that_it_names(faces, monkeypatch):

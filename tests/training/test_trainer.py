@@ -48,16 +48,28 @@ def history_of(run: store.Run) -> np.ndarray:
     return run.history.drop(columns="seconds").to_numpy()
 
 
+def forget(folder, *names: str) -> None:
+    """Empty these folders of the cache."""
+    for name in names:
+        for path in (folder / "data" / "cache" / name).iterdir():
+            path.unlink()
+
+
+def whole_and_resumed(folder, recipe, faces, *, seed: int, after: tuple[int, ...]) -> tuple[store.Run, store.Run]:
+    """Train at one go, and again with interruptions; history and answers must be the same."""
+    whole = trainer.train(recipe, faces, seed=seed, record=False)
+    forget(folder, "checkpoints")
+    for epochs in after:
+        interrupt(recipe, faces, seed=seed, after=epochs)
+    resumed = trainer.train(recipe, faces, seed=seed)
+    assert np.array_equal(history_of(whole), history_of(resumed), equal_nan=True)
+    assert np.array_equal(whole.predictions["PublicTest"].logits, resumed.predictions["PublicTest"].logits)
+    return whole, resumed
+
+
 @pytest.mark.parametrize("regime", ["top", *(pytest.param(each, marks=pytest.mark.slow) for each in ("100", "whole"))])
 def test_an_interrupted_run_ends_with_the_history_of_an_uninterrupted_one(isolated, faces, regime):
-    recipe = small(regime, epochs=2)
-    whole = trainer.train(recipe, faces, seed=1, record=False)
-    for path in (isolated / "data" / "cache" / "checkpoints").iterdir():
-        path.unlink()
-    interrupt(recipe, faces, seed=1, after=1)
-    resumed = trainer.train(recipe, faces, seed=1)
-    assert np.array_equal(history_of(whole), history_of(resumed))
-    assert np.array_equal(whole.predictions["PublicTest"].logits, resumed.predictions["PublicTest"].logits)
+    whole_and_resumed(isolated, small(regime, epochs=2), faces, seed=1, after=(1,))
 
 
 @pytest.fixture
@@ -95,29 +107,14 @@ def test_a_taught_run_in_cycles_goes_on_exactly_within_a_cycle_and_between_cycle
         distillation=catalog.BEST.distillation,
         ferplus_auxiliary=catalog.BEST.ferplus_auxiliary,
     )
-    whole = trainer.train(best, with_votes, seed=0, record=False)
-    for path in (isolated / "data" / "cache" / "checkpoints").iterdir():
-        path.unlink()
-    for epochs in (1, 2, 3):
-        interrupt(best, with_votes, seed=0, after=epochs)
-    resumed = trainer.train(best, with_votes, seed=0)
-    assert np.array_equal(history_of(whole), history_of(resumed), equal_nan=True)
-    assert np.array_equal(whole.predictions["PublicTest"].logits, resumed.predictions["PublicTest"].logits)
+    whole_and_resumed(isolated, best, with_votes, seed=0, after=(1, 2, 3))
 
 
 @pytest.mark.slow
 def test_a_run_with_every_switch_on_goes_on_exactly(isolated, with_votes):
-    recipe = small("whole", **ALL_ON)
-    whole = trainer.train(recipe, with_votes, seed=1, record=False)
-    for path in (isolated / "data" / "cache" / "checkpoints").iterdir():
-        path.unlink()
-    for epochs in (1, 2):
-        interrupt(recipe, with_votes, seed=1, after=epochs)
-    resumed = trainer.train(recipe, with_votes, seed=1)
-    assert np.array_equal(history_of(whole), history_of(resumed), equal_nan=True)
+    whole, resumed = whole_and_resumed(isolated, small("whole", **ALL_ON), with_votes, seed=1, after=(1, 2))
     assert whole.history["val_accuracy"].notna().tolist() == [False, True, True]
     answers = resumed.predictions["PublicTest"]
-    assert np.array_equal(whole.predictions["PublicTest"].logits, answers.logits)
     assert (answers.predicted == answers.label).mean() == resumed.history["val_accuracy"].iloc[-1]
     saved = mobilenet.load_network(store.weights_path("tl_whole-s1"))
     assert saved.output_shape == (None, 7) and saved.count_params() == 2_266_951
@@ -198,8 +195,7 @@ def test_a_folder_that_cannot_be_written_is_named_before_training(isolated, face
 def test_cached_frozen_features_give_the_result_of_the_full_network(isolated, faces):
     recipe = small("top")
     cached = trainer.train(recipe, faces, record=False)
-    for path in (isolated / "data" / "cache" / "checkpoints").iterdir():
-        path.unlink()
+    forget(isolated, "checkpoints")
     with mock.patch.object(trainer, "_has_constant_features", lambda recipe: False):
         full = trainer.train(recipe, faces, record=False)
     assert history_of(cached) == pytest.approx(history_of(full), abs=1e-4)

@@ -24,8 +24,7 @@ class Download:
     Args:
         title: what it is, in words for the reader.
         handle: Kaggle's name of the competition or data set.
-        file: the one file to take, or "" for all.
-        target: its name in `data/raw/`.
+        file: the one file to take, or "" for all; `target` is its name in `data/raw/`.
         holds: what the download must hold, relative to it.
         page: where its terms are accepted.
     """
@@ -60,14 +59,11 @@ SOURCES = {
 
 
 def fetch(source: str = "challenge", *, force: bool = False) -> Path:
-    """Download a copy of FER2013 into `data/raw/`; nothing is left there if that fails.
+    """Download a copy of FER2013; return its file or folder in `data/raw/`, where nothing is left if that fails.
 
     Args:
         source: "challenge" (the original, lossless) or "msambare" (a JPEG copy as a folder tree).
         force: download again where the copy is already there.
-
-    Returns:
-        The file or folder in `data/raw/`.
 
     Raises:
         UnknownNameError: there is no such source.

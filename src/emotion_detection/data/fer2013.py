@@ -30,12 +30,9 @@ ARRAYS = ("pixels", "emotion", "usage", "row")
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A copy of FER2013 on disk.
+    """A copy of FER2013 on disk: the CSV file, or the folder of the tree, and all files that its content depends on.
 
-    Args:
-        kind: "csv" (one file), "challenge" (train.csv with or without test.csv) or "tree" (folders of pictures).
-        path: the CSV file, or the folder of the tree.
-        files: all files that the content depends on.
+    `kind` is "csv" (one file), "challenge" (train.csv with or without test.csv) or "tree" (folders of pictures).
     """
 
     kind: str

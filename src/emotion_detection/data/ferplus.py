@@ -64,8 +64,7 @@ class FerPlus:
     def soft_labels(self, *, classes: int = 8) -> np.ndarray:
         """Return the share of votes for each class, single votes discarded.
 
-        Args:
-            classes: 8 for FER+'s classes, or 7 for FER2013's alone (votes for contempt are left out).
+        `classes` is 8 for FER+'s classes, or 7 for FER2013's alone (votes for contempt are left out).
 
         Returns:
             float32 array (n, classes), each row summing to 1, or all 0 where nobody voted for any of the classes.

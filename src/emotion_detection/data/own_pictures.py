@@ -69,15 +69,13 @@ def load_pictures(folder: Path | str, *, detector: detection.Detector | None = N
     """Load a folder of labelled faces: `<name>/<emotion>/*.jpg`, PNG or WebP, of any size.
 
     Training, PublicTest and PrivateTest hold about 80, 10 and 10 % of each class; pictures, their names and the seed
-    alone decide which face goes where. Twins, and what `group` joins, are never in two splits.
+    alone decide which face goes where. Twins, and what `group` joins, are never in two splits. What was wrong with a
+    file, or left out, is in the table `report`.
 
     Args:
         folder: its name is the data set's.
         detector: finds the faces; `detection.load_detector()` if None.
         settings: fields of `Settings`; they go before those in the folder's `pictures.json`.
-
-    Returns:
-        The faces; `report` is the table of what was wrong.
 
     Raises:
         MissingFileError: there is no such folder.
@@ -86,7 +84,6 @@ def load_pictures(folder: Path | str, *, detector: detection.Detector | None = N
 
     Example:
         >>> mine = load_pictures("data/raw/mine", classes={"joy": "happy", "contempt": None})
-        >>> mine.report  # what was left out, and why
     """
     folder = _checked_folder(folder)
     chosen = read_settings(folder, **settings)

@@ -337,10 +337,8 @@ def jpeg_signature(faces: np.ndarray) -> tuple[float, int]:
 
     For every quality q, c being the blocks' cosine coefficients and t its table, the mean of cos(2πc/t) over the
     coefficients that are not near 0 is 1 for multiples of t and about 0 for any others. The same measure on blocks
-    shifted by four pixels, where no JPEG leaves a trace, is subtracted.
-
-    Args:
-        faces: uint8 array (n, 48, 48), grey; about 300 of them, evenly spaced, are looked at.
+    shifted by four pixels, where no JPEG leaves a trace, is subtracted. Of the faces, uint8 (n, 48, 48), about 300,
+    evenly spaced, are looked at.
 
     Returns:
         The strength (0 for lossless pictures, 0.25–0.9 for JPEG), and the quality, 50–100.

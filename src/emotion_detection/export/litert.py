@@ -29,11 +29,9 @@ CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Calibration:
-    """Faces from which the converter learns how large the values between the layers get, to fit them into 8 bits.
+    """Faces, uint8 (n, 48, 48), from which the converter learns how large values get, to fit them into 8 bits.
 
-    Args:
-        faces: uint8 array (n, 48, 48), grey, 0–255.
-        description: where they are from, for the file and the card.
+    `description` says where they are from, for the file and the card.
     """
 
     faces: np.ndarray

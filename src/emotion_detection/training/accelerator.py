@@ -112,11 +112,10 @@ def record(packed: Path, folder: Path, dataset: FaceDataset) -> store.Run:
     if equal < LEAST_EQUAL:
         raise DataError(f"{name} answers only {equal:.1%} of PublicTest here as it did there. Bring it home again.")
     loss, accuracy = trainer.loss_and_accuracy(found.logits, found.label)
-    counts = {split: int(count) for split, count in dataset.counts().sum().items()}
     info = there.info | {
         "recipe": facts["recipe"],
         "imagenet_weights": mobilenet.IMAGENET_CHECKPOINT if facts["recipe"]["weights"] == "imagenet" else None,
-        "data": there.info["data"] | {"fingerprint": dataset.fingerprint, "counts": counts},
+        "data": there.info["data"] | {"fingerprint": dataset.fingerprint, "counts": trainer.counts(dataset)},
         "metrics": {"PublicTest": {"loss": loss, "accuracy": accuracy}},
         "recorded_by": {"code": provenance.code(), "equal_answers": round(equal, 4)},
     }

@@ -93,12 +93,7 @@ def _rectangle(area: float, size_px: int, rng, *, longest: float = 3.0) -> tuple
 
 
 def mix(faces: np.ndarray, settings: Augmentation, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, float]:
-    """Blend each face of a batch with another one, or paste a rectangle of it, or leave the batch as it is.
-
-    Args:
-        faces: uint8 array (n, h, h), grey, 0–255.
-        settings: how often, and how much.
-        rng: source of the random numbers.
+    """Blend each face of a batch with another one, or paste a rectangle of it, or leave the batch, uint8 (n, h, h).
 
     Returns:
         The faces; int64 array (n,): the other face of each; and how much of the own face is left, 0–1 (1: unchanged).

@@ -203,18 +203,10 @@ def several_devices(devices: int | None = None) -> Iterator[DataParallel]:
 
     The batch of the recipe is the global one, so that recipe and result are those of one device but for the order of
     floating-point sums. Batch norm takes its statistics over the global batch: the step is one program over all
-    devices.
-
-    Args:
-        devices: how many; None: all that JAX sees. Processors count as one, unless the variable
-            XLA_FLAGS=--xla_force_host_platform_device_count=N is set before JAX is imported.
+    devices. `devices` says how many; None: all that JAX sees.
 
     Raises:
         DataError: Keras runs on another backend, or there are fewer devices.
-
-    Example:
-        >>> with backends.several_devices():
-        ...     trainer.train(catalog.TL_WHOLE, load_fer2013())
 
     Reference:
         Keras: Distributed training with Keras 3. https://keras.io/guides/distribution

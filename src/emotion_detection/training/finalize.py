@@ -32,7 +32,7 @@ def finalise(name: str, dataset: FaceDataset, *, labels_ferplus: np.ndarray | No
     Args:
         name: the run.
         dataset: the faces that the run was trained on.
-        labels_ferplus: int8 array (len(dataset),) by row: FER2013 class, 7 for contempt, -1 without strict majority.
+        labels_ferplus: int8 by row: FER2013's class, 7 for contempt, -1 without strict majority.
 
     Raises:
         DataError: PrivateTest is recorded already, or the data set is another than the run's.

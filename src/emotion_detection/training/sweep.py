@@ -51,12 +51,9 @@ class Job:
 
 
 def jobs(names: Iterable[str], *, seeds: Sequence[int] = (store.FIRST_SEED,), needed: bool = False) -> list[Job]:
-    """Return the jobs of some recipes with some seeds, each once.
+    """Return the jobs of the recipes of these names with these seeds, each once.
 
-    Args:
-        names: of recipes.
-        seeds: one job of each recipe for each.
-        needed: put those before whose networks they start from or learn from, and so on.
+    `needed` puts those before whose networks they start from or learn from, and so on.
 
     Raises:
         UnknownNameError: there is no such recipe.

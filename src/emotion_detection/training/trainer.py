@@ -66,7 +66,7 @@ def train(
         "wall_time_s": round(sum(run.info["wall_time_s"] for run in found), 1),
         "metrics": {"Folds": {"accuracy": metrics.accuracy(predictions)}},
     }
-    info["data"] = info["data"] | {"fingerprint": dataset.fingerprint, "counts": _counts(dataset)}
+    info["data"] = info["data"] | {"fingerprint": dataset.fingerprint, "counts": counts(dataset)}
     run = store.Run(info["run"], info, history, {"Folds": predictions})
     if record:
         store.write_run(run.name, info, history, run.predictions, replace=True)  # checked before training
@@ -362,7 +362,7 @@ def _info(
         "data": {
             "name": dataset.name,
             "fingerprint": dataset.fingerprint,
-            "counts": _counts(dataset),
+            "counts": counts(dataset),
             "notes": list(dataset.notes),
             "has_official_rows": dataset.has_official_rows,
             **_classes_of(dataset),
@@ -387,7 +387,8 @@ def _settings(recipe: Recipe) -> dict:
     return recipe.settings() | {"display_name": recipe.display_name}
 
 
-def _counts(dataset: FaceDataset) -> dict[str, int]:
+def counts(dataset: FaceDataset) -> dict[str, int]:
+    """Return the number of faces in each split."""
     return {split: int(n) for split, n in dataset.counts().sum().items()}
 
 
