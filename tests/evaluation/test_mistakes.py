@@ -9,11 +9,7 @@ from emotion_detection.data.ferplus import FerPlus
 from emotion_detection.errors import MissingFileError, UnknownNameError
 from emotion_detection.evaluation import ferplus_scores, leakage, mistakes
 from emotion_detection.runs import registry, store
-
-
-def predictions(label, predicted, split="PrivateTest") -> store.Predictions:
-    logits = np.eye(7, dtype=np.float32)[predicted]
-    return store.Predictions(split, np.arange(len(label), dtype=np.int32), np.array(label, np.int8), logits)
+from made_predictions import predictions_of
 
 
 def votes_for(*faces: dict[int, int]) -> FerPlus:
@@ -40,7 +36,7 @@ def test_confusions_are_ordered_by_their_share_of_the_label_not_by_their_number(
 
 
 def test_mistaken_faces_are_those_asked_for_and_the_surest_answers_come_first():
-    found = predictions([4, 4, 4, 2, 4], [2, 2, 4, 2, 2])
+    found = predictions_of([4, 4, 4, 2, 4], [2, 2, 4, 2, 2])
     found.logits[1] *= 5
     table = mistakes.mistaken(found, label="sad", answer="fear", n=2)
     assert table["row"].tolist() == [1, 0]
@@ -53,7 +49,7 @@ def test_mistaken_faces_are_those_asked_for_and_the_surest_answers_come_first():
 
 def test_faces_are_counted_by_the_votes_for_their_most_voted_emotion():
     votes = votes_for({0: 10}, {0: 9, 3: 1}, {4: 6, 6: 4}, {3: 3, 4: 2, 9: 5}, {9: 10})
-    counts = mistakes.by_agreement(predictions([0, 3, 4, 3, 3], [0, 0, 6, 4, 3]), votes)
+    counts = mistakes.by_agreement(predictions_of([0, 3, 4, 3, 3], [0, 0, 6, 4, 3]), votes)
     lines = [tuple(band[name] for name in mistakes.BAND_COLUMNS) for band in counts]
     assert lines == [(1, 4, 1, 0, 0, 1), (5, 6, 1, 0, 0, 1), (7, 8, 0, 0, 0, 0), (9, 10, 2, 1, 2, 1)]
 

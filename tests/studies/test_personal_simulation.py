@@ -115,10 +115,8 @@ def test_the_figure_shows_every_kind_of_user():
     record = personal_simulation.load()
     values = plots.personal_changes(record).values
     assert set(values) == set(personal_simulation.KINDS)
-    assert (
-        values[personal_simulation.KINDS[0]]["1"]["others"]["mean"]
-        == record["reporting"][personal_simulation.KINDS[0]]["1"]["others"]["mean"]
-    )
+    kind = personal_simulation.KINDS[0]
+    assert values[kind]["1"]["others"]["mean"] == record["reporting"][kind]["1"]["others"]["mean"]
 
 
 def test_the_table_has_a_row_for_every_kind_of_user_and_count():

@@ -45,12 +45,7 @@ EDGE = 0.03
 
 @styled
 def published_and_replay(f1: pd.DataFrame, *, runs: list[Run] = ()) -> Figure:
-    """Plot F1 per emotion as bars: a group per emotion, a bar per column, each with its value in percent.
-
-    Args:
-        f1: 0–1, as `published_result.f1_beside_published` returns it.
-        runs: those behind it.
-    """
+    """Plot F1 (0–1) as bars: a group per emotion, a bar per column of `published_result.f1_beside_published`."""
     figure, axes = new_axes(3.8)
     bars_of_shares(axes, f1)
     axes.set(ylabel="F1 (percent)", title="F1 per emotion: published, and our replay")
@@ -87,9 +82,7 @@ def epoch_choice(run: Run, chosen: dict) -> Figure:
 def batch_norm_gap(gaps: pd.DataFrame, *, runs: list[Run] = ()) -> Figure:
     """Plot accuracy while learning and in inference mode as two marks on a line, their distance in points beside them.
 
-    Args:
-        gaps: as `published_result.gaps` returns it; the first row on top.
-        runs: those behind it.
+    A line is a row of `published_result.gaps`, the first on top.
     """
     figure, axes = new_axes(4.4)
     columns = {"while learning": "learning_accuracy", "inference mode": "inference_accuracy"}
@@ -236,10 +229,8 @@ def accuracy_against_size(table: pd.DataFrame, *, people: float) -> Figure:
 def accuracy_against_time(table: pd.DataFrame) -> Figure:
     """Plot accuracy on PrivateTest against the time of one face on one thread.
 
-    Whiskers are 95 % Wilson intervals upright, the fastest and the slowest round across.
-
-    Args:
-        table: as `baselines.costs_and_accuracy` returns it.
+    The table is `baselines.costs_and_accuracy`. Whiskers are 95 % Wilson intervals upright, the fastest and the slowest
+    round across.
     """
     figure, axes = new_axes(3.8)
     axes.set_xscale("log")

@@ -32,12 +32,7 @@ NOT_SURE_COLOR = "#E6E6E6"
 
 @styled
 def f1_by_emotion(runs: Sequence[Run], *, split: str) -> Figure:
-    """Plot F1 per emotion with 95 % intervals, one bar per run; a single run has the emotions' colours.
-
-    Args:
-        runs: with predictions on the split.
-        split: where the predictions are from.
-    """
+    """Plot F1 per emotion with 95 % intervals, one bar per run; a single run has the emotions' colours."""
     tables = {run.display_name: metrics.f1_with_intervals(run.predictions[split]) for run in runs}
     figure, axes = new_axes(3.8)
     width = 0.84 / len(tables)
@@ -121,13 +116,7 @@ def _bars_with_intervals(
 
 @styled
 def confusion_matrix(run: Run, *, split: str, labels: str = "FER2013") -> Figure:
-    """Show a confusion matrix twice: as counts, and as percent of each label's faces.
-
-    Args:
-        run: whose answers are counted.
-        split: where the predictions are from.
-        labels: name of the label set.
-    """
+    """Show a confusion matrix twice: as counts, and as percent of the faces of each label of the set `labels`."""
     counts, title = metrics.confusion(run.predictions[split]), run.display_name
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = new_figure(4.5)
@@ -159,12 +148,7 @@ def _matrix(axes: matplotlib.axes.Axes, values: np.ndarray, *, text, highest: fl
 
 @styled
 def reliability(run: Run, *, split: str) -> Figure:
-    """Plot accuracy against confidence, as trained and with the temperature; below, how many faces each bin holds.
-
-    Args:
-        run: with its temperature.
-        split: where the predictions are from.
-    """
+    """Plot accuracy against confidence, as trained and with the temperature; below, how many faces each bin holds."""
     predictions, temperature = run.predictions[split], run.info["temperature"]
     tables = {
         "As trained": calibration.reliability(predictions),
@@ -199,10 +183,6 @@ def accuracy_by_coverage(runs: Sequence[Run], *, split: str) -> Figure:
     """Plot accuracy of the answers given against the share of faces that get one, a line per run.
 
     For the last run the minimum confidence that PublicTest chooses is marked, and grey is where it says "not sure".
-
-    Args:
-        runs: with their temperatures.
-        split: where the predictions are from.
     """
     figure, axes = new_axes(4.2)
     values = {}

@@ -95,8 +95,7 @@ def _enlarged(face: np.ndarray) -> np.ndarray:
 def deletion_curves(values: dict) -> Figure:
     """Plot deletion curves of maps and of orders that know no face; right, how far the areas under them are apart.
 
-    Args:
-        values: "deletion" of `studies.explanations.load_checks`.
+    The values are those under "deletion" of `studies.explanations.load_checks`.
     """
     figure = new_figure(5.0)
     places = figure.subplot_mosaic([["curves", "whole"], ["curves", "early"]], width_ratios=[1.2, 1])

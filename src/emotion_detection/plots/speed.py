@@ -26,8 +26,7 @@ ABOVE = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 0.2
 def speed_ratios(comparisons: pd.DataFrame) -> Figure:
     """Plot how many times as long the other way takes: a bar per comparison from 1× on, whiskers from least to most.
 
-    Args:
-        comparisons: as in `studies.speed.Benchmark`, not empty.
+    The comparisons are those of `studies.speed.Benchmark`, not empty.
     """
     table = comparisons
     figure, axes = new_axes(1.2 + 0.3 * len(table))
@@ -93,11 +92,7 @@ def _name_ratio_axes(axes: matplotlib.axes.Axes, labels: dict[float, str], value
 
 @styled
 def speed_limits(table: pd.DataFrame) -> Figure:
-    """Plot which share of a limit's speed is reached, a bar each in the colour of its limit, with times beside it.
-
-    Args:
-        table: as `studies.speed.limits_table` returns it, not empty.
-    """
+    """Plot which share of a limit's speed is reached, a bar per row of `studies.speed.limits_table`, with its times."""
     figure, axes = new_axes(1.5 + 0.33 * len(table))
     places, shares = np.arange(len(table)), table["limit_share"].to_numpy(float)
     for index, limit in enumerate(table["limit"].unique()):
@@ -133,10 +128,7 @@ def _tick_time(seconds: float) -> str:
 def cost_growth(growths: dict[str, pd.DataFrame]) -> Figure:
     """Plot time (above) and peak memory (below) over work, a column each; dashed: time that grows with the work.
 
-    Points are filled where time grows with the work and no faster.
-
-    Args:
-        growths: as in `studies.speed.Benchmark`, not empty.
+    The growths are those of `studies.speed.Benchmark`. Points are filled where time grows with the work and no faster.
     """
     figure = new_figure(4.4)
     grid = figure.subplots(2, len(growths), sharex="col", squeeze=False)

@@ -54,12 +54,7 @@ def learning_curves(runs: Sequence[Run]) -> Figure:
 
 @styled
 def training_cost(runs: Sequence[Run], *, hardware: str = "") -> Figure:
-    """Plot training time per epoch (median) and in total, what comes before the first epoch included, a bar per run.
-
-    Args:
-        runs: as recorded.
-        hardware: on what they were trained, for the title.
-    """
+    """Plot training time per epoch (median) and in total, what comes before the first epoch included, a bar per run."""
     times = {run.display_name: (run.history["seconds"].median(), 60 * run.minutes) for run in runs}
     costs = pd.DataFrame.from_dict(times, orient="index", columns=["seconds_per_epoch", "total_s"])
     figure = new_figure(2.2)
@@ -78,11 +73,7 @@ def training_cost(runs: Sequence[Run], *, hardware: str = "") -> Figure:
 
 @styled
 def three_cuts(blocks: pd.DataFrame) -> Figure:
-    """Draw a network as a row of blocks, once per regime: what stays frozen in grey, what is trained in colour.
-
-    Args:
-        blocks: as `mobilenet.blocks` returns it.
-    """
+    """Draw `mobilenet.blocks` as a row, once per regime: what stays frozen in grey, what is trained in colour."""
     figure, axes = new_axes(3.1)
     regimes = [column.removeprefix("trained_") for column in blocks.columns if column.startswith("trained_")]
     trainable = blocks[f"trained_{regimes[-1]}"]

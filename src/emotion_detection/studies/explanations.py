@@ -336,11 +336,7 @@ def load_average_heat() -> dict[str, np.ndarray]:
 
 
 def heat_by_place(values: dict, heat: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Return where the average heat of each right answer lies.
-
-    Args:
-        values: from `load_checks`.
-        heat: from `load_average_heat`.
+    """Return where the average heat of each right answer lies, by `load_checks` and `load_average_heat`.
 
     Returns:
         A row per emotion: `emotion`, `n` (faces rightly called so), `lower_third_share` (of the heat of the 3×3 map,
@@ -356,10 +352,7 @@ def heat_by_place(values: dict, heat: dict[str, np.ndarray]) -> pd.DataFrame:
 
 
 def sanity_table(values: dict) -> pd.DataFrame:
-    """Return how like the network's own maps those of ever more shuffled networks are.
-
-    Args:
-        values: from `load_checks`.
+    """Return how like the network's own maps those of ever more shuffled networks are, by `load_checks`.
 
     Returns:
         A row per step, and one, first, of the same network on another face: `shuffled` (the layer down to which, from

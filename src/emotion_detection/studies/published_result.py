@@ -180,10 +180,7 @@ def summary(replay: Run, honest: Run) -> dict:
 
 
 def gaps(runs: dict[str, Run]) -> pd.DataFrame:
-    """Return accuracy while learning and in inference mode on the same rows, after the last epoch.
-
-    Args:
-        runs: recipe → run, of all `GAP_RUNS`.
+    """Return accuracy while learning and in inference mode on the same rows, after the last epoch of all `GAP_RUNS`.
 
     Returns:
         A row per run, after what was published for its regime: `regime`, `run`, `momentum`, `frozen_batch_norm` (None

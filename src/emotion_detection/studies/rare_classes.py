@@ -14,10 +14,7 @@ RARE = ("disgust", "surprise")
 
 
 def scores_by_arm(runs: Sequence[Run]) -> pd.DataFrame:
-    """Score arms by their predictions in folds.
-
-    Args:
-        runs: cross-validated inside Training.
+    """Score arms by their predictions in folds of Training.
 
     Returns:
         Index `arm`; columns `accuracy`, `macro_f1`, `f1_disgust`, `f1_surprise`, `n`.
@@ -46,12 +43,7 @@ def differences(arms: Sequence[Run], plain: Run) -> dict[str, pd.DataFrame]:
 
 
 def moved_confusions(arm: Run, plain: Run, *, largest: int = 6) -> pd.DataFrame:
-    """List the cells of the confusion matrix that change most from the plain arm to another, in faces.
-
-    Args:
-        arm: a run in folds.
-        plain: the plain arm, on the same faces.
-        largest: how many cells.
+    """List the cells of the confusion matrix in folds that change most from the plain arm to another, in faces.
 
     Returns:
         Columns `label`, `answer`, `plain`, `arm` and `change`, the largest change first.

@@ -131,10 +131,7 @@ def display_name(name: str) -> str:
 
 
 def accuracies(records: dict[str, dict]) -> pd.DataFrame:
-    """Return accuracy by network, way and strength.
-
-    Args:
-        records: as `load` returns them.
+    """Return accuracy by network, way and strength from what `load` returns.
 
     Returns:
         Columns `network`, `perturbation`, `step` (0 for unchanged faces, then 1–5), `strength` (NaN at step 0), `n`,
@@ -168,13 +165,9 @@ def commonest(records: dict[str, dict]) -> float:
 
 
 def losses(found: pd.DataFrame) -> pd.DataFrame:
-    """Return what each way to spoil faces costs each network at the middle strength.
+    """Return the accuracy (0–1) that each way to spoil faces costs each network at the middle strength.
 
-    Args:
-        found: as `accuracies` returns it.
-
-    Returns:
-        Lost accuracy (0–1), a row per way, the one that costs the first network most on top, a column per network.
+    A row per way, the one that costs the first network most on top, a column per network; `found` is `accuracies`.
     """
     accuracy = found[found["step"] == MIDDLE_STEP].pivot(index="perturbation", columns="network", values="accuracy")
     unchanged = found[found["step"] == 0].groupby("network", sort=False)["accuracy"].first()
