@@ -34,23 +34,9 @@ NOT_SURE_COLOR = "#E6E6E6"
 def f1_by_emotion(runs: Sequence[Run], *, split: str) -> Figure:
     """Plot F1 per emotion with 95 % intervals, one bar per run; a single run has the emotions' colours."""
     tables = {run.display_name: metrics.f1_with_intervals(run.predictions[split]) for run in runs}
-    figure, axes = new_axes(3.8)
-    width = 0.84 / len(tables)
-    for index, (name, table) in enumerate(tables.items()):
-        centres = np.arange(len(EMOTIONS)) + (index - (len(tables) - 1) / 2) * width
-        colors = [COLORS[each] for each in EMOTIONS] if len(tables) == 1 else series_color(index)
-        _bars_with_intervals(axes, centres, table, width=width * 0.92, color=colors, label=name)
-    supports = next(iter(tables.values()))["support"]
-    labels = [f"{DISPLAY_NAMES[each]}\nn = {int(supports[each]):,}" for each in EMOTIONS]
-    axes.set_xticks(range(len(EMOTIONS)), labels=labels)
-    axes.set(
-        ylim=(0, 1), ylabel="F1", title=f"F1 per emotion with 95 % interval, {split} (n = {int(supports.sum()):,})"
-    )
-    axes.grid(visible=False, axis="x")
-    axes.tick_params(axis="x", length=0)
-    if len(tables) > 1:
-        axes.set_ylim(0, 1.14)  # room for the legend above bars of any height
-        axes.legend(loc="upper right", ncols=len(tables), borderaxespad=0.0)
+    n = next(iter(tables.values()))["support"]
+    title = f"F1 per emotion with 95 % interval, {split} (n = {int(n.sum()):,})"
+    figure = _bars_by_emotion(tables, "f1", n, title=title, name="F1")
     return finish(figure, {"split": split, "f1": tables}, runs=runs)
 
 
@@ -61,19 +47,9 @@ def recall_by_emotion(tables: dict[str, pd.DataFrame]) -> Figure:
     Args:
         tables: name of a network → `n`, `recall`, `recall_low`, `recall_high` by emotion, the same emotions in each.
     """
-    figure, axes = new_axes(3.8)
-    width = 0.84 / len(tables)
-    for index, (name, table) in enumerate(tables.items()):
-        centres = np.arange(len(table)) + (index - (len(tables) - 1) / 2) * width
-        style = {"width": width * 0.92, "color": series_color(index), "label": name, "score": "recall"}
-        _bars_with_intervals(axes, centres, table, **style)
     n = next(iter(tables.values()))["n"]
-    axes.set_xticks(range(len(n)), labels=[f"{DISPLAY_NAMES[name]}\nn = {count:,}" for name, count in n.items()])
     title = f"Recall per emotion on photographs with 95 % interval (n = {n.sum():,})"
-    axes.set(ylim=(0, 1.14), ylabel="recall", title=title)
-    axes.grid(visible=False, axis="x")
-    axes.tick_params(axis="x", length=0)
-    axes.legend(loc="upper right", ncols=len(tables), borderaxespad=0.0)
+    figure = _bars_by_emotion(tables, "recall", n, title=title, name="recall")
     return finish(figure, {"n": n.sum(), "recall": tables})
 
 
@@ -102,16 +78,28 @@ def shares_by_group(table: pd.DataFrame, score: str, *, title: str) -> Figure:
     return finish(figure, {"score": score, "shares": table})
 
 
-def _bars_with_intervals(
-    axes, centres: np.ndarray, table: pd.DataFrame, *, width: float, color, label: str, score: str = "f1"
-) -> None:
-    values, highs = table[score].to_numpy(), table[f"{score}_high"]
-    errors = np.clip([values - table[f"{score}_low"], highs - values], 0.0, None)
-    axes.bar(centres, values, width, color=color, label=label)
-    axes.errorbar(centres, values, yerr=errors, fmt="none", ecolor=INK, elinewidth=1.0, capsize=2.0)
-    for centre, value, high in zip(centres, values, highs, strict=True):
-        text = f"{value:.2f}".removeprefix("0")
-        axes.text(centre, max(high, value) + 0.012, text, ha="center", va="bottom", fontsize=7.5)
+def _bars_by_emotion(tables: dict[str, pd.DataFrame], score: str, n: pd.Series, *, title: str, name: str) -> Figure:
+    """Draw a score per emotion with its interval, a bar per table; `n` counts the faces of each emotion."""
+    figure, axes = new_axes(3.8)
+    width = 0.84 / len(tables)
+    for index, (label, table) in enumerate(tables.items()):
+        centres = np.arange(len(n)) + (index - (len(tables) - 1) / 2) * width
+        colors = [COLORS[each] for each in n.index] if len(tables) == 1 else series_color(index)
+        values, high = table[score], table[f"{score}_high"]
+        axes.bar(centres, values, width * 0.92, color=colors, label=label)
+        errors = np.clip([values - table[f"{score}_low"], high - values], 0.0, None)
+        axes.errorbar(centres, values, yerr=errors, fmt="none", ecolor=INK, elinewidth=1.0, capsize=2.0)
+        for centre, value, top in zip(centres, values, high, strict=True):
+            text = f"{value:.2f}".removeprefix("0")
+            axes.text(centre, max(top, value) + 0.012, text, ha="center", va="bottom", fontsize=7.5)
+    axes.set_xticks(range(len(n)), labels=[f"{DISPLAY_NAMES[each]}\nn = {int(count):,}" for each, count in n.items()])
+    axes.set(ylim=(0, 1), ylabel=name, title=title)
+    axes.grid(visible=False, axis="x")
+    axes.tick_params(axis="x", length=0)
+    if len(tables) > 1:
+        axes.set_ylim(0, 1.14)  # room for the legend above bars of any height
+        axes.legend(loc="upper right", ncols=len(tables), borderaxespad=0.0)
+    return figure
 
 
 @styled
