@@ -30,11 +30,9 @@ GET_IT = "Download fer2013new.csv again from the FER+ repository of Microsoft (s
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FerPlus:
-    """The votes on FER2013's faces.
+    """The votes on FER2013's faces, and the split of each.
 
-    Args:
-        votes: uint8 array (n, 10): votes for the eight classes of `CLASSES`, then "unknown" and "not a face".
-        usage: str array (n,), FER2013's split of each row.
+    `votes` is uint8 (n, 10): for the eight classes of `CLASSES`, then "unknown" and "not a face"; `usage` is str (n,).
     """
 
     votes: np.ndarray

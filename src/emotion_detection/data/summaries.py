@@ -27,14 +27,13 @@ def folder() -> Path:
 
 
 def record(dataset: FaceDataset | None = None) -> Path:
-    """Write all summaries of FER2013; about two minutes, most of it for near twins.
+    """Write all summaries of FER2013, and return their folder; about two minutes, most of it for near twins.
+
+    They are `counts.json`, `averages.npz`, `quality.json`, `twins.npz`, `clusters.npz` and, where the votes are at
+    hand, `ferplus.json`.
 
     Args:
         dataset: the faces; None loads FER2013, which must be exact.
-
-    Returns:
-        The folder that holds `counts.json`, `averages.npz`, `duplicates.json`, `twins.npz`, `clusters.npz` and, where
-        the votes are at hand, `ferplus.json`.
 
     Raises:
         DataError: the copy of FER2013 at hand is not exact, so its summaries are not FER2013's.

@@ -125,12 +125,8 @@ class Passes:
         """Replace the moving statistics of the trained batch norms by plain means over unchanged Training faces.
 
         With Keras' momentum of 0.999 they lag behind the weights, which costs MobileNetV2 about four points of
-        accuracy on FER2013.
-
-        Args:
-            inputs: uint8 faces (n, 48, 48), or features of the frozen part.
-            n_batches: how many batches of 64 to average over.
-            seed: decides which faces.
+        accuracy on FER2013. The means are over `n_batches` batches of 64 faces, uint8 (n, 48, 48), or
+        features; `seed` decides which.
         """
         layers = mobilenet.batch_norm_layers(self.model)
         if not layers:
