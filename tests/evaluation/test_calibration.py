@@ -40,6 +40,8 @@ def test_the_smallest_threshold_that_is_enough_is_chosen():
 def test_nothing_is_chosen_on_private_test():
     with pytest.raises(DataError, match="Choose it on PublicTest"):
         calibration.choose_threshold(predictions([0.9], [True], split="PrivateTest"), temperature=1.0)
+    with pytest.raises(DataError, match="Fit it on PublicTest"):
+        calibration.fit_temperature(random_predictions(split="PrivateTest"))
 
 
 def test_the_card_tells_what_the_record_says():
@@ -109,8 +111,3 @@ def test_log_likelihood_agrees_with_scikit_learn():
     given = random_predictions()
     expected = sklearn_metrics.log_loss(given.label, given.probabilities(1.7), labels=range(7))
     assert calibration.negative_log_likelihood(given, temperature=1.7) == pytest.approx(expected)
-
-
-def test_temperature_is_never_fitted_on_private_test():
-    with pytest.raises(DataError, match="PublicTest"):
-        calibration.fit_temperature(random_predictions(split="PrivateTest"))

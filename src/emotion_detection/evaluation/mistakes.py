@@ -109,10 +109,7 @@ def shipped_by_agreement(*, split: str) -> pd.DataFrame:
 
 
 def shares_by_agreement(counts: list[dict]) -> pd.DataFrame:
-    """Return shares and their intervals of counts by agreement.
-
-    Args:
-        counts: as `by_agreement` returns them.
+    """Return shares and their intervals of what `by_agreement` counts.
 
     Returns:
         Columns `votes_least`, `votes_most`, `n`, then `accuracy`, `accuracy_low`, `accuracy_high` (against FER2013's

@@ -14,11 +14,8 @@ STEP, GAP = 1.0, 0.7
 def personal_changes(record: dict) -> Figure:
     """Plot the change of accuracy by kind of user and number of recorded emotions: mean, interval, a dot per user.
 
-    Args:
-        record: as `personal_simulation.load` returns it.
-
-    Returns:
-        A figure; its values: kind → number of recorded emotions → part → mean, low, high, users (shares, 0–1).
+    The record is that of `personal_simulation.load`; the figure's values: kind → number of recorded emotions → part →
+    mean, low, high, users (shares, 0–1).
     """
     figure = new_figure(4.4)
     panels = figure.subplots(1, len(PARTS), sharex=True, sharey=True)

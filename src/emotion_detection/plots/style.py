@@ -125,10 +125,7 @@ def new_axes(height_in: float) -> tuple[Figure, matplotlib.axes.Axes]:
 def finish(figure: Figure, values: dict, *, runs: Iterable[Run] = ()) -> Figure:
     """Return a drawn figure with what is plotted in it: the last line of every plot function.
 
-    Args:
-        figure: as drawn.
-        values: what is plotted.
-        runs: those that it shows, where it shows runs: one of the drawn sample makes the figure carry a banner.
+    Of the runs that it shows, one of the drawn sample makes it carry a banner.
     """
     figure.values = values
     drawn = [run.is_sample for run in runs]
@@ -189,12 +186,8 @@ def add_banner(figure: Figure, source: str) -> None:
 def png_bytes(figure: matplotlib.figure.Figure, *, dpi: int, colors: int | None = None) -> bytes:
     """Return the figure as PNG, without date or version, so that equal figures give equal bytes.
 
-    A figure with a banner has it in a strip of its own above the picture.
-
-    Args:
-        figure: to be drawn.
-        dpi: pixels per inch.
-        colors: so many colours at most (2–256), as a palette without transparency; None: all, and transparency.
+    A figure with a banner has it in a strip of its own above the picture. With `colors` it has so many at most (2–256),
+    as a palette without transparency.
     """
     pixels = _pixels(figure, dpi)
     if banner := getattr(figure, "banner", None):

@@ -94,12 +94,8 @@ def kept_path(name: str) -> Path:
 def trained_network(name: str, *, role: str = "The network of") -> Path:
     """Return the file of a run's network: what training left here, else what is shipped, or was kept, of the same run.
 
-    Args:
-        name: of the run.
-        role: how the message begins, such as "The network of the teacher".
-
     Raises:
-        MissingFileError: it is not here; the message says how to train it.
+        MissingFileError: it is not here; the message begins with `role` and says how to train it.
     """
     path = weights_path(name)
     if path.is_file():
@@ -145,11 +141,7 @@ def nearest(name: str, known: list[str]) -> str:
 
 
 def load_run(name: str, *, here: bool = False) -> Run:
-    """Read a recorded run.
-
-    Args:
-        name: of the run.
-        here: look only where runs are written to.
+    """Read a recorded run; with `here` only from where runs are written to.
 
     Raises:
         UnknownNameError: no run of this name is recorded; the message names the nearest.
@@ -212,14 +204,9 @@ def write_run(
     An interruption leaves no half record, and an earlier record of the same name stays until the new one is whole.
 
     Args:
-        name: of the run.
-        info: `run.json`.
+        info: what goes into `run.json`.
         history: a row per epoch.
-        predictions: per part.
-        replace: overwrite a record of this name that was made with other settings.
-
-    Raises:
-        DataError: there is such a record, and `replace` is not set.
+        replace: overwrite a record of this name that was made with other settings; else it raises DataError.
     """
     if not replace:
         check_overwrite(name, info["recipe"])
@@ -313,11 +300,7 @@ def _read_history(path: Path) -> pd.DataFrame:
 
 
 def read_predictions(path: Path, *, remake: str = REMAKE) -> dict[str, Predictions]:
-    """Read a `predictions.npz`.
-
-    Args:
-        path: of the file.
-        remake: how to make it again, for the message.
+    """Read a `predictions.npz`; `remake` says in errors how to make it again.
 
     Raises:
         MissingFileError: it is not there.

@@ -119,10 +119,7 @@ def averaged(answers: list[Predictions]) -> Predictions:
 
 
 def ensembles(runs: dict[str, list[Run]]) -> pd.DataFrame:
-    """Return what networks reach on PublicTest alone and together.
-
-    Args:
-        runs: name of the group, such as "teachers of TL best" → its runs.
+    """Return what networks reach on PublicTest alone and together, by the name of a group of runs.
 
     Returns:
         A row per group: `group`, `networks` (how many), `mean_accuracy` of one alone, `together_accuracy` of their

@@ -19,11 +19,7 @@ ANY = "any"
 
 
 def label_table(dataset: FaceDataset, votes: ferplus.FerPlus) -> pd.DataFrame:
-    """Return one row per face with both labels.
-
-    Args:
-        dataset: faces with official row numbers.
-        votes: FER+'s votes, by row.
+    """Return one row per face with both labels; the faces have FER2013's row numbers.
 
     Returns:
         Columns: position (in `dataset`), row, split, fer2013, ferplus (plurality; "none" without one; seven emotions,

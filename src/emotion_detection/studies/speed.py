@@ -47,10 +47,7 @@ def benchmark_path() -> Path:
 
 
 def load_benchmark(file: Path | None = None) -> Benchmark:
-    """Return a benchmark as `tests/benchmarks/bench.py` wrote it.
-
-    Args:
-        file: to read; None means the recorded one.
+    """Return a benchmark as `tests/benchmarks/bench.py` wrote it: that in `file`, or the recorded one.
 
     Raises:
         MissingFileError: it is not there.
@@ -167,10 +164,7 @@ def grow(growth: dict) -> pd.DataFrame:
 
 
 def steps_table(file: Path | None = None) -> pd.DataFrame:
-    """Return what was tried on a training step of MobileNetV2, the fastest first.
-
-    Args:
-        file: as `tests/benchmarks/bench_step.py` writes it; None means the recorded one.
+    """Return what was tried on a training step of MobileNetV2, by `file` or the recorded one, the fastest first.
 
     Returns:
         Columns `tried` (text: what differs from the base, all of the network at 96 px in batches of 32 by AdamW),
