@@ -1,5 +1,5 @@
 # Everything here works in a fresh clone: each target makes .venv first if it is not there.
-# On Windows, or without make: see "Set-up without make" in README.md.
+# On Windows, or without make: see notebooks/platforms.md.
 
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -58,6 +58,6 @@ lab: $(READY)  ## open JupyterLab on notebooks/
 lint: $(READY)  ## check style with ruff, and that packages import one way
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-cache --no-logo
 
-clean:  ## delete caches and output (not .venv, data/raw/, recorded runs or the weights of runs trained here)
-	rm -rf data/cache/fer2013 data/cache/features data/cache/checkpoints output .pytest_cache .ruff_cache
+clean:  ## delete caches and redrawn figures (not .venv, data/raw/, recorded runs or the weights of runs trained here)
+	rm -rf data/cache/fer2013 data/cache/features data/cache/checkpoints output/fast output/figures output/bench .pytest_cache .ruff_cache
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -11,6 +11,7 @@ from sklearn.model_selection import train_test_split
 
 from emotion_detection import paths
 from emotion_detection.data import FaceDataset, load_sample, selection
+from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
 from emotion_detection.evaluation import ferplus_scores, formatting
 from emotion_detection.runs import store
@@ -163,7 +164,9 @@ def try_recipe(base: str, *, name: str | None = None, faces: int | None = None, 
             mine = mine.replace(weights=None)
         mine, earlier = _free_name(mine, name, dataset, seed)
         if earlier is not None:
-            _tell(f"Read as it was trained before: `{earlier.name}` in `{paths.displayed(paths.results_dir())}`.")
+            drawn = " It learned from **drawn faces**, so no score is a result." if earlier.is_sample else ""
+            where = paths.displayed(paths.results_dir())
+            _tell(f"Read as it was trained before: `{earlier.name}` in `{where}`.{drawn}")
             return earlier
         expected = "seconds" if _mode.fast else _expected_minutes(base, mine, len(dataset.training))
         kind = "faces"
@@ -214,6 +217,8 @@ def _fewer_training_faces(dataset: FaceDataset, count: int, seed: int) -> FaceDa
     training = np.flatnonzero(dataset.usage == "Training")
     if not 0 < count <= len(training):
         raise DataError(f"There are {len(training):,} Training faces in {dataset.name}, not {count:,}. Ask for fewer.")
+    if count < len(EMOTIONS):
+        raise DataError(f"{count} faces cannot show {len(EMOTIONS)} emotions. Ask for {len(EMOTIONS)} or more.")
     if count == len(training):
         return dataset
     labels = dataset.emotion[training]

@@ -1,6 +1,7 @@
 """`live` and `personal`: the page that Voilà serves, and what the record of simulated users says."""
 
 import importlib.util
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -43,3 +44,10 @@ def test_without_voila_the_page_is_refused_with_what_to_do(call, tmp_path, monke
 
 def test_a_network_is_not_for_jupyterlab(call):
     assert call("live", "--lab", "--run", "tl_whole")[0] == 2
+
+
+def test_a_network_that_says_what_it_is_needs_no_card_for_the_page(isolated):
+    project = Path(__file__).resolve().parents[2]
+    exported = isolated / "mine.tflite"
+    exported.write_bytes((project / "data/models/emotion_mobilenetv2.tflite").read_bytes())
+    assert str(exported) in nbformat.read(live.write_page(exported), as_version=4).cells[1].source

@@ -66,3 +66,9 @@ def test_shipped_is_the_run_whose_network_is_shipped():
     assert store.full_name("shipped") == card["run"]
     assert registry.is_shipped(store.load_run("shipped"))
     assert store.split_name(card["recipe"]) == store.split_name("shipped"), "a bare recipe name means the shipped seed"
+
+
+def test_a_misspelt_run_gets_a_name_that_exists_and_no_command_that_fails():
+    with pytest.raises(UnknownNameError, match="Did you mean 'shipped'") as refused:
+        store.load_run("shippd")
+    assert "train" not in str(refused.value)

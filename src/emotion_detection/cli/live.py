@@ -78,15 +78,15 @@ def write_page(network: Path | None = None) -> Path:
     """Write the notebook that is served as a page, into `output/live/`; return its path.
 
     Raises:
-        MissingFileError: the network or its card is missing.
-        DataError: they are damaged.
+        MissingFileError: the network is missing.
+        DataError: it is damaged, or says nothing about itself.
     """
     import nbformat
 
-    from emotion_detection.runs import registry
+    from emotion_detection.inference.classifier import EmotionClassifier
 
     if network is not None:
-        registry.check_against_card(network)
+        EmotionClassifier.load(network)
     code = PAGE_CELL.format(network=None if network is None else str(network.resolve()))
     page = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(PAGE_TITLE), nbformat.v4.new_code_cell(code)])
     page.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}

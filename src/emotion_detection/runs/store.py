@@ -173,10 +173,12 @@ def _existing_dir(name: str, *, here: bool = False) -> Path:
     folder = find_dir(name, here=here)
     if folder is None:
         recipe, seed = split_name(name)
+        trained = {split_name(each)[0] for each in recorded()}
+        remedy = f"python -m emotion_detection train {recipe} --seed {seed} makes it."
         searched = " or ".join(map(paths.displayed, _folders(here)))
         raise UnknownNameError(
-            f"No run {name!r} is recorded in {searched}. {nearest(name, recorded())} "
-            f"To make it: python -m emotion_detection train {recipe} --seed {seed}"
+            f"No run {name!r} is recorded in {searched}. {nearest(name, [*recorded(), 'shipped'])} "
+            + (remedy if recipe in trained else "`python -m emotion_detection runs` lists them all.")
         )
     return folder
 
