@@ -59,3 +59,23 @@ def test_a_plain_classifier_learns_it_from_faces_it_does_not_see_again(sample):
 def test_too_few_faces_are_refused():
     with pytest.raises(DataError, match="drawn sample of 69 faces is too small"):
         load_sample(69)
+
+
+def test_a_small_network_learns_it(sample):
+    keras = pytest.importorskip("keras")
+    keras.utils.set_random_seed(0)
+    layers = [keras.Input((48, 48, 1)), keras.layers.Rescaling(1 / 127.5, -1.0)]
+    for filters in (16, 32, 64):
+        layers += [
+            keras.layers.Conv2D(filters, 3, padding="same", use_bias=False),
+            keras.layers.BatchNormalization(momentum=0.9),
+            keras.layers.ReLU(),
+            keras.layers.MaxPooling2D(),
+        ]
+    model = keras.Sequential([*layers, keras.layers.Flatten(), keras.layers.Dropout(0.4), keras.layers.Dense(7)])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.AdamW(2e-3), loss, metrics=["accuracy"])
+    model.fit(sample.training.pixels[..., None], sample.training.emotion, batch_size=32, epochs=8, verbose=0)
+    held_out = sample.public_test
+    _, accuracy = model.evaluate(held_out.pixels[..., None], held_out.emotion, verbose=0)
+    assert accuracy > 0.9

@@ -1,5 +1,6 @@
 """From a face crop to 48×48 grey."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -15,6 +16,11 @@ def noise():
 def test_a_fer2013_face_passes_unchanged(noise):
     face = noise[:48, :48, 0]
     np.testing.assert_array_equal(preprocessing.to_gray48(face), face)
+
+
+def test_pixels_are_averaged_over_areas():
+    checkerboard = np.indices((96, 96)).sum(axis=0) % 2 * np.uint8(200)
+    np.testing.assert_array_equal(preprocessing.to_gray48(checkerboard.astype(np.uint8)), np.full((48, 48), 100))
 
 
 def test_each_side_is_averaged_by_its_own_factor(noise):
@@ -46,6 +52,12 @@ def test_small_faces_are_stretched_smoothly():
     stretched = preprocessing.to_gray48(ramp).astype(int)
     assert (np.diff(stretched, axis=1) >= 0).all()
     assert len(np.unique(stretched[0])) > 40
+
+
+def test_views_that_are_not_contiguous_are_accepted(noise):
+    np.testing.assert_array_equal(
+        preprocessing.to_gray48(noise[:, ::-1]), preprocessing.to_gray48(noise[:, ::-1].copy())
+    )
 
 
 def test_the_input_is_left_as_it_was(noise):
@@ -103,3 +115,7 @@ def test_the_message_names_the_face_of_a_list(noise):
 def test_a_single_face_in_place_of_a_batch_is_explained(shape):
     with pytest.raises(DataError, match=r"face\[None\]"):
         preprocessing.to_gray48_batch(np.zeros(shape, np.uint8))
+
+
+def test_bgr_and_rgb_are_not_the_same(noise):
+    assert (preprocessing.to_gray48(noise) != preprocessing.to_gray48(cv2.cvtColor(noise, cv2.COLOR_BGR2RGB))).any()
