@@ -1,4 +1,7 @@
-"""Browse the faces on which FER2013's label and FER+'s voters disagree; works in JupyterLab and Notebook 7."""
+"""Faces to look at: those whose label FER+'s voters dispute, and those that the shipped network gets wrong.
+
+They are FER2013's, whose pictures no record holds. The browser works in JupyterLab and Notebook 7.
+"""
 
 import base64
 import html
@@ -11,6 +14,9 @@ import pandas as pd
 from emotion_detection.data import FaceDataset, ferplus, load_fer2013
 from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
 from emotion_detection.errors import MissingFileError
+from emotion_detection.evaluation import mistakes as errors_found
+from emotion_detection.plots import evaluation as plots
+from emotion_detection.runs import registry, store
 
 VOTERS = 10
 PER_PAGE = 21
@@ -145,3 +151,33 @@ class DisagreementBrowser(ipywidgets.VBox):
             f"<figcaption>{DISPLAY_NAMES[line.fer2013]} → <b style='color:{color}'>{name}</b><br>"
             f"{100 * line.agreement:.0f} % of votes</figcaption></figure>"
         )
+
+
+def mistakes(*, label: str, answer: str, n: int = 12):
+    """Return a figure of faces of one emotion that the shipped network called another, the surest answers first.
+
+    Args:
+        label: emotion of FER2013's label, such as "sad".
+        answer: what they were called, such as "fear".
+        n: how many at most.
+
+    Returns:
+        A figure; without FER2013 a sentence (IPython's Markdown) that says what is missing.
+
+    Raises:
+        UnknownNameError: there is no such emotion.
+    """
+    run = store.load_run(registry.read_card()["run"])
+    found = errors_found.mistaken(run.predictions["PrivateTest"], label=label, answer=answer, n=n)
+    try:
+        dataset = load_fer2013()
+    except MissingFileError:
+        from IPython.display import Markdown
+
+        return Markdown("*The faces are FER2013's, which is not on this machine: see `data/README.md` to get it.*")
+    place = {int(row): index for index, row in enumerate(dataset.row)}
+    faces = dataset.pixels[[place[int(row)] for row in found["row"]]]
+    title = (
+        f"{DISPLAY_NAMES[label]} by FER2013's label, called {DISPLAY_NAMES[answer]}: the {len(found)} surest answers"
+    )
+    return plots.mistaken_faces(faces, found, title=title)
