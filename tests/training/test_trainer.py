@@ -104,8 +104,8 @@ def test_a_taught_run_in_cycles_goes_on_exactly_within_a_cycle_and_between_cycle
         validate_every=2,
         batch_norm_batches=1,
         teachers=(f"{teacher.name}-s0",),
-        distillation=catalog.BEST.distillation,
-        ferplus_auxiliary=catalog.BEST.ferplus_auxiliary,
+        distillation=catalog.BEST.targets.distillation,
+        ferplus_auxiliary=catalog.BEST.targets.ferplus_auxiliary,
     )
     whole_and_resumed(isolated, best, with_votes, seed=0, after=(1, 2, 3))
 
