@@ -135,7 +135,7 @@ def record(dataset: FaceDataset | None = None) -> Path:
         "choosing": choosing,
         "settings": dataclasses.asdict(settings),
         "reporting": {kind: reported(seen[REPORTING, kind], settings) for kind in KINDS},
-        "foretold": {kind: foretold(seen[REPORTING, kind], settings) for kind in KINDS},
+        "foretold": {kind: predicted_change(seen[REPORTING, kind], settings) for kind in KINDS},
     }
     files.write_json(path(), values)
     return path()
@@ -340,7 +340,7 @@ def reported(seen: list[Seen], settings: fitting.Settings) -> dict:
     return found
 
 
-def foretold(seen: list[Seen], settings: fitting.Settings) -> dict:
+def predicted_change(seen: list[Seen], settings: fitting.Settings) -> dict:
     """Return the mean change in the users' own tables, the one on other faces, their correlation over users."""
     tables = [head.leave_one_clip_out(user.calibration, settings=settings) for user in seen]
     shown = np.array([(table["accuracy_after"] - table["accuracy_before"]).mean() for table in tables])
