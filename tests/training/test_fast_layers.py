@@ -111,9 +111,11 @@ def test_weights_go_back_into_the_network_that_is_saved(faces):
     assert not np.allclose(model(faces.pixels[:2, ..., None]), before)
 
 
-def test_other_backends_train_the_network_as_it_is(monkeypatch):
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_other_backends_train_the_network_as_it_is(backend, monkeypatch):
     model = network("top")
-    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    monkeypatch.setattr(keras.backend, "backend", lambda: backend)
+    monkeypatch.setattr(fast_layers, "_has_accelerator", lambda: False)
     assert fast_layers.arranged(model) is model
     fast_layers.copy_back(model, model)
 

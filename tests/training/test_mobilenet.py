@@ -105,7 +105,7 @@ def test_networks_are_built_with_keras_alone():
         r"^\s*(?:import|from) (\S+)", Path(mobilenet.__file__).read_text(encoding="utf-8"), re.MULTILINE
     )
     packages = {name.split(".")[0] for name in imported}
-    assert "keras" in packages and not packages & {"tensorflow", "jax", "torch"}
+    assert mobilenet.keras is keras and not packages & {"tensorflow", "jax", "torch"}
 
 
 def test_a_damaged_network_is_refused_with_a_sentence(isolated):
