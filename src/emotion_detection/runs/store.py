@@ -173,12 +173,13 @@ def _existing_dir(name: str, *, here: bool = False) -> Path:
     folder = find_dir(name, here=here)
     if folder is None:
         recipe, seed = split_name(name)
-        trained = {split_name(each)[0] for each in recorded()}
-        remedy = f"python -m emotion_detection train {recipe} --seed {seed} makes it."
+        known = recorded()
+        is_trained_before = recipe in {split_name(each)[0] for each in known}
+        train = f"python -m emotion_detection train {recipe} --seed {seed} makes it."
         searched = " or ".join(map(paths.displayed, _folders(here)))
         raise UnknownNameError(
-            f"No run {name!r} is recorded in {searched}. {nearest(name, [*recorded(), 'shipped'])} "
-            + (remedy if recipe in trained else "`python -m emotion_detection runs` lists them all.")
+            f"No run {name!r} is recorded in {searched}. {nearest(name, [*known, 'shipped'])} "
+            + (train if is_trained_before else "`python -m emotion_detection runs` lists them all.")
         )
     return folder
 
