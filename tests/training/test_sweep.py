@@ -91,7 +91,8 @@ class TestOnTwoMachines:
         self, machines, one_after_another, monkeypatch
     ):
         failed = sweep.train([*JOBS, sweep.Job(ORPHAN)], some_faces(), address=machines.address)
-        assert list(failed) == ["orphan-s0"] and "nothing-s0" in failed["orphan-s0"]
+        assert list(failed) == ["orphan-s0"], failed
+        assert "nothing-s0" in failed["orphan-s0"]
         for job in JOBS:
             assert_same_run(job.name, one_after_another, monkeypatch)
         assert sweep.train(JOBS, None, address=machines.address) == {}
