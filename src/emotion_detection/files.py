@@ -1,62 +1,317 @@
 """Writing files so that a name never holds half a file, and reading recorded measurements.
 
-Writing goes beside and then renames. Records are JSON files in `data/results/`; errors about them say what to do.
+What is written lies in a working folder beside its place, `.writing-…`, until it is whole; then it takes its name. The
+process that made a working folder holds a lock in it for its life, so that the next one knows what dead processes left
+behind, and deletes it.
+
+Records are JSON files in `data/results/`; errors about them say what to do.
 """
 
 import contextlib
+import errno
+import functools
 import hashlib
 import json
+import logging
 import math
 import numbers
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from emotion_detection import paths
-from emotion_detection.errors import DataError, MissingFileError
+from emotion_detection.errors import DataError, MissingFileError, ProjectError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    import msvcrt
+
+    fcntl = None
+
+log = logging.getLogger(__name__)
+Read = TypeVar("Read")
+
+WORKING = ".writing-"
+"""Begins the names of working folders and of locks; they are deleted once no process holds them."""
+
+EARLIER = ".earlier"
+"""In a working folder: where a folder waits while the one that replaces it takes its name."""
+
+EXCHANGE_S = 5.0
+"""How long a reader waits for a folder that is being replaced; that takes two renames."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextlib.contextmanager
-def written_beside(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` when the block ends well, delete it otherwise.
+def written_beside(path: Path, *, private: bool = False) -> Iterator[Path]:
+    """Yield a temporary path; what is written there takes the name `path` when the block ends well, else it is deleted.
 
-    The temporary name keeps the suffix, since some writers choose the format by it.
+    A link stays, and what it points to is replaced. The temporary name ends as `path` does: some writers go by it.
+
+    Args:
+        path: where the file goes; its folder is made.
+        private: only this user may read it; else as the umask says.
+
+    Raises:
+        DataError: the file cannot be written there, or the disk is full.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    path = Path(os.path.realpath(path))
+    _check_kind(path)
+    with _working_folder(path.parent) as folder:
+        temporary = folder / path.name
+        try:
+            yield temporary
+            if private:
+                temporary.chmod(0o600)
+            temporary.replace(path)
+        except OSError as error:
+            names_another = error.filename is not None and error.errno not in FULL
+            if names_another or isinstance(error, ProjectError):
+                raise
+            raise DataError(
+                f"{path} was not written: {error.strerror or error}. Free some room there (and in "
+                f"{tempfile.gettempdir()}, where some writers prepare files), or choose another place."
+            ) from error
+
+
+@contextlib.contextmanager
+def folder_beside(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder, which takes the name `folder` when the block ends well, in place of an earlier one.
+
+    Killed at any moment, the earlier one or the new one is there, at the latest once `clear_abandoned` was called.
+    """
+    with _working_folder(folder.parent) as working:
+        new = working / folder.name
+        new.mkdir()
+        yield new
+        if folder.exists():
+            (working / EARLIER).mkdir()
+            folder.rename(working / EARLIER / folder.name)
+        new.rename(folder)
+
+
+def read_steadily(folder: Path, read: Callable[[Path], Read]) -> Read:
+    """Return `read(folder)`, read again where `folder_beside` replaced the folder meanwhile."""
+    while True:
+        before = _facts_once_there(folder)
+        try:
+            found = read(folder)
+        except Exception:
+            if _facts_once_there(folder) == before:
+                raise
+        else:
+            if _facts_once_there(folder) == before:
+                return found
+
+
+def _facts_once_there(folder: Path) -> tuple[int, int] | None:
+    """Return what tells a folder from one that replaces it; one that is being replaced is awaited. None for none."""
+    until = time.monotonic() + EXCHANGE_S
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            facts = folder.stat()
+            return facts.st_ino, facts.st_ctime_ns
+        waiting = (working / EARLIER / folder.name for working in folder.parent.glob(f"{WORKING}*"))
+        if time.monotonic() > until or not any(earlier.exists() for earlier in waiting):
+            return None
+        clear_abandoned(folder.parent)
+        time.sleep(0.01)
+
+
+@contextlib.contextmanager
+def locked(*outputs: Path | str | None) -> Iterator[None]:
+    """Be the only one that writes these files or folders for as long as the block takes; None is left out.
+
+    Raises:
+        DataError: another process, or this one elsewhere, is writing one of them.
+    """
+    with contextlib.ExitStack() as held:
+        for output in (each for each in outputs if each is not None):
+            path = Path(os.path.realpath(output))
+            _make_folder(path.parent)
+            lock = path.with_name(WORKING + hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16])
+            try:
+                held.callback(_release, lock, _lock(lock))
+            except BlockingIOError as error:
+                raise DataError(
+                    f"{output} is being written by another process. Wait until it has ended, or name another file."
+                ) from error
+            except OSError as error:
+                log.warning("%s cannot be locked (%s): let one process write it at a time.", output, error)
+        yield
+
+
+def _lock(path: Path) -> int:
+    """Open and lock a file until its handle is closed, by this process or by its death; return the handle.
+
+    Raises:
+        BlockingIOError: somebody holds the lock.
+        FileNotFoundError: its folder was deleted.
+        OSError: this file system has no locks.
+    """
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        try:
+            if fcntl is not None:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            else:
+                _lock_on_windows(handle)
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(path.stat(), os.fstat(handle)):
+                    return handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)  # whoever held it has just deleted it
+
+
+def _lock_on_windows(handle: int) -> None:
     try:
-        yield temporary
-        temporary.chmod(0o644)
-        temporary.replace(path)
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+    except PermissionError as error:
+        raise BlockingIOError(*error.args) from error
+
+
+def _release(left: Path, handle: int) -> None:
+    """Delete a working folder, or a lock, while its lock is held: so nobody takes what is about to go."""
+    if fcntl is None:  # Windows deletes no open file
+        os.close(handle)
+    try:
+        if left.is_dir():
+            _remove_working(left)
+        else:
+            left.unlink(missing_ok=True)
     finally:
-        temporary.unlink(missing_ok=True)
+        if fcntl is not None:
+            os.close(handle)
 
 
-def require_writable(folder: Path, *, instead: str = "set EMOTION_OUTPUT_DIR to another folder") -> None:
-    """Make a folder, and raise DataError where no file can be written into it; `instead` is what else may be done."""
+def _remove_working(working: Path) -> None:
+    for earlier in (working / EARLIER).glob("*"):
+        place, new = working.parent / earlier.name, working / earlier.name
+        if not place.exists():
+            (new if new.exists() else earlier).rename(place)
+    shutil.rmtree(working, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _working_folder(parent: Path) -> Iterator[Path]:
+    """Yield an empty folder in `parent`, held by a lock in it; delete it in the end."""
+    _make_folder(parent)
+    _clear_once(parent)
+    with contextlib.ExitStack() as held:
+        while True:
+            try:
+                folder = Path(tempfile.mkdtemp(dir=parent, prefix=WORKING))
+            except OSError as error:
+                raise _not_writable(parent, error) from error
+            try:
+                held.callback(_release, folder, _lock(folder / "lock"))
+            except (BlockingIOError, FileNotFoundError):  # taken for abandoned before it was locked
+                continue
+            except OSError:  # no locks here, so nobody will take it for abandoned
+                held.callback(_remove_working, folder)
+            break
+        yield folder
+
+
+def clear_abandoned(folder: Path) -> None:
+    """Delete what processes that died while writing have left in a folder; one that they replaced is there again."""
+    for left in (each for each in folder.glob(f"{WORKING}*") if not each.is_symlink()):
+        with contextlib.suppress(OSError):  # held, or not ours to delete
+            _release(left, _lock(left / "lock" if left.is_dir() else left))
+
+
+_clear_once = functools.cache(clear_abandoned)
+
+
+def check_outputs(outputs: Iterable[Path | str | None], *, inputs: Iterable[Path | str] = ()) -> None:
+    """Check before any work that a command's outputs can be written, and do not overwrite what it reads.
+
+    Args:
+        outputs: files to be written; None is left out.
+        inputs: files to be read.
+
+    Raises:
+        DataError: an output is an input (links followed), another output, a folder, a device, or cannot be written.
+    """
+    read, asked = {_identity(path): path for path in inputs}, {}
+    for path in (Path(output) for output in outputs if output is not None):
+        identity = _identity(path)
+        if identity in read:
+            raise DataError(f"{path} is to be written and is read, too ({read[identity]}). Name another file.")
+        if identity in asked:
+            raise DataError(f"{asked[identity]} and {path} are one file, and both are to be written. Rename one.")
+        asked[identity] = path
+        _check_kind(path)
+        if path.exists() and not os.access(path, os.W_OK):
+            raise DataError(f"{path} is there and is write-protected. Name another file, or allow it to be written.")
+    for folder in {path.parent for path in asked.values()}:
+        require_writable(folder)
+
+
+def _identity(path: Path | str) -> tuple | str:
+    """Return what is equal for two names of one file, whether it is there or not."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        facts = Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return os.path.normcase(os.path.realpath(path))
+    except OSError as error:
+        raise _not_writable(path, error) from error
+    return facts.st_dev, facts.st_ino
+
+
+def _check_kind(path: Path) -> None:
+    """Raise DataError unless a file may be written in the place of what has this name."""
+    if path.is_dir():
+        raise DataError(f"{path} is a folder, and a file was to be written. Name a file in it.")
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path} is a device or a pipe, and a file was to be written. Name a file, or leave it out.")
+
+
+def require_writable(folder: Path) -> None:
+    """Make a folder, and raise DataError where no file can be written into it; clear what dead processes left there."""
+    _make_folder(folder)
+    clear_abandoned(folder)
+    try:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise DataError(
-            f"{folder} cannot be written ({error.strerror or error}). Make it writable, or {instead}."
-        ) from error
+        raise _not_writable(folder, error) from error
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8 with Unix line ends, atomically."""
-    with written_beside(path) as temporary:
-        temporary.write_bytes(text.encode("utf-8"))
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_writable(folder, error) from error
+
+
+def _not_writable(path: Path | str, error: OSError) -> DataError:
+    return DataError(
+        f"{path} cannot be written ({error.strerror or error}). Make it writable, or choose another place (by "
+        "EMOTION_OUTPUT_DIR, where no file is named)."
+    )
+
+
+def write_text(
+    path: Path, text: str, *, encoding: str = "utf-8", errors: str = "surrogateescape", private: bool = False
+) -> None:
+    """Write `text` with Unix line ends, atomically; names of files that are no UTF-8 become the bytes that they are."""
+    with written_beside(path, private=private) as temporary:
+        temporary.write_bytes(text.encode(encoding, errors))
 
 
 def write_json(path: Path, values: dict) -> None:
     """Write `values` as indented JSON that ends with a newline, atomically."""
-    write_text(path, json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    write_text(path, text, errors="backslashreplace")  # \\udce9 is JSON's own way to write a surrogate
 
 
 def rounded(value, *, decimals: int = 4):

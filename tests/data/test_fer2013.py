@@ -225,7 +225,7 @@ def test_a_cache_folder_that_cannot_be_written_gives_the_data_and_a_warning(in_r
     assert_same_faces(loaded, drawn)
     (record,) = caplog.records
     assert "cannot be cached in data/cache" in record.getMessage()
-    assert "Make the folder writable" in record.getMessage()
+    assert "Make it writable" in record.getMessage()
 
 
 def test_check_rewrites_a_cache_that_differs_from_its_source(in_raw, drawn):

@@ -208,8 +208,8 @@ def test_without_a_face_there_is_a_csv_with_columns(video, tmp_path):
 @pytest.mark.parametrize(
     ("outputs", "said"),
     [
-        ({"csv": "video.mp4"}, "are the same file"),
-        ({"csv": "same.mp4", "annotated": "same.mp4"}, "are the same file"),
+        ({"csv": "video.mp4"}, "is read, too"),
+        ({"csv": "same.mp4", "annotated": "same.mp4"}, "are one file"),
         ({"annotated": "marked.gif"}, r"marked\.gif, whose ending"),
         ({"csv": "video.mp4/rows.csv"}, "cannot be written"),
     ],

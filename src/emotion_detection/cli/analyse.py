@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from emotion_detection import files as files_written
+from emotion_detection import files as outputs
 from emotion_detection.cli.options import refuse
 from emotion_detection.errors import DataError
 
@@ -57,14 +57,16 @@ def _analyse_pictures(files: list[Path], side_by_side: dict, *, csv: Path | None
     from emotion_detection.inference import analyse, bulk
 
     pictures = [picture for path in files for picture in (analyse.pictures_in(path) if path.is_dir() else [path])]
-    if any(side_by_side.values()):
-        table = bulk.analyse_pictures(pictures, **side_by_side)
-    else:
-        table = analyse.analyse_pictures(pictures)
-    if csv is not None:
-        analyse.write_csv(table, csv)
-    if annotated is not None:
-        analyse.write_annotated(table, annotated)
+    outputs.check_outputs([csv], inputs=pictures)
+    with outputs.locked(csv):
+        if any(side_by_side.values()):
+            table = bulk.analyse_pictures(pictures, **side_by_side)
+        else:
+            table = analyse.analyse_pictures(pictures)
+        if csv is not None:
+            analyse.write_csv(table, csv)
+        if annotated is not None:
+            analyse.write_annotated(table, annotated)
     if len(table):
         typer.echo(table.round(3).to_string(index=False))
     for picture in table.attrs["without_face"]:
@@ -91,7 +93,7 @@ def _analyse_video(
             "A Parquet file was asked for, and pyarrow, which writes it, is not installed. Install it (pip install -e "
             "'.[parquet]' in the project's folder), or write a CSV."
         )
-    recording.check_outputs(path, csv, annotated, parquet, plot, video=annotated)
+    outputs.check_outputs([csv, annotated, parquet, plot], inputs=[path])
     summary = recording.Summary()
     with tempfile.TemporaryDirectory() as folder:
         rows = csv or Path(folder) / "rows.csv"
@@ -121,14 +123,14 @@ def _write_others(rows: Path, *, parquet: Path | None, plot: Path | None) -> Non
 
     table = recording.read_csv(rows)
     if parquet is not None:
-        with files_written.written_beside(parquet) as temporary:
+        with outputs.written_beside(parquet) as temporary:
             table.to_parquet(temporary, index=False)
     if plot is not None:
         from emotion_detection import plots
         from emotion_detection.plots import style
 
         figure = plots.timeline(recording.thinned(table))
-        with files_written.written_beside(plot) as temporary:
+        with outputs.written_beside(plot) as temporary:
             temporary.write_bytes(style.png_bytes(figure, dpi=style.FILE_DPI))
 
 

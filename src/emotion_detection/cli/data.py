@@ -43,6 +43,7 @@ def pictures(
     from emotion_detection import files
     from emotion_detection.data import own_pictures
 
+    files.check_outputs([csv], inputs=folder.rglob("*"))
     try:
         dataset, refused = own_pictures.load_pictures(folder), None
     except own_pictures.PicturesError as error:

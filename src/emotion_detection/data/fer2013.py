@@ -3,13 +3,11 @@
 Reference: Goodfellow et al., "Challenges in Representation Learning", ICONIP 2013, arXiv:1307.0414.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import json
 import logging
 import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -218,36 +216,18 @@ def _write_cache(source: Source, dataset: FaceDataset, verification: Verificatio
     """Write the cache of a source, complete or not at all; return whether it is there."""
     folder = _cache_folder() / source.key
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with _folder_beside(folder) as temporary:
+        with files.folder_beside(folder) as temporary:
             for name in ARRAYS:
                 np.save(temporary / f"{name}.npy", np.ascontiguousarray(getattr(dataset, name)))
             info = {"notes": list(dataset.notes), "has_official_rows": dataset.has_official_rows}
             info["verification"] = verification.as_dict()
             files.write_json(temporary / "info.json", info)
-    except OSError as error:
-        log.warning(
-            "FER2013 was read but cannot be cached in %s (%s): it will be parsed again next time. Make the folder "
-            "writable.",
-            paths.displayed(folder.parent),
-            error.strerror or error,
-        )
+    except (OSError, DataError) as error:
+        place = paths.displayed(folder.parent)
+        log.warning("FER2013 was read but cannot be cached in %s: it will be parsed again next time. %s", place, error)
         return False
     _remove_outdated(folder)
     return True
-
-
-@contextlib.contextmanager
-def _folder_beside(folder: Path):
-    """Yield a temporary folder beside `folder`; rename it when the block ends well, delete it otherwise."""
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".writing-"))
-    try:
-        yield temporary
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.chmod(0o755)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _remove_outdated(folder: Path) -> None:

@@ -120,6 +120,7 @@ def export_run(
         raise UnknownNameError(f"{form!r} is no format of networks. Use one of {', '.join(SUFFIXES)}.")
     run, trained = store.load_run(name), store.trained_network(name)
     path = Path(path) if path is not None else export_dir() / f"{run.name}{SUFFIXES[form]}"
+    files.check_outputs([path], inputs=[trained])
     if form == "keras":
         with files.written_beside(path) as temporary:
             shutil.copyfile(trained, temporary)

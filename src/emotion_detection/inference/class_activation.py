@@ -147,6 +147,7 @@ def write_explained(picture: Path | str, out: Path | str, *, emotion: str | None
     out = Path(out)
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise DataError(f"The explained picture was to be {out.name!r}. End its name in .png or .jpg.")
+    files.check_outputs([out], inputs=[picture])
     if emotion is not None:
         classes_of(emotion, 0)
     frame_bgr = images.read_picture(picture)

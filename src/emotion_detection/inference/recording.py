@@ -125,30 +125,19 @@ def write_recording(
         MissingFileError: the recording, or the shipped network, is missing.
         DataError: the recording cannot be read, or an output cannot be written.
     """
-    check_outputs(path, csv, annotated, video=annotated)
+    if annotated is not None:
+        video_io.check_writable_as_video(annotated)
+    files.check_outputs([csv, annotated], inputs=[path])
     engine = _engine(every_ms, smoothing_s, minimum_confidence, detector, classifier)
     summary = summary if summary is not None else Summary()
-    with video_io.Recording(path) as recording, _Output(csv, annotated, recording.frames_per_s) as output:
+    with (
+        files.locked(csv, annotated),
+        video_io.Recording(path) as recording,
+        _Output(csv, annotated, recording.frames_per_s) as output,
+    ):
         for result in _answers(recording, engine, summary, every_ms=every_ms, progress=progress, output=output):
             output.add_rows(result)
     return summary
-
-
-def check_outputs(source: Path | str, *outputs: Path | str | None, video: Path | str | None = None) -> None:
-    """Raise DataError for what would go wrong after hours of work, of which `video` is one of the outputs.
-
-    Two files are the same, a folder cannot be written, or the video's ending says no kind.
-    """
-    asked = [Path(path) for path in outputs if path is not None]
-    if len({path.resolve() for path in (Path(source), *asked)}) <= len(asked):
-        raise DataError(
-            f"Two of the recording and its outputs are the same file: {Path(source).name}, "
-            f"{', '.join(path.name for path in asked)}. Give each a name of its own."
-        )
-    if video is not None:
-        video_io.check_writable_as_video(video)
-    for path in asked:
-        files.require_writable(path.parent, instead="choose another folder")
 
 
 def read_csv(path: Path | str) -> pd.DataFrame:

@@ -315,7 +315,7 @@ def save(head: Head, path: Path | str) -> str:
         "bias": _decimals(head.bias),
         "weights": [_decimals(row) for row in head.weights],
     }
-    files.write_text(Path(path), json.dumps(values, ensure_ascii=False, allow_nan=False) + "\n")
+    files.write_text(Path(path), json.dumps(values, ensure_ascii=False, allow_nan=False) + "\n", private=True)
     return head.privacy
 
 

@@ -10,8 +10,7 @@ they are written to `EMOTION_OUTPUT_DIR` alone, where it is set.
 
 import dataclasses
 import difflib
-import shutil
-import tempfile
+import functools
 import zipfile
 from pathlib import Path
 
@@ -71,7 +70,8 @@ def run_dir(name: str) -> Path:
 def find_dir(name: str, *, here: bool = False) -> Path | None:
     """Return the folder that records a run, or None: where it is written to, else, unless `here`, the project's."""
     found = (folder / full_name(name) for folder in _folders(here))
-    return next((folder for folder in found if (folder / "run.json").is_file()), None)
+    is_there = functools.partial(files.read_steadily, read=lambda folder: (folder / "run.json").is_file())
+    return next(filter(is_there, found), None)
 
 
 def _folders(here: bool) -> list[Path]:
@@ -147,7 +147,10 @@ def load_run(name: str, *, here: bool = False) -> Run:
         UnknownNameError: no run of this name is recorded; the message names the nearest.
         DataError: a file of the record is damaged or missing.
     """
-    folder = _existing_dir(name, here=here)
+    return files.read_steadily(_existing_dir(name, here=here), _read_run)
+
+
+def _read_run(folder: Path) -> Run:
     run = Run(
         name=folder.name,
         info=_read_info(folder / "run.json"),
@@ -213,23 +216,12 @@ def write_run(
     """
     if not replace:
         check_overwrite(name, info["recipe"])
-    folder = run_dir(name)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-    try:
-        write_predictions(temporary / "predictions.npz", predictions)
+    with files.folder_beside(run_dir(name)) as folder:
+        write_predictions(folder / "predictions.npz", predictions)
         csv = history.to_csv(index=False, lineterminator="\n", float_format="%.6g")
-        files.write_text(temporary / "history.csv", csv)
-        files.write_json(temporary / "run.json", info)
-        temporary.chmod(0o755)
-        earlier = temporary.with_name(f"{temporary.name}-earlier")
-        if folder.exists():
-            folder.rename(earlier)
-        temporary.rename(folder)
-        shutil.rmtree(earlier, ignore_errors=True)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return folder
+        files.write_text(folder / "history.csv", csv)
+        files.write_json(folder / "run.json", info)
+    return run_dir(name)
 
 
 def write_predictions(path: Path, predictions: dict[str, Predictions]) -> None:

@@ -52,8 +52,12 @@ def train(
     """
     if record and not replace:
         store.check_overwrite(f"{recipe.name}-s{seed}", _settings(recipe))
-    if not recipe.protocol.folds:
-        return train_network(recipe, dataset, seed=seed, record=record)
+    with files.locked(store.run_dir(f"{recipe.name}-s{seed}") if record else None):
+        train_it = _train_in_folds if recipe.protocol.folds else train_network
+        return train_it(recipe, dataset, seed=seed, record=record)
+
+
+def _train_in_folds(recipe: Recipe, dataset: FaceDataset, *, seed: int, record: bool) -> store.Run:
     found = []
     for number, part in enumerate(splits.folds(dataset.training, recipe.protocol.folds, seed=seed)):
         fold = recipe.replace(name=f"{recipe.name}_fold{number}")
@@ -281,14 +285,12 @@ def frozen_features(frozen_part: keras.Model, faces: FaceDataset, recipe: Recipe
     if cached is not None:
         return cached
     network = quick() if quick is not None else fast_layers.folded(frozen_part)
-    with files.written_beside(path) as temporary:
-        array = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
-        start = 0
+    with files.written_beside(path) as temporary, temporary.open("wb") as stream:
+        # No memory map: where the disk is full, writing to one kills the process; here it is an error.
+        header = {"descr": np.dtype(np.float32).str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(stream, header)
         for features in backends.answers_in_batches(network, faces.pixels, progress="frozen features"):
-            array[start : start + len(features)] = features
-            start += len(features)
-        array.flush()
-        del array  # Windows renames no open file
+            stream.write(np.ascontiguousarray(features, np.float32))
     return np.load(path, mmap_mode="r")
 
 
