@@ -1,13 +1,14 @@
-"""Writing files so that a name never holds half a file, and reading recorded measurements.
+"""Writing files so that a name never holds half a file, and reading JSON and arrays that may be damaged.
 
 What is written lies in a working folder beside its place, `.writing-…`, until it is whole; then it takes its name. The
 process that made a working folder holds a lock in it for its life, so that the next one knows what dead processes left
 behind, and deletes it.
 
-Records are JSON files in `data/results/`; errors about them say what to do.
+All JSON and all arrays are read here: errors say what is wrong with a file and what to do.
 """
 
 import contextlib
+import dataclasses
 import errno
 import functools
 import hashlib
@@ -16,12 +17,17 @@ import logging
 import math
 import numbers
 import os
+import re
 import shutil
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
+
+import fastjsonschema
+import numpy as np
 
 from emotion_detection import paths
 from emotion_detection.errors import DataError, MissingFileError, ProjectError
@@ -46,6 +52,12 @@ EXCHANGE_S = 5.0
 """How long a reader waits for a folder that is being replaced; that takes two renames."""
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+LARGEST_JSON = 64_000_000
+DEEPEST_JSON = 50
+MOST_DIGITS = 30
+LARGEST_ARRAYS = 2_000_000_000
+"""Bounds of what is read: files beyond them are damaged, or made to fill the memory."""
 
 
 @contextlib.contextmanager
@@ -325,52 +337,200 @@ def rounded(value, *, decimals: int = 4):
     return value
 
 
+@dataclasses.dataclass
+class Walk:
+    """What a folder holds, sorted: files, and what was left out (a system's own entries, dead links, loops, pipes)."""
+
+    files: list[Path]
+    left_out: list[Path]
+
+
+HOUSEKEEPING = ("__macosx", "@eadir", "thumbs.db", "desktop.ini", "ehthumbs.db", "lost+found", "$recycle.bin")
+"""Names, in lower case, of what systems put into folders; what is hidden (".git", "._x.jpg") is left out as well."""
+
+
+def is_housekeeping(name: str) -> bool:
+    """Return whether an entry of a folder is a system's own, not the reader's."""
+    return name.startswith((".", "~$")) or name.lower() in HOUSEKEEPING
+
+
+def walk(folder: Path) -> Walk:
+    """List the files of a folder and of the folders in it. Links are followed, but for those that lead back."""
+    found, waiting = Walk([], []), [(folder, (folder.resolve(), *folder.resolve().parents))]
+    while waiting:
+        inside, above = waiting.pop()
+        for entry in inside.iterdir():
+            if entry.is_dir() and not is_housekeeping(entry.name) and entry.resolve() not in above:
+                waiting.append((entry, (*above, entry.resolve())))
+            else:
+                right = entry.is_file() and not is_housekeeping(entry.name)
+                (found.files if right else found.left_out).append(entry)
+    return Walk(sorted(found.files), sorted(found.left_out))
+
+
 def sha256(path: Path) -> str:
     """Return the hex SHA-256 of a file's bytes."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def read_json(path: Path, *, remake: str, keys: tuple[str, ...] = ()) -> dict:
-    """Return what a record holds.
+def read_json(
+    path: Path, *, what: str = "record", remake: str = "", schema: dict | None = None, keys: Iterable[str] = ()
+) -> dict:
+    """Return what a JSON file holds, an object unless `schema` says otherwise.
 
     Args:
-        path: of the record.
-        remake: how to make it again, such as a command, for the message.
+        path: UTF-8, with or without a byte-order mark, at most `LARGEST_JSON` bytes.
+        what: what the file is, for messages: "model card".
+        remake: how to make it again, such as a command, for messages.
+        schema: JSON Schema that its values must follow.
         keys: that it must have.
 
     Raises:
         MissingFileError: it is not there.
-        DataError: it is no JSON object, or lacks one of the keys.
+        DataError: it cannot be read, or holds something else.
     """
-    require(path, remake=remake)
+    require(path, what=what, remake=remake)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise damaged(path, f"it is not valid JSON ({error})", remake=remake) from error
-    if not isinstance(values, dict):
-        raise damaged(path, f"it holds {type(values).__name__}, expected an object", remake=remake)
-    lacking = [key for key in keys if key not in values]
-    if lacking:
-        raise damaged(path, f"it lacks {', '.join(lacking)}", remake=remake)
+        if path.stat().st_size > LARGEST_JSON:
+            raise ValueError(f"it has {path.stat().st_size:,} bytes, at most {LARGEST_JSON:,} are read")
+        return parse_json(path.read_bytes(), schema={"type": "object", "required": list(keys)} | (schema or {}))
+    except (OSError, ValueError) as error:
+        raise damaged(path, str(error), what=what, remake=remake) from error
+
+
+def parse_json(content: bytes | str, *, schema: dict | None = None) -> object:
+    """Return what JSON holds: no NaN, no infinity, no number of more than 30 digits, at most `DEEPEST_JSON` levels.
+
+    Raises:
+        ValueError: it is damaged, or does not follow the schema; the message says why.
+    """
+    text = content.decode("utf-8-sig") if isinstance(content, bytes) else content
+    try:
+        values = json.loads(text, parse_float=_finite, parse_int=_whole, parse_constant=_finite)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"it is not valid JSON ({error})") from error
+    except (RecursionError, MemoryError) as error:
+        raise ValueError("its values are nested too deeply") from error
+    level, depth = [values], 0
+    while level := [each for each in level if isinstance(each, dict | list)]:
+        level = [child for each in level for child in (each.values() if isinstance(each, dict) else each)]
+        depth += 1
+    if depth > DEEPEST_JSON:
+        raise ValueError(f"its values are nested in {depth} levels, at most {DEEPEST_JSON} are read")
+    try:
+        _validator(json.dumps(schema or {}))(values)
+    except fastjsonschema.JsonSchemaValueException as error:
+        problem = re.sub(r"^data\b\.?", lambda found: "" if found[0] == "data." else "it", error.message)
+        raise ValueError(f"{problem[:200]}; received {str(error.value)[:80]}") from error
     return values
 
 
-def require(path: Path, *, remake: str) -> None:
-    """Raise MissingFileError, with what to do, if a record is not there."""
-    if not path.is_file():
-        raise missing(path, remake=remake)
+@functools.lru_cache
+def _validator(schema: str):
+    return fastjsonschema.compile(json.loads(schema))
 
 
-def missing(path: Path, *, remake: str) -> MissingFileError:
-    """Return the error that says that a record is not there."""
-    return MissingFileError(f"The record {paths.displayed(path)} is missing. {_remedy(path, remake)}")
+def _finite(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"it holds {text[:20]}, expected finite numbers")
+    return value
 
 
-def damaged(path: Path, received: str, *, remake: str) -> DataError:
-    """Return the error that says what is wrong with a record."""
-    return DataError(f"The record {paths.displayed(path)} is damaged: {received}. {_remedy(path, remake)}")
+def _whole(text: str) -> int:
+    if len(text) > MOST_DIGITS:
+        raise ValueError(f"it holds a number of {len(text):,} digits, at most {MOST_DIGITS} are read")
+    return int(text)
+
+
+Expected = dict[str, tuple[str, tuple[int | None, ...]]]
+"""Name of an array → kinds of dtype that it may have ("f", "iu", "U", as numpy has them), and its shape; None: any."""
+
+
+def read_arrays(
+    path: Path,
+    *,
+    what: str = "record",
+    expected: Expected,
+    optional: Expected | None = None,
+    remake: str = "",
+    mapped: bool = False,
+) -> dict[str, np.ndarray]:
+    """Return the named arrays of an `.npz` file, or the only array of an `.npy` file.
+
+    Args:
+        path: of at most `LARGEST_ARRAYS` bytes, unpacked.
+        what: what the file is, for messages.
+        expected: the arrays that it must have; of an `.npy` file one, whatever its name.
+        optional: those that it may have.
+        remake: how to make it again, for messages.
+        mapped: map an `.npy` file into memory; its numbers are then not looked at.
+
+    Raises:
+        MissingFileError: it is not there.
+        DataError: it cannot be read, lacks an array, or one has another dtype or shape, or numbers that are not finite.
+    """
+    require(path, what=what, remake=remake)
+    wanted = expected | (optional or {})
+    try:
+        arrays = _one_array(path, wanted, mapped) if path.suffix == ".npy" else _arrays(path, wanted)
+    except Exception as error:  # zipfile, lzma, zlib and numpy each raise their own
+        received = f"it cannot be read ({type(error).__name__}: {error})"
+        raise damaged(path, received, what=what, remake=remake) from error
+    wrong = [f"it lacks {name}" for name in expected if name not in arrays]
+    wrong += filter(None, (_wrong(name, arrays[name], *wanted[name]) for name in arrays))
+    if wrong:
+        raise damaged(path, "; ".join(wrong), what=what, remake=remake)
+    return arrays
+
+
+def _one_array(path: Path, wanted: Expected, mapped: bool) -> dict[str, np.ndarray]:
+    return {next(iter(wanted)): np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)}
+
+
+def _arrays(path: Path, wanted: Expected) -> dict[str, np.ndarray]:
+    with path.open("rb") as stream:
+        with zipfile.ZipFile(stream) as archive:
+            sizes = {info.filename.removesuffix(".npy"): info.file_size for info in archive.infolist()}
+        if sum(sizes.values()) > LARGEST_ARRAYS:
+            raise ValueError(f"it unpacks to {sum(sizes.values()):,} bytes, at most {LARGEST_ARRAYS:,} are read")
+        stream.seek(0)
+        with np.load(stream, allow_pickle=False) as archive:
+            return {name: archive[name] for name in wanted if name in archive.files}
+
+
+def _wrong(name: str, array: np.ndarray, kinds: str, shape: tuple[int | None, ...]) -> str | None:
+    fits = array.ndim == len(shape) and all(side in (None, got) for side, got in zip(shape, array.shape, strict=True))
+    if array.dtype.kind not in kinds or not fits:
+        sides = ", ".join("n" if side is None else str(side) for side in shape)
+        return f"{name} is {array.dtype} {array.shape}, expected kind {kinds!r} and ({sides})"
+    if array.dtype.kind == "f" and not isinstance(array, np.memmap) and not np.isfinite(array).all():
+        return f"{name} holds numbers that are not finite"
+    return None
+
+
+def require(path: Path, *, what: str = "record", remake: str) -> None:
+    """Raise MissingFileError if a file is not there, DataError if it is a pipe, a device or a folder."""
+    if path.is_file():
+        return
+    if path.exists():
+        raise damaged(path, "it is a folder, a pipe or a device, expected a file", what=what, remake=remake)
+    raise missing(path, what=what, remake=remake)
+
+
+def missing(path: Path, *, what: str = "record", remake: str) -> MissingFileError:
+    """Return the error that says that a file is not there."""
+    return MissingFileError(f"The {what} {paths.displayed(path)} is missing. {_remedy(path, remake)}")
+
+
+def damaged(path: Path, received: str, *, what: str = "record", remake: str) -> DataError:
+    """Return the error that says what is wrong with a file."""
+    return DataError(f"The {what} {paths.displayed(path)} is damaged: {received}. {_remedy(path, remake)}")
 
 
 def _remedy(path: Path, remake: str) -> str:
-    return f"Restore it (git checkout -- {paths.displayed(path)}) or make it again: {remake}"
+    """Say what to do: git has what lies in the project's `data/results` and `data/models`, and nothing else."""
+    kept = [paths.project_root() / "data" / each for each in ("results", "models")]
+    in_git = any(path.resolve().is_relative_to(each) for each in kept)
+    restore = f"Restore it (git checkout -- {paths.displayed(path)})" if in_git else "Correct it"
+    return f"{restore} or make it again: {remake}" if remake else f"{restore}."

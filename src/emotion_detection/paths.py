@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,9 @@ IMAGENET_FILES = (
     "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
 )
 """Names under which the ImageNet weights of MobileNetV2 are looked for; the second is Keras' own."""
+
+_ADDRESS = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]+:/{1,2})(\S*@)?([^\s?]*)(\?[^\s'\"]*)?")
+"""An address: kind (`Path` leaves one slash of two), user, host and path, query."""
 
 _chosen: dict[str, Path] = {}  # by `use_output_dir`; goes before the environment's
 
@@ -156,7 +160,22 @@ def find_file(*names: str) -> Path | None:
     return None
 
 
-def displayed(path: Path) -> str:
-    """Return a path as the reader should see it: relative to the project where it lies inside it."""
-    path = Path(path).resolve()
+def displayed(place: Path | str) -> str:
+    """Return a path or an address as the reader should see it.
+
+    A path inside the project is relative to it. User, password and query of an address are masked: secrets are there.
+    """
+    if _ADDRESS.search(str(place)):
+        return without_secrets(str(place).replace(" ", "%20"))
+    path = Path(place).resolve()
     return path.relative_to(project_root()).as_posix() if path.is_relative_to(project_root()) else path.as_posix()
+
+
+def without_secrets(text: str) -> str:
+    """Return a text, such as a library's message, with user, password and query of each address in it masked."""
+
+    def masked(found: re.Match) -> str:
+        kind, user, host, query = found.groups()
+        return f"{kind}{'***@' if user else ''}{host}{'?***' if query else ''}"
+
+    return _ADDRESS.sub(masked, text)

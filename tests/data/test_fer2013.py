@@ -1,9 +1,15 @@
 """Reading FER2013: every public shape, the cache, and what is said about bad input."""
 
+import bz2
 import gzip
+import io
 import logging
 import lzma
+import os
+import re
 import shutil
+import tarfile
+import zipfile
 
 import cv2
 import numpy as np
@@ -11,7 +17,7 @@ import pytest
 import zstandard
 
 from emotion_detection import paths
-from emotion_detection.data import SPLITS, fer2013, load_fer2013, readers
+from emotion_detection.data import SPLITS, fer2013, load_fer2013, readers, tables
 from emotion_detection.data.synthetic import load_sample
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
@@ -180,12 +186,11 @@ def test_emotion_data_dir_comes_before_data_raw(in_raw, tmp_path, drawn, monkeyp
     assert len(load_fer2013(allow_altered=True)) == 69
 
 
-def test_the_second_load_reads_the_cache_memory_mapped(in_raw, drawn, monkeypatch):
+def test_the_second_load_reads_the_cache(in_raw, drawn, monkeypatch):
     first = load_fer2013(allow_altered=True)
     monkeypatch.setattr(fer2013, "_read", lambda source: pytest.fail("parsed again"))
     second = load_fer2013(allow_altered=True)
     assert_same_faces(second, drawn)
-    assert isinstance(second.pixels.base, np.memmap)
     assert second.fingerprint == first.fingerprint
     assert second.notes == first.notes
     with pytest.raises(ValueError, match="read-only"):
@@ -200,22 +205,43 @@ def test_a_changed_source_is_parsed_again_and_the_old_cache_removed(in_raw, draw
 
 
 def test_an_interrupted_write_leaves_no_cache(in_raw, monkeypatch):
-    def interrupted(path, values):
+    def interrupted(path, **arrays):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fer2013.files, "write_json", interrupted)
+    monkeypatch.setattr(fer2013.np, "savez", interrupted)
     with pytest.raises(KeyboardInterrupt):
         load_fer2013(allow_altered=True)
     assert list((paths.cache_dir() / "fer2013").iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["pixels.npy", "info.json"])
-def test_a_damaged_cache_is_parsed_again(in_raw, drawn, name):
+def cut(path):
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def zeroed(path):
+    content = bytearray(path.read_bytes())
+    content[4096 : 4096 + 8192] = bytes(8192)
+    path.write_bytes(content)
+
+
+def relabelled(path):
+    """Other labels, written as a cache is written."""
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    np.savez(path, **arrays | {"emotion": np.zeros(70, np.int8)})
+
+
+@pytest.mark.parametrize("damage", [cut, zeroed, relabelled, lambda path: path.write_bytes(b"")])
+def test_a_damaged_or_changed_cache_is_told_and_parsed_again(in_raw, drawn, damage, caplog):
     load_fer2013(allow_altered=True)
-    (file,) = (paths.cache_dir() / "fer2013").glob(f"*/{name}")
-    file.write_bytes(file.read_bytes()[:100])
-    assert_same_faces(load_fer2013(allow_altered=True), drawn)
-    assert_same_faces(load_fer2013(allow_altered=True), drawn)
+    (cache,) = (paths.cache_dir() / "fer2013").iterdir()
+    for mend in (load_fer2013, lambda **_: fer2013.check()):
+        damage(cache)
+        caplog.clear()
+        mend(allow_altered=True)
+        assert "written again" in caplog.text
+        assert_same_faces(load_fer2013(allow_altered=True), drawn)
+        assert any("agree with it" in sentence for sentence in fer2013.check().sentences)
 
 
 def test_a_cache_folder_that_cannot_be_written_gives_the_data_and_a_warning(in_raw, drawn, caplog):
@@ -226,15 +252,6 @@ def test_a_cache_folder_that_cannot_be_written_gives_the_data_and_a_warning(in_r
     (record,) = caplog.records
     assert "cannot be cached in data/cache" in record.getMessage()
     assert "Make it writable" in record.getMessage()
-
-
-def test_check_rewrites_a_cache_that_differs_from_its_source(in_raw, drawn):
-    load_fer2013(allow_altered=True)
-    assert any("agree with it" in sentence for sentence in fer2013.check().sentences)
-    (file,) = (paths.cache_dir() / "fer2013").glob("*/emotion.npy")
-    np.save(file, np.zeros(70, np.int8))
-    assert any("out of date" in sentence for sentence in fer2013.check().sentences)
-    assert_same_faces(load_fer2013(allow_altered=True), drawn)
 
 
 # --- bad input ------------------------------------------------------------------------------------------------
@@ -324,15 +341,87 @@ def test_an_empty_file_is_an_error(tmp_path, content, message):
 def test_a_truncated_archive_is_an_error(isolated, drawn, suffix, compress, kept):
     whole = compress("\n".join(csv_lines(drawn)).encode())
     (paths.raw_dir() / f"fer2013.csv{suffix}").write_bytes(whole[: int(kept * len(whole))])
-    with pytest.raises(DataError, match=r"cannot be decompressed to its end|is empty|holds no row"):
+    with pytest.raises(DataError, match=r"cannot be read to its end|is empty|holds no row"):
         load_fer2013(allow_altered=True)
     assert not paths.cache_dir().exists()
 
 
-def test_a_file_that_is_no_archive_is_an_error(tmp_path, drawn):
-    path = write_csv(tmp_path / "fer2013.csv.xz", csv_lines(drawn))
-    with pytest.raises(DataError, match="cannot be decompressed"):
-        load(path)
+def test_the_first_bytes_say_how_a_file_is_packed_whatever_its_name(tmp_path, drawn):
+    text = "\n".join(csv_lines(drawn)).encode()
+    for name, content in (("fer2013.csv.xz", text), ("FER2013.CSV.GZ", gzip.compress(text))):
+        (tmp_path / name).write_bytes(content)
+        assert_same_faces(load(tmp_path / name), drawn)
+
+
+def tar_of(name, content):
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as archive:
+        for each, inside in (("fer2013/README", b"hello"), (name, content)):
+            entry = tarfile.TarInfo(each)
+            entry.size = len(inside)
+            archive.addfile(entry, io.BytesIO(inside))
+    return stream.getvalue()
+
+
+def zip_of(name, content, *, other="example_submission.csv"):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(other, "id,emotion\n")
+        archive.writestr(name, content)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "pack"),
+    [
+        ("fer2013.tar.gz", lambda text: tar_of("fer2013/fer2013.csv", text)),
+        ("icml_face_data.csv.zip", lambda text: zip_of("icml_face_data.csv", text)),
+        ("fer2013.zip", lambda text: zip_of("fer2013.csv.gz", gzip.compress(text))),
+        ("FER2013.csv", lambda text: text.decode().encode("utf-16")),
+        ("fer2013.csv", lambda text: b"\xef\xbb\xbf" + text),
+        ("fer2013.csv.bz2", bz2.compress),
+        ("fer2013.csv", lambda text: text.replace(b"\n", b"\r")),
+        ("fer2013.csv", lambda text: re.sub(rb"(?m)^(\d),", rb"\1.0,", text)),
+    ],
+    ids=["tar.gz", "zip", "gz in zip", "UTF-16", "byte-order mark", "bz2", "CR", "labels as 0.0"],
+)
+def test_archives_encodings_and_line_ends_are_found_and_read(isolated, drawn, name, pack):
+    (paths.raw_dir() / name).write_bytes(pack("\n".join(csv_lines(drawn)).encode()))
+    assert_same_faces(load_fer2013(allow_altered=True, use_cache=False), drawn)
+
+
+@pytest.mark.parametrize("pack", [lzma.compress, gzip.compress, zstandard.ZstdCompressor().compress, bz2.compress])
+@pytest.mark.parametrize("inside", ["one long line", "many lines", "packed again"])
+def test_a_small_file_that_unpacks_without_end_is_refused(tmp_path, monkeypatch, pack, inside):
+    monkeypatch.setattr(tables, "LARGEST_TABLE", 4_000_000)
+    head = b"emotion,pixels,Usage\n"
+    content = {
+        "one long line": head + bytes(5_000_000),
+        "many lines": head + b"0,,Training\n" * 400_000,
+        "packed again": pack(pack(pack(pack(head)))),
+    }
+    (tmp_path / "fer2013.csv").write_bytes(pack(content[inside]))
+    with pytest.raises(DataError, match=r"more than|0 pixels"):
+        load(tmp_path / "fer2013.csv")
+
+
+def test_an_archive_without_a_table_is_to_be_unpacked(tmp_path):
+    (tmp_path / "fer2013.zip").write_bytes(zip_of("train/happy/1\x1b[31m.jpg", b"x", other="README"))
+    with pytest.raises(DataError, match=r"holds no CSV file.*unpack it") as caught:
+        load(tmp_path / "fer2013.zip")
+    assert "\x1b" not in str(caught.value)
+
+
+def test_a_column_that_is_there_twice_is_refused(tmp_path, drawn):
+    lines = csv_lines(drawn, header="emotion,pixels,usage,Pixels", order=("emotion", "pixels", "usage", "pixels"))
+    with pytest.raises(DataError, match="two columns 'pixels'"):
+        load(write_csv(tmp_path / "fer2013.csv", lines))
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "fer2013.csv")
+    with pytest.raises(MissingFileError):
+        load(tmp_path / "fer2013.csv")
 
 
 def test_a_folder_with_a_missing_class_is_an_error(tmp_path, drawn):
@@ -346,8 +435,8 @@ def test_a_folder_with_a_missing_class_is_an_error(tmp_path, drawn):
     ("damage", "message"),
     [
         (lambda data: b"", r"is empty \(0 bytes\)"),
-        (lambda data: b"not a picture", "is not a readable picture"),
-        (lambda data: data[: len(data) // 2], "is not a readable picture"),
+        (lambda data: b"not a picture", "cannot be read"),
+        (lambda data: data[: len(data) // 2], "cannot be read"),
     ],
 )
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
@@ -362,9 +451,45 @@ def test_an_unreadable_picture_is_named(tmp_path, drawn, damage, message, suffix
 
 def test_a_huge_picture_is_refused(tmp_path, drawn):
     tree = write_tree(tmp_path / "tree", drawn)
-    cv2.imwrite(str(readers.tree_files(tree)[0]), np.zeros((10_000, 10_000), np.uint8))
-    with pytest.raises(DataError, match="is 10,000×10,000 px, expected 48×48"):
-        load(tree)
+    for side, message in ((1_100, "is 1,100×1,100 px, expected 48×48"), (10_000, "10,000×10,000 px, 100 megapixels")):
+        cv2.imwrite(str(readers.tree_files(tree)[0]), np.zeros((side, side), np.uint8))
+        with pytest.raises(DataError, match=message):
+            load(tree)
+
+
+def test_a_tree_is_read_without_what_systems_put_into_it(tmp_path, drawn):
+    tree = write_tree(tmp_path / "tree", drawn)
+    happy = tree / "train" / "happy"
+    first = readers.tree_files(tree)[0]
+    (happy / ".ipynb_checkpoints").mkdir()
+    shutil.copy(first, happy / ".ipynb_checkpoints" / "im0-checkpoint.png")
+    (happy / "._im0.png").write_bytes(b"AppleDouble")
+    (happy / "Thumbs.db").write_bytes(b"x")
+    (happy / "notes.txt").write_text("x")
+    (happy / "dead.png").symlink_to(tmp_path / "nowhere.png")
+    (happy / "folder.png").mkdir()
+    (happy / "back").symlink_to(tree / "train")
+    (tree / "__MACOSX").mkdir()
+    loaded = load(tree)
+    assert len(loaded) == 70
+    assert any("6 files that are no pictures were left out" in note for note in loaded.notes)
+
+
+def test_names_of_class_folders_and_files_may_be_numbered(tmp_path, drawn):
+    tree = write_tree(tmp_path / "tree", drawn, suffix=".png")
+    for label, emotion in enumerate(EMOTIONS):
+        (tree / "train" / emotion).rename(tree / "train" / f"{label}_{emotion.capitalize()}")
+    first = readers.tree_files(tree)[0]
+    first.rename(first.with_name("1²3.jfif"))
+    assert len(load(tree)) == 70
+
+
+def test_links_to_folders_are_followed(tmp_path, drawn):
+    tree = write_tree(tmp_path / "tree", drawn)
+    (tree / "train" / "happy").rename(tmp_path / "elsewhere")
+    (tree / "train" / "happy").mkdir()
+    (tree / "train" / "happy" / "anna").symlink_to(tmp_path / "elsewhere")
+    assert len(load(tree)) == 70
 
 
 # --- the real set ---------------------------------------------------------------------------------------------

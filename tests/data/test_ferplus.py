@@ -1,5 +1,7 @@
 """FER+'s votes: joining by row, the rule of the majority, soft labels."""
 
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -14,10 +16,13 @@ HEADER = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear
 @pytest.fixture
 def write(isolated, monkeypatch):
     """Write fer2013new.csv into data/raw/ from lines of ten votes in the file's order."""
+    names = [f"fer{index:07}.png" for index in range(4)] + [""]
     monkeypatch.setattr(ferplus, "OFFICIAL_ROWS", 5)
+    monkeypatch.setattr(ferplus, "NAMES_SHA256", hashlib.sha256("\n".join(names).encode()).hexdigest())
 
-    def write(votes, header=HEADER):
-        lines = [f"Training,fer{index:07}.png,{','.join(map(str, row))}" for index, row in enumerate(votes)]
+    def write(votes, header=HEADER, order=range(5)):
+        lines = [f"Training,{name},{','.join(map(str, row))}" for name, row in zip(names, votes, strict=False)]
+        lines = [lines[index] for index in order if index < len(lines)]
         path = paths.raw_dir() / "fer2013new.csv"
         path.write_text("\n".join([header, *lines]) + "\n")
         return path
@@ -99,10 +104,15 @@ def test_another_table_is_refused(write, votes, header, message):
         load_ferplus(path=write(votes, header))
 
 
+def test_rows_that_were_moved_are_refused(write):
+    with pytest.raises(DataError, match="its rows were moved"):
+        load_ferplus(path=write(VOTES, order=[1, 0, 2, 3, 4]))
+
+
 def test_an_empty_file_is_refused(isolated):
     path = isolated / "fer2013new.csv"
     path.write_text("")
-    with pytest.raises(DataError, match="is not a table of votes"):
+    with pytest.raises(DataError, match="is empty"):
         load_ferplus(path=path)
 
 

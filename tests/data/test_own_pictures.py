@@ -268,7 +268,10 @@ def test_a_folder_says_itself_how_it_is_read(folder):
     [
         ('{"crop": ', "is not valid JSON"),
         ('{"corp": "none"}', "no setting corp"),
-        ('["none"]', "no setting a list"),
+        ('["none"]', "must be object"),
+        ('{"crop": "none", "seed": -1}', "seed is -1"),
+        ('{"crop": "none", "seed": 5e9}', "seed is 5000000000.0"),
+        ('{"crop": "none", "seed": 5000000000}', "seed is 5000000000, expected"),
         ('{"crop": "half"}', "crop is 'half'"),
         ('{"classes": {"joy": "joyful"}}', "'joy': 'joyful'"),
         ('{"test_share": 0.5}', "test_share is 0.5"),

@@ -1,4 +1,4 @@
-"""FER2013 (Goodfellow et al., 2013) from any of its public shapes, verified, parsed once and then memory-mapped.
+"""FER2013 (Goodfellow et al., 2013) from any of its public shapes, verified, and parsed once.
 
 Reference: Goodfellow et al., "Challenges in Representation Learning", ICONIP 2013, arXiv:1307.0414.
 """
@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import logging
+import re
 import shutil
 from pathlib import Path
 
@@ -20,10 +21,13 @@ from emotion_detection.errors import DataError, MissingFileError
 
 log = logging.getLogger(__name__)
 
-CSV_STEMS = ("fer2013.csv", "fer2013/fer2013.csv", "icml_face_data.csv")
+PACKED = r"(\.(xz|gz|zst|bz2|zip))?"
+CSV_NAME = re.compile(rf"(fer2013|icml_face_data)\.(csv{PACKED}|zip|tar{PACKED}|tgz)")
+TRAIN_NAME, TEST_NAME = (re.compile(rf"{name}\.csv{PACKED}") for name in ("train", "test"))
+CSV_FOLDERS = ("", "fer2013")
 TREE_FOLDERS = ("", "fer2013", "FER2013", "FER-2013", "archive", "images")
-CACHE_VERSION = 3
-ARRAYS = ("pixels", "emotion", "usage", "row")
+CACHE_VERSION = 4
+ARRAYS = {"pixels": ("u", (None, 48, 48)), "emotion": ("i", (None,)), "usage": ("U", (None,)), "row": ("i", (None,))}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,10 +57,10 @@ def load_fer2013(*, path: Path | None = None, allow_altered: bool = False, use_c
     """Load FER2013: 35,887 grey faces of 48×48 px with one of seven emotions and their official split.
 
     Args:
-        path: a CSV file (.csv, .csv.xz, .csv.gz, .csv.zst) or the folder that holds `train/` and `test/`; None looks
+        path: a CSV file, plain, compressed or in an archive, or the folder that holds `train/` and `test/`; None looks
             in the folders of `EMOTION_DATA_DIR`, then in `data/raw/`.
         allow_altered: load a copy whose faces were changed (blurred, clipped, resized, duplicated) all the same.
-        use_cache: read and write the parsed arrays in `data/cache/`; from there the faces are memory-mapped.
+        use_cache: read and write the parsed arrays in `data/cache/`.
 
     Returns:
         The faces; `notes` says what this copy is, where it is not exact, and what it lacks.
@@ -89,10 +93,10 @@ def check(path: Path | None = None) -> Verification:
     dataset, verification = load_verified(source, use_cache=False)
     sentences = [*verification.sentences, *dataset.notes]
     if cached is not None and cached[0].fingerprint == dataset.fingerprint:
-        sentences.append(f"The parsed arrays in {paths.displayed(_cache_folder())} agree with it.")
+        sentences.append(f"The parsed arrays in {_displayed_cache()} agree with it.")
     elif _write_cache(source, dataset, verification):
         state = "were out of date and" if cached is not None else "were not there and"
-        sentences.append(f"The parsed arrays in {paths.displayed(_cache_folder())} {state} have been written.")
+        sentences.append(f"The parsed arrays in {_displayed_cache()} {state} have been written.")
     return dataclasses.replace(verification, sentences=tuple(sentences))
 
 
@@ -111,7 +115,7 @@ def find_source(path: Path | None = None) -> Source:
     folders = paths.search_folders() or [paths.raw_dir()]
     looked_in = ", ".join(paths.displayed(folder) for folder in folders) + paths.missing_folders()
     raise MissingFileError(
-        f"FER2013 was not found. Looked for fer2013.csv, icml_face_data.csv (also .xz, .gz, .zst), train.csv and "
+        f"FER2013 was not found. Looked for fer2013.csv, icml_face_data.csv (also packed), train.csv and "
         f"train/<emotion>/ in {looked_in}. Run `python -m emotion_detection data fetch`, or set EMOTION_DATA_DIR to "
         "the folder that has it (see data/README.md)."
     )
@@ -132,17 +136,17 @@ def _source_at(path: Path) -> Source:
             f"{paths.displayed(path)} does not exist. Give a CSV file or a folder with train/ and test/ "
             "(see data/README.md)."
         )
-    return _challenge(path) if path.name.startswith(("train.csv", "test.csv")) else Source("csv", path, (path,))
+    if TRAIN_NAME.fullmatch(path.name.lower()) or TEST_NAME.fullmatch(path.name.lower()):
+        return _challenge(path)
+    return Source("csv", path, (path,))
 
 
 def _source_in(folder: Path) -> Source | None:
-    for stem in CSV_STEMS:
-        for suffix in readers.COMPRESSIONS:
-            if (folder / (stem + suffix)).is_file():
-                return Source("csv", folder / (stem + suffix), (folder / (stem + suffix),))
-    for suffix in readers.COMPRESSIONS:
-        if (folder / f"train.csv{suffix}").is_file():
-            return _challenge(folder / f"train.csv{suffix}")
+    for name in CSV_FOLDERS:
+        if found := _tables_in(folder / name, CSV_NAME):
+            return Source("csv", found[0], (found[0],))
+    if found := _tables_in(folder, TRAIN_NAME):
+        return _challenge(found[0])
     for name in TREE_FOLDERS:
         if (folder / name).is_dir() and readers.is_tree(folder / name):
             tree = (folder / name).resolve()
@@ -150,9 +154,16 @@ def _source_in(folder: Path) -> Source | None:
     return None
 
 
+def _tables_in(folder: Path, name: re.Pattern) -> list[Path]:
+    """List the files with such a name, the one that is packed the least first."""
+    inside = folder.iterdir() if folder.is_dir() else ()
+    found = [path for path in inside if name.fullmatch(path.name.lower()) and path.is_file()]
+    return sorted(found, key=lambda path: (len(path.suffixes), path.name))
+
+
 def _challenge(train: Path) -> Source:
-    tests = [train.with_name(f"test.csv{suffix}") for suffix in readers.COMPRESSIONS]
-    return Source("challenge", train, (train, *(test for test in tests[:] if test.is_file() and test != train))[:2])
+    tests = [path for path in _tables_in(train.parent, TEST_NAME) if path != train]
+    return Source("challenge", train, (train, *tests[:1]))
 
 
 def load_verified(source: Source, *, use_cache: bool = True) -> tuple[FaceDataset, Verification]:
@@ -195,43 +206,46 @@ def _read_challenge(csv_files: tuple[Path, ...]) -> FaceDataset:
     )
 
 
-def _cache_folder() -> Path:
-    return paths.cache_dir() / "fer2013"
+def _cache_path(source: Source) -> Path:
+    return paths.cache_dir() / "fer2013" / f"{source.key}.npz"
 
 
 def _read_cache(source: Source) -> tuple[FaceDataset, Verification] | None:
-    """Return the cached faces, memory-mapped, or None where there are none or the files are damaged."""
-    folder = _cache_folder() / source.key
+    """Return the cached faces, or None where there are none or they are not those that were written."""
     try:
-        info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
-        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
+        arrays = files.read_arrays(_cache_path(source), expected=ARRAYS | {"info": ("U", ())})
+        info = files.parse_json(str(arrays.pop("info")))
         rows_are_official = bool(info["has_official_rows"])
         dataset = FaceDataset(**arrays, notes=tuple(info["notes"]), has_official_rows=rows_are_official)
-        return dataset, Verification.from_dict(info["verification"])
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        verification = Verification.from_dict(info["verification"])
+    except MissingFileError:
         return None
+    except (ValueError, KeyError, TypeError) as error:  # errors of the project among them
+        log.warning("The parsed FER2013 is damaged and will be written again (%s).", error)
+        return None
+    if dataset.fingerprint != info["fingerprint"]:
+        log.warning("The parsed FER2013 in %s was changed and will be written again.", _displayed_cache())
+        return None
+    return dataset, verification
+
+
+def _displayed_cache() -> str:
+    return paths.displayed(paths.cache_dir() / "fer2013")
 
 
 def _write_cache(source: Source, dataset: FaceDataset, verification: Verification) -> bool:
     """Write the cache of a source, complete or not at all; return whether it is there."""
-    folder = _cache_folder() / source.key
+    path = _cache_path(source)
+    info = {"notes": dataset.notes, "has_official_rows": dataset.has_official_rows}
+    info |= {"verification": verification.as_dict(), "fingerprint": dataset.fingerprint}
     try:
-        with files.folder_beside(folder) as temporary:
-            for name in ARRAYS:
-                np.save(temporary / f"{name}.npy", np.ascontiguousarray(getattr(dataset, name)))
-            info = {"notes": list(dataset.notes), "has_official_rows": dataset.has_official_rows}
-            info["verification"] = verification.as_dict()
-            files.write_json(temporary / "info.json", info)
+        with files.written_beside(path) as temporary:
+            np.savez(temporary, info=json.dumps(info), **{name: getattr(dataset, name) for name in ARRAYS})
     except (OSError, DataError) as error:
-        place = paths.displayed(folder.parent)
+        place = _displayed_cache()
         log.warning("FER2013 was read but cannot be cached in %s: it will be parsed again next time. %s", place, error)
         return False
-    _remove_outdated(folder)
+    for other in path.parent.glob(f"{source.key.split('-')[0]}-*"):  # at another time, or of an earlier version
+        if other != path:
+            shutil.rmtree(other) if other.is_dir() else other.unlink(missing_ok=True)
     return True
-
-
-def _remove_outdated(folder: Path) -> None:
-    """Delete caches of the same source at an earlier size or time."""
-    for other in folder.parent.glob(f"{folder.name.split('-')[0]}-*"):
-        if other != folder:
-            shutil.rmtree(other, ignore_errors=True)

@@ -1,26 +1,33 @@
 """FER+ (Barsoum et al., 2016): ten people's votes on every face of FER2013, joined by row number.
 
 Three traps lie in the file. The image names are not row numbers (faces that were "not a face" have none), so votes
-are joined by position. The published rule first discards single votes, then asks for more than half of what is left;
-more than half of the ten raw votes would keep 2,729 instead of 3,153 faces of PrivateTest. And the classes stand in
-another order than FER2013's: everything here is in FER2013's order, with contempt as an eighth class.
+are joined by position; the names say whether a row was moved. The published rule first discards single votes, then
+asks for more than half of what is left; more than half of the ten raw votes would keep 2,729 instead of 3,153 faces
+of PrivateTest. And the classes stand in another order than FER2013's: everything here is in FER2013's order, with
+contempt as an eighth class.
 
 Reference: Barsoum et al., "Training Deep Networks for Facial Expression Recognition with Crowd-Sourced Label
 Distribution", ICMI 2016, arXiv:1608.01041.
 """
 
 import dataclasses
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from emotion_detection import paths
+from emotion_detection.data import tables
 from emotion_detection.data.dataset import SPLITS, FaceDataset
 from emotion_detection.emotions import EMOTIONS, FERPLUS_EMOTIONS, FERPLUS_TO_FER2013
 from emotion_detection.errors import DataError, MissingFileError, OverlapError
 
 FILE_NAMES = ("fer2013new.csv", "FERPlus/fer2013new.csv", "FERPlus-master/fer2013new.csv")
+NAMES = "Image name"
+NAMES_SHA256 = "6215afa5820d2f17dc20f0465ada3dbefa38ef127ce083d6a615402e9643f89b"
+"""Of the image names in their order, joined by line ends: votes are joined by position, so no row may be moved."""
+
 VOTE_COLUMNS = (*FERPLUS_EMOTIONS, "unknown", "NF")
 CLASSES = (*EMOTIONS, "contempt")  # the eight classes of FER+ in the order used here: FER2013's seven, then contempt
 CONTEMPT = 7
@@ -104,26 +111,22 @@ def load_ferplus(*, path: Path | None = None) -> FerPlus:
             f"The votes of FER+ were not found: looked for {FILE_NAMES[0]} in {where}. Put it "
             "into data/raw/ or set EMOTION_DATA_DIR (see data/README.md)."
         )
-    try:
-        return _checked(pd.read_csv(path), path.name)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise DataError(f"{path.name} is not a table of votes ({error}). {GET_IT}") from error
+    return _checked(
+        tables.read(path, ["Usage", NAMES, *VOTE_COLUMNS], remedy=GET_IT, texts=("Usage", NAMES)), path.name
+    )
 
 
 def _checked(table: pd.DataFrame, name: str) -> FerPlus:
-    missing = [column for column in ("Usage", *VOTE_COLUMNS) if column not in table]
-    if missing:
-        raise DataError(f"{name} has no column {', '.join(missing)}; it has {', '.join(map(str, table))}. {GET_IT}")
     if len(table) != OFFICIAL_ROWS or not table["Usage"].isin(SPLITS).all():
         raise DataError(f"{name} has {len(table):,} rows, expected {OFFICIAL_ROWS:,} of the three splits. {GET_IT}")
+    if hashlib.sha256("\n".join(table[NAMES].str.strip()).encode()).hexdigest() != NAMES_SHA256:
+        raise DataError(f"{name} has other image names than FER+, or in another order: its rows were moved. {GET_IT}")
     votes = table[list(VOTE_COLUMNS)].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
     wrong = ~((votes >= 0) & (votes <= 10) & (votes == np.floor(votes))).all(axis=1)
     if wrong.any():
         row = int(np.argmax(wrong))
-        raise DataError(
-            f"{name} row {row} has the votes {table.iloc[row][list(VOTE_COLUMNS)].tolist()}, expected whole numbers of "
-            f"0–10. {GET_IT}"
-        )
+        received = ", ".join(str(vote)[:20] for vote in table.iloc[row][list(VOTE_COLUMNS)])
+        raise DataError(f"{name} row {row} has the votes {received}, expected whole numbers of 0–10. {GET_IT}")
     ordered = np.empty(votes.shape, np.uint8)
     ordered[:, _FERPLUS_ORDER] = votes
     return FerPlus(ordered, table["Usage"].to_numpy(dtype="<U11"))

@@ -18,6 +18,7 @@ import pandas as pd
 from sklearn import model_selection
 from tqdm.auto import tqdm
 
+from emotion_detection import files
 from emotion_detection.data import duplicates
 from emotion_detection.data.dataset import OWN_PICTURES, SPLITS, TEST_SPLITS, FaceDataset
 from emotion_detection.data.own_pictures_settings import (
@@ -139,12 +140,22 @@ def _checked_folder(folder: Path | str) -> Path:
 def _listed(folder: Path, settings: Settings, problems: _Problems) -> list[tuple[str, str]]:
     """Return (path within the folder, emotion) of all files in known classes, sorted; list the rest."""
     found, unknown = [], []
+    walked = files.walk(folder)
+    left_out = [path.relative_to(folder).as_posix() for path in walked.left_out]
+    ours = [name for name in left_out if files.is_housekeeping(Path(name).name)]
+    if ours:
+        what = f"{len(ours)} hidden entries and folders that systems make"
+        problems.add(ours[0], "system entries", what, "left out, as always")
+    for name in sorted({*left_out} - {*ours}):
+        problems.add(name, "no file", "is a link that leads nowhere or back, or a pipe")
     for entry in sorted(folder.iterdir()):
+        if entry in walked.left_out:
+            continue
         if not entry.is_dir():
             if entry.name != SETTINGS_FILE:
                 problems.add(entry.name, "stray file", "lies in no class folder")
             continue
-        inside = sorted(path.relative_to(folder).as_posix() for path in entry.rglob("*") if path.is_file())
+        inside = [path.relative_to(folder).as_posix() for path in walked.files if path.is_relative_to(entry)]
         try:
             emotion = settings.emotion_of(entry.name)
         except KeyError:

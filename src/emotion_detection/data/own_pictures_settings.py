@@ -2,12 +2,11 @@
 
 import dataclasses
 import difflib
-import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
-from emotion_detection import paths
+from emotion_detection import files
 from emotion_detection.data import readers
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError
@@ -66,10 +65,12 @@ class Settings:
         wrong = {name: emotion for name, emotion in self.classes.items() if emotion not in (*EMOTIONS, None)}
         if wrong:
             raise DataError(f"classes maps to {wrong}, expected one of {list(EMOTIONS)}, or None to leave a class out.")
+        if not 0 <= self.seed < 2**32:
+            raise DataError(f"seed is {self.seed}, expected a whole number of 0–4294967295.")
         if self.crop not in CROPS:
             raise DataError(f"crop is {self.crop!r}, expected one of {list(CROPS)}.")
-        if not 0 < self.test_share <= 1 / 3:
-            raise DataError(f"test_share is {self.test_share}, expected more than 0 and at most a third.")
+        if not 0.001 <= self.test_share <= 1 / 3:
+            raise DataError(f"test_share is {self.test_share}, expected 0.001 to a third.")
 
     def _check_kinds(self) -> None:
         kinds = {"classes": Mapping, "test_share": int | float, "seed": int}
@@ -118,15 +119,8 @@ def read_settings(folder: Path | str, **given) -> Settings:
     Raises:
         DataError: the file is damaged, or a setting is unknown or wrong.
     """
-    path, written = Path(folder) / SETTINGS_FILE, {}
-    if path.is_file():
-        try:
-            written = json.loads(path.read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise DataError(
-                f"{paths.displayed(path)} is not valid JSON ({error}). Correct it, or delete it."
-            ) from error
-    values = {**written, **given} if isinstance(written, dict) else {"a list": written}
+    path = Path(folder) / SETTINGS_FILE
+    values = {**(files.read_json(path, what="file of settings") if path.exists() else {}), **given}
     known = [field.name for field in dataclasses.fields(Settings)]
     unknown = sorted(set(values) - set(known))
     if unknown:

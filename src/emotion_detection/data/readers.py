@@ -1,4 +1,4 @@
-"""Reading the public shapes of FER2013: CSV files (plain, .xz, .gz, .zst) and folder trees of pictures.
+"""Reading the public shapes of FER2013: CSV files (plain, compressed, in an archive) and folder trees of pictures.
 
 Each reader returns a `FaceDataset` whose `row` is the position in the source. What a shape lacks (labels of the
 challenge's test.csv, splits of a tree without split names) stands in its `notes`.
@@ -6,36 +6,35 @@ challenge's test.csv, splits of a tree without split names) stands in its `notes
 
 import collections
 import concurrent.futures
-import gzip
-import io
-import lzma
+import itertools
 import re
-import zlib
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import cv2
 import numpy as np
 import pandas as pd
-import zstandard
 from tqdm.auto import tqdm
 
-from emotion_detection import paths
+from emotion_detection import files, paths
+from emotion_detection.data import tables
 from emotion_detection.data.dataset import SPLITS, UNLABELLED, FaceDataset
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
+from emotion_detection.faces import images
 
 SIDE_PX = 48
 PIXELS_PER_FACE = SIDE_PX * SIDE_PX
 LARGEST_SIDE_PX = 1024
 CHUNK_ROWS = 1000
 ROW_END = " -1 "  # between the rows of a chunk, so that a pixel moved to the next row is noticed
-COMPRESSIONS = ("", ".xz", ".gz", ".zst")
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp")
 ASSUMED = "Assumed: "
 """Notes that begin so are guesses; they are dropped where the pictures themselves show what is right."""
-DOWNLOAD_AGAIN = "The file is damaged: download it again (see data/README.md)."
+DOWNLOAD_AGAIN = (
+    "Give an undamaged fer2013.csv or icml_face_data.csv, whose first line is emotion,pixels,Usage: download it again "
+    "(see data/README.md)."
+)
 
 FOLDER_NAMES = {
     "angry": ("angry", "anger", "0"),
@@ -59,7 +58,7 @@ def read_csv(path: Path, *, usage: str | None = None) -> FaceDataset:
     """Read a CSV file with the columns `pixels` and, where it has them, `emotion` and `Usage`, in any order.
 
     Args:
-        path: the file; .xz, .gz and .zst are decompressed while reading.
+        path: the file; what is compressed or in an archive is unpacked while reading.
         usage: the split of all rows, for a file without the column `Usage`.
 
     Returns:
@@ -69,12 +68,27 @@ def read_csv(path: Path, *, usage: str | None = None) -> FaceDataset:
         DataError: the columns are others, or a row is not a face; the message names the first such row.
     """
 
-    def parse(table):
-        where = [f"{path.name} row {row}" for row in table.index]
-        return _pixels(table, where), _labels(table, where), _splits(table, where, usage)
+    names, lines = tables.rows(path, ["pixels"] if usage else ["emotion", "pixels", "Usage"], remedy=DOWNLOAD_AGAIN)
 
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:  # pandas and numpy parse outside Python's lock
-        parts = list(pool.map(parse, _tables(path, ["pixels"] if usage else ["emotion", "pixels", "Usage"])))
+    def parse(numbered):
+        number, chunk = numbered
+        columns = dict(zip(map(str.lower, names), zip(*chunk, strict=True), strict=True))
+        where = [f"{path.name} row {row}" for row in range(number * CHUNK_ROWS, number * CHUNK_ROWS + len(chunk))]
+        return (
+            _pixels(columns["pixels"], where),
+            _labels(columns.get("emotion"), where),
+            _splits(columns.get("usage", [usage] * len(chunk)), where),
+        )
+
+    chunks = enumerate(iter(lambda: list(itertools.islice(lines, CHUNK_ROWS)), []))
+    bar = tqdm(chunks, desc=f"read {path.name}", unit=f" × {CHUNK_ROWS} faces", delay=1)
+    parts, waiting = [], collections.deque()
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:  # numpy parses outside Python's lock
+        for chunk in bar:
+            waiting.append(pool.submit(parse, chunk))
+            if len(waiting) > 4:  # read no further than what can be parsed: a damaged file is refused at its first row
+                parts.append(waiting.popleft().result())
+        parts += [each.result() for each in waiting]
     if not parts:
         raise DataError(f"{path.name} holds no row after its header, expected 35,887. {DOWNLOAD_AGAIN}")
     pixels, emotion, split = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
@@ -86,90 +100,30 @@ def read_csv(path: Path, *, usage: str | None = None) -> FaceDataset:
     )
 
 
-def _tables(path: Path, needed: list[str]) -> Iterator[pd.DataFrame]:
-    """Yield `CHUNK_ROWS` rows of a CSV file at a time, the names of the columns in lower case."""
-    options = {"chunksize": CHUNK_ROWS, "skipinitialspace": True, "encoding_errors": "replace"}
-    with path.open("rb") as raw, tqdm(desc=f"read {path.name}", unit="face", unit_scale=True, delay=1) as bar:
-        try:
-            with pd.read_csv(_decompressed(path, raw), **options) as tables:
-                for table in filter(len, tables):
-                    _check_columns(table, path.name, needed)
-                    table.columns = table.columns.str.strip().str.lower()
-                    bar.update(len(table))
-                    yield table
-        except pd.errors.EmptyDataError:
-            raise DataError(
-                f"{path.name} is empty, expected the columns emotion, pixels, Usage. {DOWNLOAD_AGAIN}"
-            ) from None
-        except pd.errors.ParserError as error:
-            found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
-            wrong = f"is no table ({str(error).strip()})"
-            if found is not None:
-                wrong = f"row {int(found[2]) - 2} has {found[3]} fields, expected {found[1]} as in its header"
-            raise DataError(f"{path.name} {wrong}. {DOWNLOAD_AGAIN}") from error
-        except (EOFError, OSError, lzma.LZMAError, zlib.error, zstandard.ZstdError) as error:
-            raise DataError(
-                f"{path.name} cannot be decompressed to its end: it has {path.stat().st_size:,} bytes and reading "
-                f"stopped at byte {raw.tell():,} ({error}). {DOWNLOAD_AGAIN}"
-            ) from error
-
-
-def _decompressed(path: Path, raw: BinaryIO) -> BinaryIO:
-    """Return a file's content, decompressed by its suffix."""
-    if path.suffix != ".zst":
-        return {".xz": lzma.open, ".gz": gzip.open}.get(path.suffix, lambda same: same)(raw)
-    compressed, frames = raw.read(), []
-    while compressed:  # zstandard's own reader ends at the first frame, and where a frame is cut off
-        frame = zstandard.ZstdDecompressor().decompressobj()
-        frames.append(frame.decompress(compressed))
-        if not frame.eof:
-            raise EOFError("the last frame is cut off")
-        compressed = frame.unused_data
-    return io.BytesIO(b"".join(frames))
-
-
-def _check_columns(table: pd.DataFrame, name: str, needed: list[str]) -> None:
-    names = list(table.columns)
-    missing = [column for column in needed if column.lower() not in [each.strip().lower() for each in names]]
-    if missing:
-        received = ", ".join(column[:20] for column in names[:5]) + (", …" if len(names) > 5 else "")
-        raise DataError(
-            f"{name} has no column {' and no column '.join(missing)}; its first line reads: {received}. Give a file "
-            "whose first line is emotion,pixels,Usage, as fer2013.csv and icml_face_data.csv have (see data/README.md)."
-        )
-
-
-def _labels(table: pd.DataFrame, where: list[str]) -> np.ndarray:
+def _labels(texts: Sequence[str] | None, where: list[str]) -> np.ndarray:
     """Return the column `emotion` as int8 (n,), -1 where there is no such column."""
-    if "emotion" not in table:
-        return np.full(len(table), UNLABELLED, np.int8)
-    labels = pd.to_numeric(table["emotion"], errors="coerce")
-    _check_all(labels.isin(range(len(EMOTIONS))), table["emotion"], where, "has emotion", "0–6")
+    if texts is None:
+        return np.full(len(where), UNLABELLED, np.int8)
+    labels = pd.to_numeric(pd.Series(texts), errors="coerce")
+    _check_all(labels.isin(range(len(EMOTIONS))), texts, where, "has emotion", "0–6")
     return labels.to_numpy(np.int8)
 
 
-def _splits(table: pd.DataFrame, where: list[str], usage: str | None) -> np.ndarray:
-    """Return the column `Usage` as str (n,), or `usage` for all rows where there is no such column."""
-    if "usage" not in table:
-        return np.full(len(table), usage, "<U11")
-    splits = table["usage"].astype(str).str.strip()
-    _check_all(splits.isin(SPLITS), table["usage"], where, "has Usage", ", ".join(SPLITS))
+def _splits(texts: Sequence[str], where: list[str]) -> np.ndarray:
+    """Return the column `Usage` as str (n,)."""
+    splits = pd.Series(texts).str.strip()
+    _check_all(splits.isin(SPLITS), texts, where, "has Usage", ", ".join(SPLITS))
     return splits.to_numpy("<U11")
 
 
-def _check_all(right: pd.Series, column: pd.Series, where: list[str], has: str, expected: str) -> None:
+def _check_all(right: pd.Series, texts: Sequence[str], where: list[str], has: str, expected: str) -> None:
     if not right.all():
         index = int(np.argmin(right.to_numpy()))
-        received = "" if pd.isna(column.iloc[index]) else str(column.iloc[index])[:30]
-        raise DataError(
-            f"{where[index]} {has} {received!r}, expected {expected}. The file is damaged or not FER2013: download it "
-            "again (see data/README.md)."
-        )
+        raise DataError(f"{where[index]} {has} {texts[index][:30]!r}, expected {expected}. {DOWNLOAD_AGAIN}")
 
 
-def _pixels(table: pd.DataFrame, where: list[str]) -> np.ndarray:
+def _pixels(texts: Sequence[str], where: list[str]) -> np.ndarray:
     """Return the column `pixels` as uint8 (n, 2304): all rows at once or, where that fails, one by one."""
-    texts = ["" if pd.isna(text) else str(text) for text in table["pixels"]]
     try:
         values = np.fromstring(f"{ROW_END.join(texts)}{ROW_END}", np.int64, sep=" ").reshape(len(texts), -1)
         pixels, ends = values[:, :PIXELS_PER_FACE], values[:, PIXELS_PER_FACE:]
@@ -182,13 +136,13 @@ def _pixels(table: pd.DataFrame, where: list[str]) -> np.ndarray:
 
 def _parse_row(text: str, where: str) -> np.ndarray:
     """Parse one row slowly: return uint8 (2304,), or raise a `DataError` that says what is wrong with it."""
-    numbers = text.split()
-    strange = next((number for number in numbers if not number.isdecimal()), None)
+    numbers = [number.lstrip("0") or "0" if number.isascii() else number for number in text.split()]
+    strange = next((number for number in numbers if not (number.isascii() and number.isdecimal())), None)
     if strange is not None:
         raise DataError(f"{where} has the pixel {strange[:30]!r}, expected a whole number. {DOWNLOAD_AGAIN}")
     if len(numbers) != PIXELS_PER_FACE:
         raise DataError(f"{where} has {len(numbers):,} pixels, expected {PIXELS_PER_FACE:,}. {DOWNLOAD_AGAIN}")
-    large = next((number for number in numbers if int(number) > 255), None)
+    large = next((number for number in numbers if len(number) > 3 or int(number) > 255), None)
     if large is not None:
         raise DataError(f"{where} has a pixel of value {large[:30]}, expected 0–255. {DOWNLOAD_AGAIN}")
     return np.array(numbers, np.uint8)
@@ -201,7 +155,7 @@ def is_tree(folder: Path) -> bool:
 
 def tree_files(folder: Path) -> list[Path]:
     """List the pictures of a tree, in the order of `read_tree`."""
-    return [path for path, _, _ in _labelled_pictures(folder)]
+    return [path for path, _, _ in _labelled_pictures(folder)[0]]
 
 
 def read_tree(folder: Path) -> FaceDataset:
@@ -213,7 +167,7 @@ def read_tree(folder: Path) -> FaceDataset:
     Raises:
         DataError: a class is missing, or a picture is empty, unreadable or larger than 1,024 px.
     """
-    pictures = _labelled_pictures(folder)
+    pictures, left_out = _labelled_pictures(folder)
     faces, sizes = _read_pictures([path for path, _, _ in pictures])
     usage = np.array([split or "PublicTest" for _, _, split in pictures], "<U11")
     return FaceDataset(
@@ -221,12 +175,12 @@ def read_tree(folder: Path) -> FaceDataset:
         emotion=np.array([label for _, label, _ in pictures], np.int8),
         usage=usage,
         row=np.arange(len(pictures), dtype=np.int32),
-        notes=_tree_notes([split for _, _, split in pictures], sizes),
+        notes=_tree_notes([split for _, _, split in pictures], sizes, left_out),
         has_official_rows=False,
     )
 
 
-def _tree_notes(splits: list[str | None], sizes: collections.Counter) -> tuple[str, ...]:
+def _tree_notes(splits: list[str | None], sizes: collections.Counter, left_out: list[str]) -> tuple[str, ...]:
     notes = [f"{ASSUMED}row numbers are positions in the sorted tree, not FER2013's; FER+ cannot be joined."]
     unknown = sum(split is None for split in splits)
     if unknown:
@@ -238,37 +192,44 @@ def _tree_notes(splits: list[str | None], sizes: collections.Counter) -> tuple[s
     if other:
         (height, width), _ = max(other.items(), key=lambda item: item[1])
         notes.append(f"{sum(other.values()):,} pictures were resized to 48×48, most from {width}×{height}.")
+    if left_out:
+        notes.append(f"{len(left_out):,} files that are no pictures were left out, such as {min(left_out)!r}.")
     return tuple(notes)
 
 
 def _known_folders(folder: Path, names: dict) -> dict[Path, str | None]:
-    """Return the subfolders whose name is known, sorted → what it means."""
+    """Return the subfolders whose name is known ("happy", "3_happy"), sorted → what it means."""
     known = {name: meaning for meaning, each in names.items() for name in each}
-    found = sorted(path for path in folder.iterdir() if path.is_dir())
-    return {path: known[path.name.lower()] for path in found if path.name.lower() in known}
+    found = {path: path.name.lower() for path in sorted(folder.iterdir()) if path.is_dir()}
+    found = {path: name if name in known else re.sub(r"^\d+[ _-]", "", name) for path, name in found.items()}
+    return {path: known[name] for path, name in found.items() if name in known}
 
 
 def _natural_order(path: Path) -> list:
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)]
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.name)]
 
 
-def _labelled_pictures(folder: Path) -> list[tuple[Path, int, str | None]]:
-    """List (path, label, split) of a tree's pictures, by split folder, emotion, then name.
+def _labelled_pictures(folder: Path) -> tuple[list[tuple[Path, int, str | None]], list[str]]:
+    """List (path, label, split) of a tree's pictures, by split folder, emotion, then name; and what was left out.
 
     The split is None for pictures of a test folder that holds both test splits.
     """
-    pictures, splits = [], {split.lower(): split for split in SPLITS}
+    pictures, left_out, splits = [], [], {split.lower(): split for split in SPLITS}
     for split_folder, split in _known_folders(folder, SPLIT_FOLDERS).items():
         by_emotion = {emotion: path for path, emotion in _known_folders(split_folder, FOLDER_NAMES).items()}
         for label, emotion in enumerate(EMOTIONS):
-            inside = by_emotion[emotion].iterdir() if emotion in by_emotion else ()
-            found = sorted((path for path in inside if path.suffix.lower() in PICTURE_SUFFIXES), key=_natural_order)
+            inside = files.walk(by_emotion[emotion]) if emotion in by_emotion else files.Walk([], [])
+            found = sorted(
+                (path for path in inside.files if path.suffix.lower() in PICTURE_SUFFIXES), key=_natural_order
+            )
             if not found:
                 raise DataError(
                     f"{paths.displayed(split_folder)} has no pictures of {emotion}; it holds "
                     f"{', '.join(sorted(path.name for path in by_emotion.values())) or 'no emotion folder'}. Copy "
                     "the data set again with all seven folders (see data/README.md)."
                 )
+            others = [path for path in inside.files if path.suffix.lower() not in PICTURE_SUFFIXES]
+            left_out += [str(path.relative_to(folder)) for path in (*others, *inside.left_out)]
             for path in found:
                 named = SPLIT_PREFIX.match(path.name)
                 pictures.append((path, label, splits[named[1].lower()] if named else split))
@@ -277,15 +238,15 @@ def _labelled_pictures(folder: Path) -> list[tuple[Path, int, str | None]]:
             f"{paths.displayed(folder)} holds no pictures in train/<emotion>/ or test/<emotion>/. Give the folder "
             "that holds train and test (see data/README.md)."
         )
-    return pictures
+    return pictures, left_out
 
 
-def _read_pictures(files: list[Path]) -> tuple[np.ndarray, collections.Counter]:
+def _read_pictures(found: list[Path]) -> tuple[np.ndarray, collections.Counter]:
     """Return the pictures as uint8 (n, 48, 48), grey, and how many had which (height, width)."""
-    faces, sizes = np.empty((len(files), SIDE_PX, SIDE_PX), np.uint8), collections.Counter()
+    faces, sizes = np.empty((len(found), SIDE_PX, SIDE_PX), np.uint8), collections.Counter()
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        pictures = pool.map(read_picture, files)
-        for index, gray in enumerate(tqdm(pictures, total=len(files), desc="read pictures", unit="file", delay=1)):
+        pictures = pool.map(_read_picture, found)
+        for index, gray in enumerate(tqdm(pictures, total=len(found), desc="read pictures", unit="file", delay=1)):
             sizes[gray.shape] += 1
             if gray.shape != (SIDE_PX, SIDE_PX):
                 into = cv2.INTER_AREA if min(gray.shape) >= SIDE_PX else cv2.INTER_LINEAR
@@ -294,37 +255,12 @@ def _read_pictures(files: list[Path]) -> tuple[np.ndarray, collections.Counter]:
     return faces, sizes
 
 
-def read_picture(path: Path) -> np.ndarray:
-    """Read a small picture as grey.
-
-    Returns:
-        uint8 array (height, width), 0–255.
-
-    Raises:
-        DataError: the file is empty, is no whole picture, or has a side above 1,024 px.
-    """
-    data = path.read_bytes()
-    if not data:
-        raise DataError(f"{paths.displayed(path)} is empty (0 bytes). Copy the data set again (see data/README.md).")
-    try:
-        gray = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if _is_whole(data) else None
-    except cv2.error:
-        gray = None
-    if gray is None:
+def _read_picture(path: Path) -> np.ndarray:
+    """Return a small picture, uint8 (height, width), 0–255; DataError where it is none, or larger than 1,024 px."""
+    bgr = images.read_picture(path)
+    if max(bgr.shape) > LARGEST_SIDE_PX:
         raise DataError(
-            f"{paths.displayed(path)} is not a readable picture ({len(data):,} bytes). Copy the data set again "
-            "(see data/README.md)."
-        )
-    if max(gray.shape) > LARGEST_SIDE_PX:
-        raise DataError(
-            f"{paths.displayed(path)} is {gray.shape[1]:,}×{gray.shape[0]:,} px, expected 48×48 (up to "
+            f"{paths.displayed(path)} is {bgr.shape[1]:,}×{bgr.shape[0]:,} px, expected 48×48 (up to "
             f"{LARGEST_SIDE_PX:,} is resized). It is no face of FER2013: remove it from the folder."
         )
-    return gray
-
-
-def _is_whole(data: bytes) -> bool:
-    """Return False for a JPEG or PNG file that lacks its end mark: decoders fill the rest with grey."""
-    if data.startswith(b"\xff\xd8"):
-        return b"\xff\xd9" in data[-64:]
-    return b"IEND" in data[-64:] if data.startswith(b"\x89PNG") else True
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emotion_detection import paths
+from emotion_detection import files, paths
 from emotion_detection.data import ferplus
 from emotion_detection.data.dataset import FaceDataset
 from emotion_detection.data.fer2013 import load_fer2013
@@ -38,7 +38,7 @@ def _pictures(folder: Path, state: int) -> FaceDataset:
 
 def _state_of(folder: Path) -> int:
     """Return a number that changes with any file of a folder, so that pictures are read once and no more."""
-    stats = {path: path.stat() for path in sorted(folder.rglob("*")) if path.is_file()}
+    stats = {path: path.stat() for path in files.walk(folder).files}
     return hash(tuple((str(path), stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()))
 
 

@@ -4,7 +4,6 @@
 face is in them: counts, row numbers and averages over hundreds of faces.
 """
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +109,7 @@ def load_counts() -> pd.DataFrame:
 
 def load_averages() -> np.ndarray:
     """Return the recorded average face of each emotion in Training: float32 array (7, 48, 48), 0–255."""
-    return _read_arrays("averages.npz")["averages"]
+    return _read_arrays("averages.npz", averages=("f", (len(EMOTIONS), 48, 48)))["averages"]
 
 
 def load_quality() -> dict:
@@ -120,16 +119,12 @@ def load_quality() -> dict:
 
 def load_twins() -> dict[str, np.ndarray]:
     """Return the recorded rows of test faces with a twin in Training; the keys are those of `duplicates.twins`."""
-    arrays = _read_arrays("twins.npz")
-    missing = [key for key in TWINS if key not in arrays]
-    if missing:
-        raise files.damaged(folder() / "twins.npz", f"it lacks {', '.join(missing)}", remake=REMAKE)
-    return arrays
+    return _read_arrays("twins.npz", **{key: ("iu", (None,)) for key in TWINS})
 
 
 def load_clusters() -> dict[str, np.ndarray]:
     """Return `pairs`, int32 (m, 2) of rows, and `identical`, int32 by row, for `duplicates.has_twin_among`."""
-    return _read_arrays("clusters.npz")
+    return _read_arrays("clusters.npz", pairs=("iu", (None, 2)), identical=("iu", (None,)))
 
 
 def load_agreement() -> dict:
@@ -146,11 +141,5 @@ def _read_json(name: str) -> dict:
     return files.read_json(folder() / name, remake=REMAKE)
 
 
-def _read_arrays(name: str) -> dict[str, np.ndarray]:
-    path = folder() / name
-    files.require(path, remake=REMAKE)
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise files.damaged(path, f"it cannot be read ({error})", remake=REMAKE) from error
+def _read_arrays(name: str, **expected: tuple) -> dict[str, np.ndarray]:
+    return files.read_arrays(folder() / name, expected=expected, remake=REMAKE)

@@ -18,6 +18,8 @@ import numpy as np
 import pandas as pd
 
 from emotion_detection import files, paths
+from emotion_detection.data import tables
+from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
 from emotion_detection.runs import registry
 from emotion_detection.runs.registry import RUN_NAME
@@ -41,7 +43,6 @@ those that it never saw, and all of Training predicted in folds; and the test sp
 Logits of all but the first two are kept in half precision."""
 
 REMAKE = "python -m emotion_detection train RECIPE --retrain"
-REQUIRED = ("run", "recipe", "seed", "data", "metrics", "parameters", "hardware", "wall_time_s")
 
 
 def split_name(name: str) -> tuple[str, int]:
@@ -248,50 +249,48 @@ def _precision(split: str) -> type:
 
 
 def _read_info(path: Path) -> dict:
-    info = files.read_json(path, remake=REMAKE, keys=REQUIRED)
-    wrong = [key for key, right in CHECKS.items() if key in info and not right(info[key])]
-    if wrong:
-        raise files.damaged(path, f"{wrong[0]} is {str(info[wrong[0]])[:80]}", remake=REMAKE)
-    return info
+    return files.read_json(path, remake=REMAKE, schema=INFO)
 
 
-def _is_positive(value) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+def _object(*required: str, **properties: dict) -> dict:
+    return {"type": "object", "required": list(required), "properties": properties}
 
 
-def _is_ferplus(value) -> bool:
-    return isinstance(value, dict) and all(
-        isinstance(each, dict) and {"n", "accuracy"} <= set(each) for each in value.values()
-    )
+COUNT, POSITIVE = {"type": "integer", "minimum": 1}, {"type": "number", "exclusiveMinimum": 0}
+TEXT, TEXTS = {"type": "string"}, {"type": "array", "items": {"type": "string"}}
+INFO = _object(
+    *("run", "recipe", "seed", "data", "metrics", "parameters", "hardware", "wall_time_s"),
+    run=TEXT,
+    recipe=_object(name=TEXT, display_name=TEXT, teachers=TEXTS, continues={"type": ["string", "null"]}),
+    seed={"type": "integer", "minimum": 0},
+    data=_object("name", "fingerprint", name=TEXT, fingerprint=TEXT, classes={"items": {"enum": list(EMOTIONS)}}),
+    metrics={"type": "object", "additionalProperties": {"additionalProperties": {"type": "number"}}},
+    parameters=_object("all", "trained", all=COUNT, trained={"type": "integer", "minimum": 0}),
+    hardware=_object("cores", "devices", "system", cores=COUNT, threads=COUNT, devices=TEXTS, system=TEXT),
+    wall_time_s=POSITIVE,
+    temperature=POSITIVE,
+    final=_object("at"),
+    ferplus={"type": "object", "additionalProperties": _object("n", "accuracy")},
+)
+"""What readers of records rely on in run.json, as JSON Schema."""
 
-
-CHECKS = {
-    "recipe": lambda value: isinstance(value, dict),
-    "seed": lambda value: isinstance(value, int),
-    "data": lambda value: isinstance(value, dict) and {"name", "fingerprint"} <= set(value),
-    "parameters": lambda value: isinstance(value, dict) and {"all", "trained"} <= set(value),
-    "hardware": lambda value: isinstance(value, dict) and {"cores", "devices", "system"} <= set(value),
-    "final": lambda value: isinstance(value, dict) and "at" in value,
-    "metrics": lambda value: isinstance(value, dict),
-    "temperature": _is_positive,
-    "wall_time_s": _is_positive,
-    "ferplus": _is_ferplus,
-}
-"""Key of run.json → whether its value is of the kind that readers of records rely on."""
+HISTORY = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"]
 
 
 def _read_history(path: Path) -> pd.DataFrame:
-    try:
-        history = pd.read_csv(path)
-    except FileNotFoundError as error:
-        raise files.missing(path, remake=REMAKE) from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise files.damaged(path, f"it is not a table ({error})", remake=REMAKE) from error
-    missing = sorted({"epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"} - set(history.columns))
-    if missing or history.select_dtypes("number").shape[1] != history.shape[1]:
-        found = f"columns are {list(history.columns)}" + (f", without {missing}" if missing else "")
-        raise files.damaged(path, found, remake=REMAKE)
+    files.require(path, remake=REMAKE)
+    history = tables.read(path, HISTORY, remedy=f"Restore the record or make it again: {REMAKE}")
+    text = [name for name in history if not pd.api.types.is_numeric_dtype(history[name])]
+    if text:
+        raise files.damaged(path, f"{text[0]} holds something other than finite numbers", remake=REMAKE)
+    counts_up = (history["epoch"].diff().dropna() > 0).all()
+    shares = history[["accuracy", "val_accuracy"]].stack()  # without the epochs that were not validated
+    if not counts_up or not shares.dropna().between(0, 1).all():
+        raise files.damaged(path, "its epochs do not count up, or an accuracy is not within 0–1", remake=REMAKE)
     return history
+
+
+ARRAYS = {"row": ("iu", (None,)), "label": ("iu", (None,)), "logits": ("f", (None, len(EMOTIONS)))}
 
 
 def read_predictions(path: Path, *, remake: str = REMAKE) -> dict[str, Predictions]:
@@ -301,27 +300,19 @@ def read_predictions(path: Path, *, remake: str = REMAKE) -> dict[str, Predictio
         MissingFileError: it is not there.
         DataError: it is damaged.
     """
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-    except FileNotFoundError as error:
-        raise files.missing(path, remake=remake) from error
-    except Exception as error:  # zipfile, lzma, zlib and numpy each raise their own
-        raise files.damaged(path, f"it cannot be read ({type(error).__name__}: {error})", remake=remake) from error
+    known = {f"{split}_{part}": what for split in RECORDED_PARTS for part, what in ARRAYS.items()}
+    arrays = files.read_arrays(path, expected={}, optional=known, remake=remake)
     predictions = {}
     for split in RECORDED_PARTS:
-        keys = [f"{split}_{part}" for part in ("row", "label", "logits")]
-        if not any(key in arrays for key in keys):
+        found = {part: arrays[f"{split}_{part}"] for part in ARRAYS if f"{split}_{part}" in arrays}
+        if not found:
             continue
-        missing = [key for key in keys if key not in arrays]
-        if missing:
-            raise files.damaged(path, f"it lacks {', '.join(missing)}", remake=remake)
-        row, label, logits = (arrays[key] for key in keys)
-        if logits.dtype.kind != "f" or logits.shape != (row.size, 7) or label.shape != row.shape:
-            found = f"{split} has {row.size} rows, {label.size} labels, logits {logits.dtype} {logits.shape}"
-            raise files.damaged(path, found, remake=remake)
-        logits = logits.astype(np.float32)
-        if not np.isfinite(logits).all() or not np.isin(label, range(7)).all():
-            raise files.damaged(path, f"{split} has labels outside 0–6 or logits that are not finite", remake=remake)
-        predictions[split] = Predictions(split.removesuffix(VIEWS), row, label, logits)
+        if len(found) < len(ARRAYS) or len({len(array) for array in found.values()}) > 1:
+            received = ", ".join(f"{len(array)} of {part}" for part, array in found.items())
+            raise files.damaged(path, f"{split} has {received}, expected as many of each", remake=remake)
+        row, label, logits = found.values()
+        twice = "Test" in split and len(np.unique(row)) < len(row)  # the audit's other parts hold copies
+        if not np.isin(label, range(len(EMOTIONS))).all() or (row < 0).any() or twice:
+            raise files.damaged(path, f"{split} has labels outside 0–6, or a row below 0 or twice", remake=remake)
+        predictions[split] = Predictions(split.removesuffix(VIEWS), row, label, logits.astype(np.float32))
     return predictions
