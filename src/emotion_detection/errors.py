@@ -1,8 +1,16 @@
 """Errors that a person reads: what is wrong, what was received, what to do."""
 
+from emotion_detection import terminal
+
 
 class ProjectError(Exception):
-    """An error whose message is meant for the reader: the command line prints it and exits with 1."""
+    """An error whose message is meant for the reader: the command line prints it and exits with 1.
+
+    Commands of this program that it names are shown as they can be typed in the working directory.
+    """
+
+    def __str__(self):
+        return terminal.as_typed(str(self.args[0]) if self.args else "")
 
 
 class DataError(ProjectError, ValueError):
@@ -15,9 +23,6 @@ class MissingFileError(ProjectError, FileNotFoundError):
 
 class UnknownNameError(ProjectError, KeyError):
     """A recipe, run or option has no such name."""
-
-    def __str__(self):
-        return str(self.args[0])  # KeyError would print the repr
 
 
 class OverlapError(ProjectError, ValueError):

@@ -75,7 +75,7 @@ def written_beside(path: Path, *, private: bool = False) -> Iterator[Path]:
     """
     path = Path(os.path.realpath(path))
     _check_kind(path)
-    with _working_folder(path.parent) as folder:
+    with working_folder(path.parent) as folder:
         temporary = folder / path.name
         try:
             yield temporary
@@ -98,7 +98,7 @@ def folder_beside(folder: Path) -> Iterator[Path]:
 
     Killed at any moment, the earlier one or the new one is there, at the latest once `clear_abandoned` was called.
     """
-    with _working_folder(folder.parent) as working:
+    with working_folder(folder.parent) as working:
         new = working / folder.name
         new.mkdir()
         yield new
@@ -213,7 +213,7 @@ def _remove_working(working: Path) -> None:
 
 
 @contextlib.contextmanager
-def _working_folder(parent: Path) -> Iterator[Path]:
+def working_folder(parent: Path) -> Iterator[Path]:
     """Yield an empty folder in `parent`, held by a lock in it; delete it in the end."""
     _make_folder(parent)
     _clear_once(parent)

@@ -303,7 +303,8 @@ def recompute(name: str, split: str) -> store.Run:
     run = store.load_run(name)
     if split == "PrivateTest" and not run.is_final:
         raise UnknownNameError(
-            f"{run.name} is not final: PrivateTest is first predicted by `evaluate {run.name} --final`."
+            f"{run.name} is not final. Predict PrivateTest first: python -m emotion_detection evaluate {run.name} "
+            "--final"
         )
     store.trained_network(run.name)  # before the faces are read: raises where it is not on this machine
     dataset = selection.chosen_dataset()

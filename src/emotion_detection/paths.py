@@ -8,6 +8,8 @@ from pathlib import Path
 
 import platformdirs
 
+from emotion_detection.errors import DataError
+
 SEARCHED_SUBFOLDERS = ("", "data", "raw", "models")
 IMAGENET_FILES = (
     "mobilenet_v2_1.0_224_imagenet_no_top.weights.h5",
@@ -30,7 +32,7 @@ def use_output_dir(folder: Path | None) -> None:
     if folder is None:
         _chosen.pop("output", None)
     else:
-        _chosen["output"] = Path(folder).expanduser().resolve()
+        _chosen["output"] = expanded(folder).resolve()
 
 
 @contextlib.contextmanager
@@ -42,6 +44,18 @@ def writing_to(folder: Path) -> Iterator[None]:
         yield
     finally:
         use_output_dir(before)
+
+
+def expanded(path: Path | str) -> Path:
+    """Return a path with `~` replaced by the home folder.
+
+    Raises:
+        DataError: this user, or the one that is named, has none.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise DataError(f"No home folder is known for the ~ of {path}. Write the whole path.") from error
 
 
 def project_root() -> Path:
@@ -65,8 +79,9 @@ def run_cache_dir() -> Path:
 
 
 def user_cache_dir() -> Path:
-    """Return this user's cache folder, for files that projects share (the face detector)."""
-    return Path(platformdirs.user_cache_dir("emotion-detection", appauthor=False))
+    """Return this user's cache folder, for files that projects share (the face detector); ours if there is no home."""
+    folder = Path(platformdirs.user_cache_dir("emotion-detection", appauthor=False))
+    return folder if folder.is_absolute() else cache_dir()
 
 
 def models_dir() -> Path:
@@ -96,7 +111,7 @@ def scratch_dir() -> Path:
 
 def _from_project(variable: str) -> Path | None:
     value = os.environ.get(variable)
-    return (project_root() / Path(value).expanduser()).resolve() if value else None
+    return (project_root() / expanded(value)).resolve() if value else None
 
 
 def pictures_dir() -> Path | None:
@@ -107,7 +122,7 @@ def pictures_dir() -> Path | None:
     value = os.environ.get("EMOTION_PICTURES")
     if not value:
         return None
-    path = Path(value).expanduser()
+    path = expanded(value)
     return (path if path.is_dir() else project_root() / path).resolve()
 
 
@@ -141,7 +156,7 @@ def search_folders() -> list[Path]:
 def _data_roots() -> dict[str, Path]:
     """Return each part of `EMOTION_DATA_DIR` as it is written → the folder that it means."""
     parts = [part for part in os.environ.get("EMOTION_DATA_DIR", "").split(os.pathsep) if part]
-    paths = {part: Path(part).expanduser() for part in parts}
+    paths = {part: expanded(part) for part in parts}
     return {part: path if path.is_dir() else project_root() / path for part, path in paths.items()}
 
 

@@ -40,3 +40,11 @@ def test_help_works_from_the_shell():
     done = subprocess.run([sys.executable, "-m", "emotion_detection", "--help"], capture_output=True, text=True)
     assert done.returncode == 0
     assert all(name in done.stdout for name in ("data", "runs", "train", "evaluate", "analyse"))
+
+
+@pytest.mark.parametrize("variable", ["EMOTION_OUTPUT_DIR", "EMOTION_DATA_DIR", "EMOTION_PICTURES"])
+def test_a_home_folder_that_is_not_known_is_told(isolated, call, monkeypatch, variable):
+    monkeypatch.setenv(variable, "~nosuch/faces")
+    code, _, err = call("data", "check")
+    assert code == 1
+    assert "No home folder is known for the ~ of ~nosuch/faces" in err

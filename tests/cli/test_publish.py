@@ -36,3 +36,25 @@ def test_what_is_recorded_of_people_is_shown_without_pictures(call, study, shown
 def test_a_folder_of_people_is_measured_only_to_be_recorded(call, tmp_path):
     assert call("photographs", str(tmp_path))[0] == 2
     assert call("groups", "--record")[0] == 2
+
+
+@pytest.mark.parametrize("variable", ["EMOTION_OUTPUT_DIR", "EMOTION_PICTURES"])
+@pytest.mark.parametrize("arguments", [("keep", "tl_top"), ("ship", "tl_top"), ("report",)])
+def test_what_all_readers_get_is_not_made_from_records_that_are_elsewhere(
+    recorded, call, monkeypatch, arguments, variable
+):
+    monkeypatch.setattr("emotion_detection.data.load_fer2013", lambda: None)
+    monkeypatch.setattr("emotion_detection.runs.store.load_run", lambda name: None)
+    monkeypatch.setenv(variable, str(recorded / "elsewhere"))
+    code, _, error = call(*arguments)
+    assert code == 1
+    assert f"{variable} is set" in error and "export float16 --run RUN" in error
+
+
+@pytest.mark.parametrize("command", ["keep", "ship"])
+def test_the_network_of_a_fast_run_is_not_put_among_those_of_the_project(recorded, call, monkeypatch, command):
+    monkeypatch.setattr("emotion_detection.data.load_fer2013", lambda: None)
+    code, _, error = call(command, "tl_top")
+    assert code == 1
+    assert "learned from drawn sample" in error
+    assert not (recorded / "data" / "models").exists()

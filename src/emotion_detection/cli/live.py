@@ -108,7 +108,8 @@ def _serve_page(page: Path, *, opens_browser: bool) -> None:
     if importlib.util.find_spec("voila") is None:
         raise MissingFileError(
             "The page is served by Voilà, which is not installed here. Run `make setup`, or "
-            '`pip install "voila>=0.5.8,<0.6"`; in JupyterLab the cell works without it: `live --lab`.'
+            '`pip install "voila>=0.5.8,<0.6"`; in JupyterLab the cell works without it: `python -m emotion_detection '
+            "live --lab`."
         )
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

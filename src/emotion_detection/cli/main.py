@@ -1,11 +1,17 @@
 """The command line: `python -m emotion_detection --help`."""
 
+import contextlib
 import logging
 import os
+import signal
 import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import typer
 
+from emotion_detection import files, paths, terminal
 from emotion_detection.cli import analyse, data, evaluate, live, publish, train
 from emotion_detection.errors import ProjectError
 
@@ -17,10 +23,12 @@ for group in (analyse, live, train, evaluate, publish):
 
 def main() -> None:
     """Run the command line: 0 done, 1 a clear error, 2 usage."""
+    terminal.make_readable()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # no start-up messages of TensorFlow
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
-        app()
+        with _leaving_nothing_behind():
+            app()
     except ProjectError as error:
         typer.echo(f"Error: {error}", err=True)
         sys.exit(1)
@@ -28,6 +36,24 @@ def main() -> None:
         place = f"{error.filename} " if error.filename else ""
         typer.echo(f"Error: {place}cannot be read or written ({error.strerror or error}). Check the path.", err=True)
         sys.exit(1)
+
+
+@contextlib.contextmanager
+def _leaving_nothing_behind() -> Iterator[None]:
+    """Clear what killed commands left, here and where temporary files go; `kill` ends this one as Ctrl-C does."""
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) == signal.SIG_DFL:  # nohup ignores SIGHUP
+            signal.signal(getattr(signal, name), signal.default_int_handler)
+    for folder in {paths.results_dir(), paths.run_cache_dir(), paths.cache_dir(), paths.scratch_dir()}:
+        for each in (folder, *folder.glob("*/")):
+            files.clear_abandoned(each)
+    before = tempfile.gettempdir()
+    with files.working_folder(Path(before)) as folder:
+        tempfile.tempdir = str(folder)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from emotion_detection import paths
+from emotion_detection import paths, terminal
 from emotion_detection.cli.options import PICTURES, use_pictures
 from emotion_detection.runs import store
 from emotion_detection.training import catalog
@@ -34,7 +34,10 @@ def train(
     if store.is_recorded(name, here=True) and not retrain:
         notebook.check_same_pictures(name)
         typer.echo(
-            f"{name} is recorded already (see `runs`). To train it again: train {recipe} --seed {seed} --retrain{where}"
+            terminal.as_typed(
+                f"{name} is recorded already. To train it again: python -m emotion_detection train {recipe} --seed "
+                f"{seed} --retrain{where}"
+            )
         )
         return
     from emotion_detection.training import trainer
@@ -43,13 +46,15 @@ def train(
         run = trainer.train(chosen, chosen_dataset(), seed=seed, replace=retrain)
     except KeyboardInterrupt:  # typer would end without a word
         typer.echo(
-            f"\nInterrupted. Finished epochs are kept: `train {recipe} --seed {seed}{where}` goes on from there.",
+            "\nInterrupted. Finished epochs are kept; the same command goes on from there.",
             err=True,
         )
         raise typer.Exit(130) from None
     scores = ", ".join(f"{part} {values['accuracy']:.1%}" for part, values in run.info["metrics"].items())
-    final = f" Report PrivateTest once: evaluate {run.name} --final{where}" if "PublicTest" in run.predictions else ""
-    typer.echo(f"{run.name}: accuracy on {scores}.{final}")
+    final = f" Report PrivateTest once: python -m emotion_detection evaluate {run.name} --final{where}"
+    typer.echo(
+        f"{run.name}: accuracy on {scores}." + (terminal.as_typed(final) if "PublicTest" in run.predictions else "")
+    )
 
 
 @app.command()

@@ -107,7 +107,7 @@ def find_source(path: Path | None = None) -> Source:
         MissingFileError: there is none.
     """
     if path is not None:
-        return _source_at(Path(path).expanduser())
+        return _source_at(paths.expanded(path))
     for folder in paths.search_folders():
         source = _source_in(folder)
         if source is not None:

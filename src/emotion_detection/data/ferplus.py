@@ -103,7 +103,7 @@ def load_ferplus(*, path: Path | None = None) -> FerPlus:
         MissingFileError: the file is not there.
         DataError: it is not the file of FER+'s votes.
     """
-    path = Path(path).expanduser() if path is not None else find()
+    path = paths.expanded(path) if path is not None else find()
     if path is None or not path.is_file():
         folders = [path] if path else paths.search_folders() or [paths.raw_dir()]
         where = ", ".join(paths.displayed(folder) for folder in folders)

@@ -18,7 +18,7 @@ import pandas as pd
 from sklearn import model_selection
 from tqdm.auto import tqdm
 
-from emotion_detection import files
+from emotion_detection import files, paths
 from emotion_detection.data import duplicates
 from emotion_detection.data.dataset import OWN_PICTURES, SPLITS, TEST_SPLITS, FaceDataset
 from emotion_detection.data.own_pictures_settings import (
@@ -127,7 +127,7 @@ class _Problems(list):
 
 
 def _checked_folder(folder: Path | str) -> Path:
-    folder = Path(folder).expanduser()
+    folder = paths.expanded(folder)
     if not folder.is_dir():
         received = "it is a file" if folder.exists() else "it does not exist"
         raise MissingFileError(

@@ -146,12 +146,17 @@ def ship(name: str, dataset: FaceDataset) -> dict:
         dataset: its Training faces calibrate int8, its test faces check the files.
 
     Raises:
-        DataError: the run is not final, or a file answers otherwise than Keras or is too large.
+        DataError: the run is not final or not of FER2013, output goes elsewhere than into the project, or a file
+            answers otherwise than Keras or is too large.
         MissingFileError: the run's network is not on this machine.
     """
     run = store.load_run(name)
+    registry.check_is_ours("data/models/", run)
     if not run.is_final:
-        raise DataError(f"{run.name} is not final: run `evaluate {run.name} --final` before shipping its network.")
+        raise DataError(
+            f"{run.name} is not final. Predict PrivateTest first: python -m emotion_detection evaluate {run.name} "
+            "--final"
+        )
     trained, calibration = store.trained_network(name), litert.calibration_of(dataset)
     model = mobilenet.load_network(trained)
     folder = paths.models_dir()
@@ -250,8 +255,10 @@ def keep(name: str) -> Path:
     Raises:
         UnknownNameError: no such run is recorded.
         MissingFileError: its network is not on this machine.
+        DataError: it is not of FER2013, or output goes elsewhere than into the project.
     """
     run, path = store.load_run(name), store.kept_path(name)
+    registry.check_is_ours("data/models/kept/", run)
     network = mobilenet.load_network(store.trained_network(name))
     network.set_weights([values.astype(np.float16).astype(values.dtype) for values in network.get_weights()])
     with files.written_beside(path) as temporary:

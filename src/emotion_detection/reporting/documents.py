@@ -10,6 +10,7 @@ import jinja2
 from emotion_detection import files
 from emotion_detection.evaluation import formatting
 from emotion_detection.reporting import model_card, readme
+from emotion_detection.runs import registry
 
 
 def render(template: str, **values) -> str:
@@ -41,7 +42,8 @@ def rendered() -> dict[Path, str]:
 
 
 def write() -> list[Path]:
-    """Rewrite the documents; return the paths that changed."""
+    """Rewrite the documents; return the paths that changed. DataError where output goes elsewhere."""
+    registry.check_is_ours("README")
     changed = []
     for path, text in rendered().items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:

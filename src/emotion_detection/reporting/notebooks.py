@@ -13,9 +13,9 @@ from pathlib import Path
 
 import nbformat
 
-from emotion_detection import files, paths
-from emotion_detection.errors import DataError, UnknownNameError
-from emotion_detection.runs import store
+from emotion_detection import files, paths, terminal
+from emotion_detection.errors import DataError, ProjectError, UnknownNameError
+from emotion_detection.runs import registry, store
 
 KERNEL = "emotion-detection"
 NOT_KEPT = {"faces", "widget"}
@@ -125,6 +125,8 @@ def run_all(numbers: Sequence[str] = (), *, save: bool = False, fast: bool = Fal
         papermill.PapermillExecutionError: a cell failed; the message shows it.
     """
     found = notebook_paths(numbers)
+    if save:
+        registry.check_is_ours("A saved notebook")
     if fast:
         _forget_earlier_runs()
     began = time.perf_counter()
@@ -175,6 +177,7 @@ def _forget_earlier_runs() -> None:
 
 def main() -> None:
     """Parse the flags that `make` passes on."""
+    terminal.make_readable()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("numbers", nargs="*", help="notebooks to run, such as 04 06; all if none is given")
     parser.add_argument("--save", action="store_true", help="write the notebooks back, executed and cleaned")
@@ -185,7 +188,7 @@ def main() -> None:
     if arguments.save and (arguments.fast or arguments.retrain):
         parser.error("--save keeps recorded numbers only: call it without --fast and --retrain")
     if arguments.pictures is not None:
-        os.environ["EMOTION_PICTURES"] = str(arguments.pictures.expanduser().resolve())
+        os.environ["EMOTION_PICTURES"] = str(paths.expanded(arguments.pictures).resolve())
     if paths.pictures_dir() is not None and (arguments.save or arguments.fast):
         parser.error("--save keeps the numbers of FER2013, --fast shows drawn faces: call it without EMOTION_PICTURES")
     # The notebooks' kernels inherit it. Without it, a notebook that is run by hand writes no figure of ours.
@@ -199,7 +202,7 @@ def main() -> None:
     except papermill.PapermillExecutionError as error:
         sys.stderr.write(f"\nCell {error.exec_count} failed with {error.ename}: {error.evalue}\n")
         sys.exit(1)
-    except UnknownNameError as error:
+    except ProjectError as error:
         parser.error(str(error))
 
 

@@ -7,7 +7,7 @@ import importlib
 import importlib.metadata
 import sys
 
-from emotion_detection import paths
+from emotion_detection import paths, terminal
 from emotion_detection.errors import ProjectError
 from emotion_detection.runs import registry, store
 
@@ -82,6 +82,7 @@ def versions():
 
 def main() -> None:
     """Check native libraries and try to get YuNet once; exit 1 if something cannot be loaded."""
+    terminal.make_readable()
     sentences = missing_libraries()
     for sentence in sentences:
         sys.stderr.write(sentence + "\n")

@@ -100,6 +100,26 @@ def at_threshold(card: dict, threshold: float) -> tuple[float, float] | None:
     return float(coverage), float(accuracy)
 
 
+def check_is_ours(what: str, run: Run | None = None) -> None:
+    """Raise DataError unless `what` is made from the project's own records, of FER2013: what all readers get.
+
+    Args:
+        what: is to be written, such as "data/models/kept/", for the message.
+        run: that it is made from.
+    """
+    if paths.output_dir() is not None:
+        variable = "EMOTION_OUTPUT_DIR" if paths.pictures_dir() is None else "EMOTION_PICTURES"
+        raise DataError(
+            f"{what} holds what the project's own records say, and {variable} is set: runs are in "
+            f"{paths.displayed(paths.output_dir())}. Unset it. A network of yours is written by `python -m "
+            "emotion_detection export float16 --run RUN` and opened by EmotionClassifier.load and LiveView."
+        )
+    if run is not None and (run.is_sample or run.is_own_pictures):
+        raise DataError(
+            f"{what} is for networks of FER2013, and {run.name} learned from {run.data_name}. Name another."
+        )
+
+
 def is_shipped(run: Run) -> bool:
     """Return whether the shipped network is this run's: the same name, trained at the same time."""
     if not card_path().is_file():

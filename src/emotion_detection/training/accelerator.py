@@ -39,7 +39,10 @@ def pack(chosen: recipe.Recipe, dataset: FaceDataset, path: Path, *, seed: int) 
 
     protocol = chosen.protocol
     if protocol.folds or protocol.pool_all_splits_as_published or protocol.watch_private_test_for_audit:
-        raise DataError(f"{chosen.name} trains in folds or looks at PrivateTest. Train it at home: train {chosen.name}")
+        raise DataError(
+            f"{chosen.name} trains in folds or looks at PrivateTest. Train it at home: python -m emotion_detection "
+            f"train {chosen.name}"
+        )
     answers = targets.targets_of(chosen.targets, splits.parts(chosen, dataset, seed=seed).training)
     arrays = {f"output_{index}": output for index, output in enumerate(answers.outputs)}
     arrays |= {} if answers.weights is None else {"weights": answers.weights}

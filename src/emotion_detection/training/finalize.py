@@ -141,7 +141,7 @@ def with_averaged_answers(run: store.Run) -> store.Run:
     if not parts:
         raise DataError(
             f"The record of {run.name} holds no answers averaged over views; they are made when PrivateTest is: "
-            f"evaluate {run.name} --final (for a run that was final before: train it again)."
+            f"python -m emotion_detection evaluate {run.name} --final (if it was final before: train it again)."
         )
     ferplus = {
         key.removesuffix(store.VIEWS): values for key, values in run.info.get("ferplus", {}).items() if key in parts
