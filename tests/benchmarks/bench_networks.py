@@ -99,7 +99,7 @@ def main() -> int:
     )
     for line in baselines.cost_table(measured).itertuples():
         harness.progress(
-            f"{line.Index}: {line.ms:.2f} ms ({line.ms_low:.2f}–{line.ms_high:.2f}), {line.mb:.2f} MB, "
+            f"{line.Index}: {line.ms:.2f} ms ({line.ms_least:.2f}–{line.ms_most:.2f}), {line.mb:.2f} MB, "
             f"{line.parameters:,} parameters"
         )
     if record:

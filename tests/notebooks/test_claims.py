@@ -4,6 +4,7 @@ import functools
 import json
 import operator
 import re
+import statistics
 import tomllib
 from pathlib import Path
 
@@ -40,6 +41,15 @@ def _file(name: str):
     return json.loads((root / name).read_text(encoding="utf-8"))
 
 
+def _member(value, key: str):
+    """Return what a record holds under a key; of a list by place, or by the name (or "group: name") of its member."""
+    if isinstance(value, dict):
+        return value[key]
+    if key.lstrip("-").isdigit():
+        return value[int(key)]
+    return next(each for each in value if key in (each["name"], f"{each.get('group')}: {each['name']}"))
+
+
 def _one(source: str) -> float:
     place, _, where = source.strip().partition(":")
     if place == "run":
@@ -61,10 +71,14 @@ def _one(source: str) -> float:
         if score == "deduplicated":
             return metrics.accuracy(leakage.without_twins(predictions, leakage.load_twins()))
         return {"accuracy": metrics.accuracy, "macro_f1": metrics.macro_f1}[score](predictions)
+    if place == "history":
+        run, column, *row = where.split("/")
+        values = store.load_run(run).history[column]
+        return float(values.iloc[int(row[0])] if row else values.median())
     value = _file(place)
     for key in where.split("."):
-        value = value[int(key)] if isinstance(value, list) else value[key.replace("~", ".")]
-    return value
+        value = _member(value, key.replace("~", "."))
+    return statistics.median(value) if isinstance(value, list) else value
 
 
 def value_of(source: str) -> float:

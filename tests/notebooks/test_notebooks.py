@@ -185,8 +185,6 @@ def _check_fast_training(values: dict) -> None:
     assert [key for key in curves if key != "source"] == ["TL top", "TL 100", "TL whole"]
     assert all(len(curve["epoch"]) == 1 for key, curve in curves.items() if key != "source")
     assert curves["TL whole"]["epoch"] == [1]
-    assert set(values["03_training_cost"]["costs"]["total_s"]) == {"TL top", "TL 100", "TL whole"}
-    assert min(values["03_training_cost"]["costs"]["total_s"].values()) > 0
     assert sum(values["00_first_answer"]["probabilities"].values()) == pytest.approx(1, abs=0.01)
     means = values["01_average_faces"]["mean_gray"]
     assert len(means) == 7 and all(0 < mean < 255 for mean in means.values())
@@ -202,4 +200,3 @@ def _check_fast_scores(values: dict) -> None:
     assert all(values[name]["source"].startswith("drawn sample") for name in drawn)
     arms = {words for words, changes, _ in catalog.RARE_ARMS.values() if changes}
     assert set(values["04_rare_emotions"]) - {"source"} == arms
-    assert values["06_epoch_choice"]["epoch"] == [1]

@@ -10,12 +10,9 @@ from emotion_detection import paths, plots
 from emotion_detection.data import perturbations
 from emotion_detection.plots import saving
 from emotion_detection.runs import store
-from emotion_detection.studies import ablations, baselines, final_runs, peers, published_result, robustness
+from emotion_detection.studies import ablations, final_runs, peers, published_result, robustness
 from figure_texts import assert_well_drawn
 
-HONEST = store.load_run("honest_whole")
-GAP_RUNS = {name: store.load_run(name) for names in published_result.GAP_RUNS.values() for name in names}
-GAPS = published_result.gaps(GAP_RUNS)
 ABLATIONS = pd.DataFrame(
     {
         "ablation": ["larger input", "another rate", "SGD"],
@@ -34,14 +31,9 @@ PLOTS = {
     "published_and_replay": lambda: plots.published_and_replay(
         published_result.f1_beside_published(store.load_run("published_whole"))
     ),
-    "epoch_choice": lambda: plots.epoch_choice(HONEST, published_result.epoch_choice(HONEST)),
-    "batch_norm_gap": lambda: plots.batch_norm_gap(GAPS),
     "ablations": lambda: plots.ablations({"early": ABLATIONS}),
     "trainings": lambda: plots.trainings(CURVES, aside=("whole_longer",)),
-    "accuracy_against_size": lambda: plots.accuracy_against_size(
-        peers.against_parameters(store.load_run("shipped")), people=0.65
-    ),
-    "accuracy_against_time": lambda: plots.accuracy_against_time(baselines.costs_and_accuracy()),
+    "accuracy_against_size": lambda: plots.accuracy_against_size(peers.against_parameters(store.load_run("shipped"))),
     "robustness": lambda: plots.robustness(robustness.accuracies(robustness.load()), commonest=0.25),
 }
 
@@ -49,15 +41,6 @@ PLOTS = {
 @pytest.mark.parametrize("name", PLOTS)
 def test_a_plot_is_the_same_each_time_and_no_text_is_cut_or_overlaps(name):
     assert_well_drawn(PLOTS[name])
-
-
-def test_both_shares_of_every_gap_are_drawn():
-    figure = PLOTS["batch_norm_gap"]()
-    (axes,) = figure.axes
-    drawn = {line.get_label(): line.get_xdata() for line in axes.lines}
-    np.testing.assert_allclose(drawn["inference mode"], GAPS["inference_accuracy"])
-    assert figure.values["shares"]["TL 100, as published there"] == {"while learning": 0.637, "inference mode": 0.292}
-    assert "+34.5 points" in [text.get_text() for text in axes.texts]
 
 
 def test_every_ablation_is_drawn_at_its_place_and_what_lies_far_off_is_an_arrow():

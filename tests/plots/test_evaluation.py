@@ -35,9 +35,6 @@ def run_of(name: str, seed: int) -> Run:
 
 RUNS = [run_of(name, seed) for seed, name in enumerate(("TL top", "TL 100", "TL whole"))]
 FACES = np.random.default_rng(0).integers(0, 256, (8, 48, 48), dtype=np.uint8)
-MISTAKEN = pd.DataFrame(
-    {"row": range(8), "label": "surprise", "answer": "disgust", "confidence": 0.9, "label_probability": 0.05}
-)
 SHARES = pd.DataFrame({"recall": np.linspace(0.2, 0.9, 7), "recall_low": 0.1, "recall_high": 1.0})
 RECALLS = SHARES.assign(n=SUPPORT).set_axis(EMOTIONS)
 GROUPS = SHARES.assign(by=["everyone", "gender", "gender", *["age"] * 4], group=list("abcdefg"), n=SUPPORT)
@@ -48,7 +45,7 @@ PLOTS = {
     "confusion_matrix": lambda: plots.confusion_matrix(RUNS[0], split="PrivateTest"),
     "reliability": lambda: plots.reliability(RUNS[0], split="PrivateTest"),
     "accuracy_by_coverage": lambda: plots.accuracy_by_coverage(RUNS, split="PrivateTest"),
-    "mistaken_faces": lambda: plots.mistaken_faces(FACES, MISTAKEN, title="Surprise called Disgust"),
+    "captioned_faces": lambda: plots.captioned_faces(FACES, ["Disgust 90 %"] * 8, title="Surprise called Disgust"),
 }
 
 

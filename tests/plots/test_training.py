@@ -36,7 +36,6 @@ DIFFERENCES = {
 }
 DRAWN = {
     "learning_curves": lambda: plots.learning_curves(RUNS),
-    "training_cost": lambda: plots.training_cost(RUNS, hardware="two cores"),
     "three_cuts": lambda: plots.three_cuts(BLOCKS),
     "f1_differences": lambda: plots.f1_differences(DIFFERENCES, n=28709),
 }
@@ -71,12 +70,6 @@ def test_a_single_epoch_is_a_point():
 def test_a_run_of_the_drawn_sample_gives_a_banner():
     assert plots.learning_curves(RUNS).banner is None
     assert "not a result" in plots.learning_curves([RUNS[0], run("TL 100", 2, data="drawn sample")]).banner
-
-
-def test_costs_are_labelled_in_seconds_and_minutes():
-    left, right = plots.training_cost(RUNS).axes
-    assert [text.get_text() for text in left.texts] == ["0.9 s", "160 s", "335 s"]
-    assert [bar.get_width() for bar in right.patches] == pytest.approx([1.6, 17.0, 56.833], abs=1e-3)
 
 
 def test_what_is_trained_of_a_block_is_coloured():

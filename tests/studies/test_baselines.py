@@ -91,7 +91,7 @@ def test_the_recorded_answers_reach_what_the_authors_publish():
 def test_costs_are_of_the_shipped_files():
     recorded, card = json.loads(baselines.costs_path().read_text(encoding="utf-8"))["networks"], registry.read_card()
     table = baselines.read_costs()
-    assert (table["ms_low"] <= table["ms"]).all() and (table["ms"] <= table["ms_high"]).all()
+    assert (table["ms_least"] <= table["ms"]).all() and (table["ms"] <= table["ms_most"]).all()
     for form, name in baselines.OURS.items():
         shipped = card["files"][registry.network_path(form).name]
         assert {key: recorded[name][key] for key in shipped} == shipped
@@ -100,7 +100,7 @@ def test_costs_are_of_the_shipped_files():
 
 def test_accuracy_stands_beside_the_cost_of_the_same_file():
     found, card = baselines.costs_and_accuracy().set_index("network"), registry.read_card()
-    assert found["is_ours"].tolist() == [True, True, False, False]
+    assert found.index.tolist() == ["ours, float16", "ours, int8", "mini_XCEPTION", "big_XCEPTION"]
     assert found.loc["ours, int8", "accuracy"] == card["formats"]["int8"]["PrivateTest"]["accuracy"]
     assert found.loc["ours, int8", "ms"] == baselines.read_costs().loc["shipped_int8", "ms"]
 
@@ -116,7 +116,8 @@ def test_networks_without_answers_of_their_own_have_the_published_figure():
     found = peers.against_parameters(store.load_run(RUN)).set_index("network")
     assert found.loc["ours", "status"] == "ours"
     assert found.loc["mini_XCEPTION", "status"] == "recorded"
-    assert found.loc["DenseNet121", "accuracy"] == next(p for p in peers.PUBLISHED if p.name == "DenseNet121").accuracy
+    assert found.loc["DenseNet121", ["parameters", "accuracy"]].tolist() == [6_900_000, 0.7316]
+    assert found.index[-1] == "people"
 
 
 @pytest.mark.fer2013

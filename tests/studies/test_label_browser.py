@@ -5,7 +5,7 @@ import pytest
 
 from emotion_detection.data import ferplus, load_sample
 from emotion_detection.emotions import EMOTIONS
-from emotion_detection.studies.label_browser import PER_PAGE, DisagreementBrowser, filtered, label_table
+from emotion_detection.studies import label_browser
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def labelled():
 
 
 def test_the_table_holds_both_labels_and_the_voters_agreement(labelled):
-    table = label_table(*labelled)
+    table = label_browser.label_table(*labelled)
     assert len(table) == 350
     angry = table[table["fer2013"] == "angry"]
     assert set(angry["ferplus"]) == {"sad"}
@@ -29,39 +29,29 @@ def test_the_table_holds_both_labels_and_the_voters_agreement(labelled):
 
 
 def test_filters_keep_what_they_name(labelled):
-    table = label_table(*labelled)
-    assert set(filtered(table)["fer2013"]) == {"angry"}
-    assert len(filtered(table, disagreeing=False)) == 350
-    assert filtered(table, fer2013="happy").empty
-    assert set(filtered(table, ferplus_label="sad", disagreeing=False)["fer2013"]) == {"angry", "sad"}
-    assert filtered(table, agreement=(1.0, 1.0)).empty
+    table = label_browser.label_table(*labelled)
+    assert set(label_browser.filtered(table)["fer2013"]) == {"angry"}
+    assert len(label_browser.filtered(table, disagreeing=False)) == 350
+    assert label_browser.filtered(table, fer2013="happy").empty
+    assert set(label_browser.filtered(table, ferplus_label="sad", disagreeing=False)["fer2013"]) == {"angry", "sad"}
+    assert label_browser.filtered(table, agreement=(1.0, 1.0)).empty
 
 
-def test_pages_turn_and_stop_at_the_ends(labelled):
-    browser = DisagreementBrowser(*labelled)
-    assert browser.status.value == "of 3: 50 faces"
-    assert browser.faces.value.count("<img") == PER_PAGE
-    first = browser.faces.value
-    browser.next.click()
-    assert browser.faces.value != first
-    browser.next.click()
-    browser.next.click()
-    assert browser.page.value == 3
-    assert browser.faces.value.count("<img") == 50 - 2 * PER_PAGE
-    browser.disagreeing.value = False
-    assert browser.page.value == 1
-    browser.previous.click()
-    assert browser.page.value == 1
+def test_pages_hold_so_many_faces_and_stop_at_the_last(labelled):
+    found = label_browser.filtered(label_browser.label_table(*labelled))
+    assert len(label_browser.page_of(labelled[0], found, 1).values["captions"]) == label_browser.PER_PAGE == 18
+    last = label_browser.page_of(labelled[0], found, 99).values["captions"]
+    assert last == ["Angry → Sad\n90% agree"] * (50 - 2 * 18)
+    assert label_browser.page_of(labelled[0], found[:0], 1).values["captions"] == []
 
 
-def test_nothing_found_says_so(labelled):
-    browser = DisagreementBrowser(*labelled)
-    browser.fer2013.value = "happy"
-    assert "No face passes" in browser.faces.value
-    assert browser.status.value == "of 1: 0 faces"
+def test_the_controls_choose_what_is_shown(labelled):
+    browser = label_browser.disagreements(*labelled)
+    browser.update()
+    assert len(browser.result.values["captions"]) == 18
+    browser.children[0].value = "happy"
+    assert browser.result.values["captions"] == []
 
 
 def test_without_the_data_it_says_what_to_get(isolated):
-    browser = DisagreementBrowser()
-    assert "FER2013 was not found" in browser.children[0].value
-    assert len(browser.children) == 1
+    assert "FER2013 was not found" in label_browser.disagreements().value

@@ -1,7 +1,5 @@
 """The audit: figures worked by hand, and records that say what they are."""
 
-import dataclasses
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -63,9 +61,8 @@ def test_the_replayed_f1_stands_beside_the_published_one(replay):
 
 def test_what_choosing_on_private_test_buys_is_the_difference_of_two_epochs(honest):
     chosen = published_result.epoch_choice(honest)
-    assert chosen["private"] == {"epoch": 3, "accuracy": 0.7}
-    assert chosen["public"] == {"epoch": 2, "accuracy": 0.5}
-    assert chosen["difference"] == pytest.approx(0.2)
+    assert chosen["epoch"].to_dict() == {"PrivateTest": 3, "PublicTest": 2, "last epoch": 3}
+    assert chosen["accuracy_privatetest"].tolist() == [0.7, 0.5, 0.7]
 
 
 def test_scores_stand_beside_the_protocol_that_they_were_made_under(replay, honest):
@@ -75,14 +72,6 @@ def test_scores_stand_beside_the_protocol_that_they_were_made_under(replay, hone
     assert table["accuracy"].tolist() == pytest.approx([1.0, 0.6, 0.5])
     assert table["n"].tolist() == [N, N, N]
     assert (table["accuracy_low"] <= table["accuracy"]).all() and (table["accuracy"] <= table["accuracy_high"]).all()
-
-
-def test_the_summary_holds_the_recorded_scores_and_protocol(replay, honest):
-    found = published_result.summary(replay, honest)
-    assert (found["published_n"], found["unseen_n"], found["epochs"]) == (28709, N, 1)
-    accuracies = [found[f"{part}_accuracy"] for part in ("learned", "unseen", "official")]
-    assert accuracies == pytest.approx([1.0, 0.6, 0.5])
-    assert found["official_low"] < 0.5 < found["official_high"]
 
 
 def test_each_mistake_is_worth_the_difference_of_two_runs():
@@ -97,12 +86,6 @@ def test_each_mistake_is_worth_the_difference_of_two_runs():
     assert table["difference"].tolist() == pytest.approx([0.4, -0.1, 0.0, -0.2])
     assert table["difference_low"].isna().tolist() == [True, False, False, False]
     assert (table["accuracy_with"] - table["accuracy_without"]).tolist() == pytest.approx(table["difference"].tolist())
-
-
-def test_what_a_run_differs_in_is_told_by_its_record(replay):
-    history = pd.DataFrame({"epoch": [1, 2], "seconds": [30.0, 30.0]})
-    (line,) = published_result.protocols([dataclasses.replace(replay, history=history)]).to_dict("records")
-    assert (line["input_px"], line["pixels"], line["epochs"], line["minutes"]) == (48, "0 to 1", 2, 1.0)
 
 
 @pytest.fixture

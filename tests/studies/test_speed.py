@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from emotion_detection.errors import DataError, MissingFileError
-from emotion_detection.runs import store
 from emotion_detection.studies import speed
 
 MATRICES = "its multiplications at the machine's matrix rate"
@@ -70,13 +69,10 @@ def test_a_missing_benchmark_says_how_to_measure(isolated):
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        (("rows", 0, "ours_seconds"), [0.1, -1], "first answer"),
         (("rows", 0, "ours_seconds"), [], "median"),
-        (("rows", 1, "ratio"), {"median": 1}, "low"),
-        (("rows", 1, "ratio"), {"median": 1, "low": 0, "high": 1}, "comparison 1"),
-        (("rows", 2, "target"), {"speed": 1}, "speed"),
-        (("rows", 3, "limit"), {"what": "x"}, "seconds"),
-        (("rows", 4), "text", "TypeError"),
+        (("rows", 1, "group"), "other", "tuple.index"),
+        (("rows", 1, "ratio"), {"median": 1}, "ratio_low"),
+        (("rows", 4), "text", "Error"),
         (("growth", 0, "x"), [1, 2], "ValueError"),
         (("hardware",), {}, "processor"),
     ],
@@ -97,13 +93,6 @@ def test_a_file_that_is_no_benchmark_is_refused(tmp_path, text):
         speed.load_benchmark(written(tmp_path, text))
 
 
-def test_a_folder_of_benchmarks_is_no_run(isolated):
-    file = speed.benchmark_path()
-    file.parent.mkdir(parents=True)
-    file.write_text(json.dumps(RECORD), encoding="utf-8")
-    assert store.recorded() == []
-
-
 def test_comparisons_stand_in_the_order_of_their_groups_with_medians_and_limits(benchmark):
     table = benchmark.comparisons
     assert table["group"].tolist() == ["training"] * 2 + ["one face"] * 2 + ["start"]
@@ -122,38 +111,10 @@ def test_what_is_compared_several_times_has_one_limit(benchmark):
     assert found["limit_share"].tolist() == pytest.approx([0.95, 0.5])
 
 
-def growth(x, seconds):
-    return speed.grow({"name": "rows", "x_label": "rows", "x": x, "seconds": seconds, "peak_mb": [100.0] * len(x)})
-
-
-def test_cost_in_proportion_is_linear_from_the_first_to_the_last():
-    table = growth([1, 10, 100], [2, 20, 200])
-    assert table["is_linear"].all()
-    assert table["proportional_s"].tolist() == pytest.approx([2, 20, 200])
-    assert table.attrs["unit"] == "rows"
-
-
-def test_a_fixed_cost_flattens_the_start_and_work_of_zero_is_passed_over():
-    table = growth([0, 10, 100, 1000, 10000], [5.0, 5.1, 6.0, 16.0, 120.0])
-    assert table["is_linear"].tolist() == [False, False, False, True, True]
-
-
-def test_cost_that_grows_faster_than_the_work_is_linear_until_there_only():
-    table = growth([1.0, 10.0, 100.0, 1000.0], [1, 10, 100, 10_000])
-    assert table["is_linear"].tolist() == [True, True, True, False]
-    assert table["proportional_s"].iloc[-1] == pytest.approx(1000)
-
-
-def test_cost_that_stays_is_never_linear():
-    table = growth([4, 2, 1], [14.0, 10.0, 8.0])
-    assert table["x"].tolist() == [1, 2, 4]
-    assert not table["is_linear"].any()
-    assert table["proportional_s"].tolist() == pytest.approx([3.5, 7, 14])
-
-
-def test_one_amount_of_work_says_nothing():
-    with pytest.raises(DataError, match="1 amounts of work above zero"):
-        growth([0, 5], [1, 2])
+def test_growth_stands_by_growing_work_with_its_unit(benchmark):
+    assert benchmark.growths["faces"]["x"].tolist() == [0, 1, 2, 4]
+    assert benchmark.growths["rows"]["seconds"].tolist() == [1, 2, 12]
+    assert benchmark.growths["rows"].attrs["unit"] == "rows"
 
 
 def test_no_target_of_the_recorded_benchmark_is_missed():

@@ -1,6 +1,5 @@
 """Two networks on the same faces: paired intervals, McNemar's test, F1 by emotion, likelihood."""
 
-import dataclasses
 import itertools
 
 import numpy as np
@@ -16,30 +15,13 @@ from emotion_detection.evaluation.resampling import percentile_interval, resampl
 from emotion_detection.runs.run import Predictions, Run
 
 
-@dataclasses.dataclass(frozen=True)
-class Comparison:
-    """Two networks on the same faces: `difference` is the first's accuracy minus the second's, −1–1.
-
-    Args:
-        n: number of faces.
-        only_first: faces that only the first got right.
-        only_second: faces that only the second got right.
-        difference: (only_first − only_second) / n.
-        difference_ci: 95 % paired bootstrap interval of `difference`.
-        p_value: exact two-sided McNemar test: how often chance alone would split the faces that only one got right
-            at least this unevenly.
-    """
-
-    n: int
-    only_first: int
-    only_second: int
-    difference: float
-    difference_ci: tuple[float, float]
-    p_value: float
-
-
-def compare(first: Predictions, second: Predictions) -> Comparison:
+def compare(first: Predictions, second: Predictions) -> dict[str, float]:
     """Compare the accuracy of two sets of predictions on the same rows, in any order.
+
+    Returns:
+        `difference` (the first's accuracy minus the second's, −1–1), `difference_low`, `difference_high` (95 % paired
+        bootstrap interval), `only_first`, `only_second` (faces that only one got right), `p_value` (exact two-sided
+        McNemar test: how often chance alone would split these faces at least this unevenly).
 
     Raises:
         DataError: the rows or their labels differ.
@@ -47,51 +29,30 @@ def compare(first: Predictions, second: Predictions) -> Comparison:
     Reference: McNemar 1947, doi:10.1007/BF02295996 (exact binomial form).
     """
     first, second = _aligned(first, second)
-    right_first, right_second = first.predicted == first.label, second.predicted == second.label
-    only_first = int(np.count_nonzero(right_first & ~right_second))
-    only_second = int(np.count_nonzero(~right_first & right_second))
-    discordant = only_first + only_second
-    differences = right_first.astype(int) - right_second.astype(int)
+    differences = (first.predicted == first.label).astype(int) - (second.predicted == second.label)
     counts = np.zeros((len(EMOTIONS), 3), dtype=np.int64)  # of −1, 0 and 1 by class: faces with both answers to each
     np.add.at(counts, (first.label, differences + 1), 1)
+    only_second, _, only_first = counts.sum(axis=0).tolist()
     drawn = resampled_confusions(counts).sum(axis=1)
-    return Comparison(
-        n=len(first),
-        only_first=only_first,
-        only_second=only_second,
-        difference=float(differences.mean()),
-        difference_ci=percentile_interval((drawn[:, 2] - drawn[:, 0]) / len(first)),
-        p_value=float(stats.binomtest(only_first, discordant).pvalue) if discordant else 1.0,
-    )
+    low, high = percentile_interval((drawn[:, 2] - drawn[:, 0]) / len(first))
+    discordant = only_first + only_second
+    return {
+        "difference": float(differences.mean()),
+        "difference_low": low,
+        "difference_high": high,
+        "only_first": only_first,
+        "only_second": only_second,
+        "p_value": float(stats.binomtest(only_first, discordant).pvalue) if discordant else 1.0,
+    }
 
 
 def comparisons(runs: list[Run], *, split: str) -> pd.DataFrame:
-    """Compare each run with the one before it on the same faces.
-
-    Returns:
-        A row per pair, indexed by `compared`, such as "TL 100 against TL top": `difference` of accuracy (−1–1),
-        `difference_low`, `difference_high` (95 % paired interval), `only_first` and `only_second` (faces that only one
-        of them got right), `p_value` (exact McNemar test).
-
-    Raises:
-        DataError: the runs are not about the same faces.
-    """
-    rows = []
-    for before, after in itertools.pairwise(runs):
-        found = compare(after.predictions[split], before.predictions[split])
-        low, high = found.difference_ci
-        rows.append(
-            {
-                "compared": f"{after.display_name} against {before.display_name}",
-                "difference": found.difference,
-                "difference_low": low,
-                "difference_high": high,
-                "only_first": found.only_first,
-                "only_second": found.only_second,
-                "p_value": found.p_value,
-            }
-        )
-    return pd.DataFrame(rows).set_index("compared")
+    """Compare each run with the one before it: a row of `compare` per pair, such as "TL 100 against TL top"."""
+    rows = {
+        f"{run.display_name} against {before.display_name}": compare(run.predictions[split], before.predictions[split])
+        for before, run in itertools.pairwise(runs)
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("compared")
 
 
 def compare_f1(first: Predictions, second: Predictions) -> pd.DataFrame:
@@ -122,13 +83,12 @@ def compare_f1(first: Predictions, second: Predictions) -> pd.DataFrame:
 def compare_likelihood(first: Predictions, second: Predictions) -> dict[str, float]:
     """Compare the negative log-likelihood of two sets of predictions on the same rows, in any order.
 
-    Each is calibrated first, by the temperature fitted on these predictions. Every face
-    counts by the probability of its label, so smaller differences show than in accuracy, to which only faces near a
-    decision contribute.
+    Each is calibrated first, by the temperature fitted on these predictions. Every face counts by the probability of
+    its label, so smaller differences show than in accuracy, where only faces near a decision count.
 
     Returns:
-        `first`, `second` (nats, calibrated), `difference` (first minus second: below zero the first is better), `low`
-        and `high` (95 % paired interval by the normal approximation, stratified by class).
+        `nll_difference` (first minus second, nats: below zero the first is better) and `nll_difference_low`, `…_high`
+        (95 % paired interval by the normal approximation, stratified by class).
 
     Raises:
         DataError: the rows or their labels differ, or they are on PrivateTest.
@@ -138,8 +98,7 @@ def compare_likelihood(first: Predictions, second: Predictions) -> dict[str, flo
     differences = pd.Series(one - other).groupby(first.label)
     variance = float((differences.var().fillna(0.0) * differences.size()).sum()) / len(first) ** 2
     mean, half = float(np.mean(one - other)), float(stats.norm.ppf(0.975)) * variance**0.5
-    values = {"first": float(one.mean()), "second": float(other.mean())}
-    return values | {"difference": mean, "low": mean - half, "high": mean + half}
+    return {"nll_difference": mean, "nll_difference_low": mean - half, "nll_difference_high": mean + half}
 
 
 def _aligned(first: Predictions, second: Predictions) -> tuple[Predictions, Predictions]:

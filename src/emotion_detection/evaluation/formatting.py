@@ -93,11 +93,7 @@ def number(value: float | None, *, digits: int = 3, signed: bool = False) -> str
 def interval(value: float | None, low: float | None, high: float | None, *, write: Callable[..., str] = percent) -> str:
     """Return a value with its interval, such as "71.9 % (70.4–73.3)" or "0.712 (0.693–0.729)".
 
-    Args:
-        value: the middle.
-        low: lower end of the interval; without it the value stands alone.
-        high: upper end.
-        write: turns a number into text, such as `percent` or `number`.
+    `write` turns a number into text, such as `percent` or `number`. Without an end the value stands alone.
     """
     text = write(value)
     if _is_missing(value) or _is_missing(low) or _is_missing(high) or low == high == value:
@@ -138,12 +134,6 @@ def format_table(frame: pd.DataFrame) -> pd.DataFrame:
     and `x_least` and `x_most`, which are no interval but the least and the most that was found.
     Shares are written in percent, differences in points, whole numbers with thousands separators; the last word of a
     name may be a unit (`_s`, `_ms`, `_px`, `minutes`). Headers are in words. A named index becomes the first column.
-
-    Args:
-        frame: with snake_case columns.
-
-    Returns:
-        As many rows, fewer or as many columns, all text.
     """
     if frame.index.name is not None or isinstance(frame.index, pd.MultiIndex):
         frame = frame.reset_index()

@@ -13,12 +13,9 @@ def load_twins() -> dict[str, np.ndarray]:
 
 
 def without_twins(predictions: Predictions, twins: dict[str, np.ndarray], *, kind: str = "identical") -> Predictions:
-    """Return the predictions of those rows that have no twin in Training.
+    """Return the predictions of those rows that have no twin in Training, by the lists of `load_twins`.
 
-    Args:
-        predictions: of one split.
-        twins: int32 arrays of row numbers, as `load_twins` returns them.
-        kind: "identical" leaves out pixel-identical twins, "near" also those with correlation > 0.95.
+    `kind` "identical" leaves out pixel-identical twins, "near" also those with correlation > 0.95.
 
     Raises:
         UnknownNameError: `twins` holds no such list for this split.

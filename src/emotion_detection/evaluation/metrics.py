@@ -109,6 +109,11 @@ def bootstrap(
     )
 
 
+def accuracy_with_interval(predictions: Predictions, *, name: str = "accuracy") -> dict[str, float]:
+    """Return accuracy and its 95 % interval under `name`, `…_low` and `…_high`, 0–1."""
+    return _with_ends(name, accuracy(predictions), bootstrap(predictions).accuracy)
+
+
 def f1_with_intervals(predictions: Predictions) -> pd.DataFrame:
     """Return `per_class` with two more columns, `f1_low` and `f1_high`: the 95 % interval of each F1."""
     intervals = bootstrap(predictions)
@@ -303,8 +308,9 @@ def _summary_row(run: Run, split: str) -> dict:
     for kind, name in TWIN_FREE.items():
         kept = leakage.without_twins(predictions, twins, kind=kind) if twins else None
         row[f"n_{name}"] = len(kept) if twins else np.nan
-        score, ends = (accuracy(kept), bootstrap(kept).accuracy) if twins else (np.nan, (np.nan, np.nan))
-        row |= _with_ends(f"accuracy_{name}", score, ends)
+        column = f"accuracy_{name}"
+        unknown = _with_ends(column, np.nan, (np.nan, np.nan))
+        row |= accuracy_with_interval(kept, name=column) if twins else unknown
     n, score = recorded.get("n", np.nan), recorded.get("accuracy", np.nan)
     ends = _ferplus_interval(recorded["confusion"]) if "confusion" in recorded else (np.nan, np.nan)
     row |= {"n_ferplus": n, **_with_ends("accuracy_ferplus", score, ends)}

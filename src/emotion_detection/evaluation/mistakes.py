@@ -43,8 +43,7 @@ def mistaken(predictions: Predictions, *, label: str, answer: str, n: int = 12) 
 
     Args:
         predictions: of one split.
-        label: emotion of FER2013's label, such as "sad".
-        answer: emotion that they were called, such as "fear".
+        label, answer: emotions: FER2013's label, and what they were called.
         n: how many at most.
 
     Returns:

@@ -17,13 +17,7 @@ LEVEL = 0.95
 def resampled_confusions(counts: np.ndarray, *, resamples: int = RESAMPLES, seed: int = SEED) -> np.ndarray:
     """Draw confusion matrices as a bootstrap stratified by class would.
 
-    Args:
-        counts: int array (7, 7), rows are labels.
-        resamples: how many to draw.
-        seed: of numpy's default generator.
-
-    Returns:
-        int64 array (resamples, 7, 7), each with the same row sums as `counts`.
+    `counts` is an int array (7, 7), rows are labels; the result, int64 (resamples, 7, 7), has the same row sums.
     """
     support = counts.sum(axis=1)
     shares = counts / np.maximum(support, 1)[:, None]

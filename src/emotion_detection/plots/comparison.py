@@ -1,4 +1,4 @@
-"""Plots that set networks and trainings beside one another: published figures, ablations, epochs, size, time."""
+"""Plots that set networks and trainings beside one another: published figures, ablations, epochs, size."""
 
 import matplotlib.axes
 import matplotlib.ticker
@@ -7,17 +7,17 @@ import pandas as pd
 
 from emotion_detection.data.perturbations import PERTURBATIONS
 from emotion_detection.plots.style import (
-    INK,
     PERCENT,
     SERIES_COLORS,
-    SPLIT_COLORS,
     Figure,
-    bars_of_shares,
     finish,
+    grouped_bars,
+    legend_below,
     new_axes,
     new_figure,
     set_title,
     styled,
+    whiskers,
 )
 from emotion_detection.runs.store import Run
 
@@ -47,63 +47,9 @@ EDGE = 0.03
 def published_and_replay(f1: pd.DataFrame, *, runs: list[Run] = ()) -> Figure:
     """Plot F1 (0–1) as bars: a group per emotion, a bar per column of `published_result.f1_beside_published`."""
     figure, axes = new_axes(3.8)
-    bars_of_shares(axes, f1)
-    axes.set(ylabel="F1 (percent)", title="F1 per emotion: published, and our replay")
+    grouped_bars(axes, f1, write=lambda value: f"{value:.2f}".removeprefix("0"))
+    axes.set(ylabel="F1", title="F1 per emotion: published, and our replay")
     return finish(figure, {"shares": f1.T.to_dict()}, runs=runs)
-
-
-@styled
-def epoch_choice(run: Run, chosen: dict) -> Figure:
-    """Plot PublicTest's and PrivateTest's accuracy per epoch and mark the epochs that each would choose.
-
-    Args:
-        run: its history has the columns epoch, val_accuracy (PublicTest), private_accuracy_for_audit.
-        chosen: as `published_result.epoch_choice` returns it.
-    """
-    figure, axes = new_axes(3.4)
-    history = run.history
-    columns = {"PublicTest": "val_accuracy", "PrivateTest": "private_accuracy_for_audit"}
-    for name, column in columns.items():
-        axes.plot(history["epoch"], history[column], color=SPLIT_COLORS[name], marker="o", markersize=3, label=name)
-    for by, name in (("public", "PublicTest"), ("private", "PrivateTest")):
-        point = chosen[by]
-        label = f"PrivateTest where {name} is best"
-        axes.plot(point["epoch"], point["accuracy"], "D" if by == "public" else "s", color=INK, label=label, ms=7)
-    axes.set(xlabel="epoch", ylabel="accuracy", title="Old settings on the official split, TL whole, epoch by epoch")
-    axes.yaxis.set_major_formatter(PERCENT)
-    axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(8, integer=True))
-    axes.legend(loc="lower right")
-    values = {"epoch": history["epoch"].tolist()}
-    values |= {name: history[column].tolist() for name, column in columns.items()}
-    return finish(figure, values | {"chosen": chosen}, runs=[run])
-
-
-@styled
-def batch_norm_gap(gaps: pd.DataFrame, *, runs: list[Run] = ()) -> Figure:
-    """Plot accuracy while learning and in inference mode as two marks on a line, their distance in points beside them.
-
-    A line is a row of `published_result.gaps`, the first on top.
-    """
-    figure, axes = new_axes(4.4)
-    columns = {"while learning": "learning_accuracy", "inference mode": "inference_accuracy"}
-    shares = pd.DataFrame({name: gaps[column].to_numpy(float) for name, column in columns.items()}, index=gaps["run"])
-    first, second = shares.to_numpy().T
-    places = np.arange(len(shares))
-    axes.hlines(places, np.minimum(first, second), np.maximum(first, second), color="#9a9a9a", linewidth=2.5, zorder=1)
-    for column, marker, color in zip(shares.columns, "os", SERIES_COLORS, strict=False):
-        axes.plot(shares[column], places, marker, color=color, markersize=8, label=column, linestyle="none")
-    for place, one, other in zip(places, first, second, strict=True):
-        text = f"{100 * (one - other):+.1f} points".replace("-", "−")
-        axes.annotate(text, (max(one, other), place), (9, 0), textcoords="offset points", va="center", fontsize=8)
-    axes.set_yticks(places, labels=list(shares.index))
-    axes.invert_yaxis()
-    axes.set(xlim=(max(0.0, shares.to_numpy().min() - 0.05), min(1.0, shares.to_numpy().max() + 0.12)))
-    axes.set(xlabel="accuracy", title="Accuracy on the faces learned from, after the last epoch")
-    axes.xaxis.set_major_formatter(PERCENT)
-    axes.grid(visible=False, axis="y")
-    axes.tick_params(axis="y", length=0)
-    axes.legend(loc="upper right", ncols=1)
-    return finish(figure, {"shares": shares.T.to_dict()}, runs=runs)
 
 
 @styled
@@ -127,12 +73,7 @@ def ablations(tables: dict[str, pd.DataFrame]) -> Figure:
     grid[-1, 0].set_xlabel("points of accuracy on PublicTest, to the base")
     grid[-1, 1].set_xlabel("NLL (calibrated, in nats), to the base")
     grid[-1, 1].invert_xaxis()
-    handles = {}
-    for axes in grid.flat:
-        handles |= dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
-    labels = [label for label in VERDICT_COLORS if label in handles]
-    title = "95 % paired intervals:"
-    figure.legend([handles[label] for label in labels], labels, loc="outside lower center", ncols=3, title=title)
+    legend_below(figure, ncols=3, title="95 % paired intervals:")
     shown = ["ablation", "verdict", "nll_verdict"]
     shown += [f"{name}{end}" for name in ("difference", "nll_difference") for end in ("", "_low", "_high")]
     return finish(figure, {title: found[shown].to_dict("list") for title, found in tables.items()})
@@ -150,7 +91,7 @@ def _forest(
         if near.any():
             value, low, high = values[near].T
             style = {"fmt": "o", "ms": 6, "capsize": 3, "elinewidth": 1.6, "color": color}
-            axes.errorbar(value, places[near], xerr=[value - low, high - value], label=name, **style)
+            axes.errorbar(value, places[near], xerr=whiskers(value, low, high), label=name, **style)
         for place in places[chosen & far]:
             axes.plot(EDGE, place, "<", ms=7, color=color, transform=axes.get_yaxis_transform())
     for place, value, beyond in zip(places, values[:, 0], far, strict=True):
@@ -192,68 +133,31 @@ def trainings(curves: dict[str, pd.DataFrame], *, aside: tuple[str, ...] = (), r
 
 
 @styled
-def accuracy_against_size(table: pd.DataFrame, *, people: float) -> Figure:
-    """Plot accuracy on PrivateTest against the number of parameters, a point per network.
+def accuracy_against_size(table: pd.DataFrame) -> Figure:
+    """Plot accuracy on PrivateTest against the number of parameters, a point per network; people are a line.
 
     Args:
-        table: columns network, parameters, accuracy (0–1), status (a key of `MARKS`).
-        people: accuracy of people, a line, 0–1.
+        table: as `peers.against_parameters` returns it.
     """
     figure, axes = new_axes(4.2)
-    axes.axhline(people, color="#555555", linewidth=1.0, linestyle=":")
-    axes.set_xscale("log")
+    people, table = table["accuracy"].iloc[-1], table.iloc[:-1].astype({"parameters": int})
     for status, (words, style) in MARKS.items():
         chosen = table[table["status"] == status]
-        if len(chosen):
-            axes.plot(chosen["parameters"], chosen["accuracy"], linestyle="", label=words, **style)
-    smallest, largest = table["parameters"].min(), table["parameters"].max()
-    axes.set_xlim(smallest / 2, largest * 2.5)
-    axes.set_ylim(min(table["accuracy"].min(), people) - 0.015, table["accuracy"].max() + 0.02)
+        axes.plot(chosen["parameters"], chosen["accuracy"], linestyle="", label=words, **style)
     for line in table.itertuples(index=False):
         place = {"xytext": (0, 7), "textcoords": "offset points", "ha": "center", "va": "bottom", "fontsize": 8}
         if line.status == "ours":  # below it, in bold: others are near
             place |= {"xytext": (0, -8), "va": "top", "weight": "bold"}
         axes.annotate(line.network.partition(" (")[0], (line.parameters, line.accuracy), **place)
-    beside = {"xytext": (0, 3), "textcoords": "offset points", "ha": "right", "fontsize": 8, "color": "#555555"}
-    axes.annotate("people", (largest * 2.3, people), **beside)
-    axes.yaxis.set_major_locator(matplotlib.ticker.MultipleLocator(0.02))
-    axes.xaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda count, _: f"{count / 1e6:g} M"))
-    axes.yaxis.set_major_formatter(PERCENT)
-    axes.set(xlabel="parameters (log scale)", ylabel="accuracy on PrivateTest")
+    axes.axhline(people, color="#555555", linewidth=1.0, linestyle=":")
+    axes.text(0.99, people + 0.001, "people", ha="right", fontsize=8, transform=axes.get_yaxis_transform())
+    axes.margins(x=0.1, y=0.1)
+    axes.set(xscale="log", xlabel="parameters (log scale)", ylabel="accuracy on PrivateTest")
     axes.set_title("Accuracy against size")
+    axes.xaxis.set_major_formatter(matplotlib.ticker.EngFormatter())
+    axes.yaxis.set_major_formatter(PERCENT)
     axes.legend(loc="lower right", fontsize=8)
     return finish(figure, table.to_dict("list") | {"people": people})
-
-
-@styled
-def accuracy_against_time(table: pd.DataFrame) -> Figure:
-    """Plot accuracy on PrivateTest against the time of one face on one thread.
-
-    The table is `baselines.costs_and_accuracy`. Whiskers are 95 % Wilson intervals upright, the fastest and the slowest
-    round across.
-    """
-    figure, axes = new_axes(3.8)
-    axes.set_xscale("log")
-    for is_ours, status in ((True, "ours"), (False, "recorded")):
-        chosen, (words, look) = table[table["is_ours"] == is_ours], MARKS[status]
-        across = np.abs(chosen[["ms_low", "ms_high"]].to_numpy().T - chosen["ms"].to_numpy())
-        upright = np.abs(chosen[["accuracy_low", "accuracy_high"]].to_numpy().T - chosen["accuracy"].to_numpy())
-        style = {"color": look["color"], "fmt": "o", "ms": 7, "capsize": 3, "elinewidth": 1.2}
-        axes.errorbar(chosen["ms"], chosen["accuracy"], yerr=upright, xerr=across, label=words, **style)
-    for line in table.itertuples(index=False):
-        text = f"{line.network}\n{line.ms:.2f} ms, {line.mb:.1f} MB"
-        place = {"textcoords": "offset points", "fontsize": 8, "va": "bottom"}
-        axes.annotate(text, (line.ms, line.accuracy), (6, 6), **place)
-    axes.set_xlim(table["ms"].min() / 1.6, table["ms"].max() * 2.0)
-    axes.set_ylim(table["accuracy_low"].min() - 0.01, table["accuracy_high"].max() + 0.01)
-    axes.xaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.xaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
-    axes.yaxis.set_major_formatter(PERCENT)
-    axes.set(xlabel="ms for one face, LiteRT, one thread (log scale)", ylabel="accuracy on PrivateTest")
-    axes.set_title("Accuracy against time (upright: 95 % intervals; across: fastest and slowest round)")
-    axes.legend(loc="lower right")
-    return finish(figure, table.to_dict("list"))
 
 
 @styled
@@ -278,6 +182,6 @@ def robustness(table: pd.DataFrame, *, commonest: float) -> Figure:
         axes.set(title={"jpeg": "JPEG"}.get(way, way.capitalize()), xlabel=ways[way].unit, ylim=(0, 0.8))
         axes.yaxis.set_major_formatter(PERCENT)
         axes.xaxis.label.set_size(8)
-    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    legend_below(figure, ncols=3)
     set_title(figure, f"Accuracy on PublicTest as faces are spoiled (n = {int(table['n'].iloc[0]):,})")
     return finish(figure, {"commonest": commonest, "rows": table})

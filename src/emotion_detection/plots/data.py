@@ -8,15 +8,16 @@ from emotion_detection.data import FaceDataset
 from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
 from emotion_detection.plots.style import (
     INK,
-    NAMES,
+    PERCENT,
     SPLIT_COLORS,
     Figure,
     as_picture,
-    bars_of_shares,
     finish,
+    grouped_bars,
     new_axes,
     new_figure,
     set_title,
+    shares_matrix,
     styled,
 )
 
@@ -110,7 +111,8 @@ def leak_worth(table: pd.DataFrame) -> Figure:
         )
         for end in ("", "_low", "_high")
     )
-    bars_of_shares(axes, shares, low, high)
+    grouped_bars(axes, shares, low, high, write=lambda value: f"{100 * value:.1f}")
+    axes.yaxis.set_major_formatter(PERCENT)
     n = int(table["n"].max())
     axes.set(ylabel="accuracy", title=f"Accuracy on PrivateTest (n = {n:,}) with 95 % interval")
     return finish(figure, {"shares": shares.T.to_dict(), "low": low.T.to_dict(), "high": high.T.to_dict()})
@@ -127,19 +129,11 @@ def ferplus_agreement(counts: pd.DataFrame, *, split: str) -> Figure:
     figure, axes = new_axes(4.2)
     n = counts.sum(axis=1)
     shares = counts.div(n.clip(lower=1), axis=0)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for (row, column), value in np.ndenumerate(shares.to_numpy()):
-        weight = "bold" if row == column else "normal"
-        color = "white" if value > 0.55 else INK
-        axes.text(column, row, f"{100 * value:.0f}", ha="center", va="center", fontsize=8, color=color, weight=weight)
-    axes.set_xticks(range(len(counts.columns)), labels=[name.capitalize() for name in counts.columns])
-    axes.set_yticks(range(len(NAMES)), labels=[f"{DISPLAY_NAMES[name]} ({n[name]:,})" for name in counts.index])
+    rows = [f"{DISPLAY_NAMES[name]} ({n[name]:,})" for name in counts.index]
+    shares_matrix(axes, shares.set_axis(rows).rename(columns=str.capitalize))
     axes.set(
         title=f"FER2013 against FER+, {split} (n = {n.sum():,}): percent of each row",
         xlabel="what more than half of FER+'s voters say",
         ylabel="FER2013 label (faces)",
     )
-    axes.tick_params(length=0)
-    axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
     return finish(figure, {"split": split, "counts": counts.T.to_dict(), "percent": (100 * shares).T.to_dict()})

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import matplotlib.axes
 import matplotlib.patches
 import matplotlib.ticker
 import numpy as np
@@ -12,18 +11,21 @@ from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
 from emotion_detection.errors import DataError
 from emotion_detection.evaluation import calibration, metrics
 from emotion_detection.plots.style import (
-    INK,
     NAMES,
     PERCENT,
     SERIES_COLORS,
     Figure,
     as_picture,
     finish,
+    grouped_bars,
+    legend_below,
     new_axes,
     new_figure,
     series_color,
     set_title,
+    shares_matrix,
     styled,
+    whiskers,
 )
 from emotion_detection.runs.store import Run
 
@@ -66,8 +68,8 @@ def shares_by_group(table: pd.DataFrame, score: str, *, title: str) -> Figure:
     kinds = list(dict.fromkeys(table["by"]))
     places = np.arange(len(table)) + 0.6 * table["by"].map(kinds.index).to_numpy()
     for place, row in zip(places, table.to_dict("records"), strict=True):
-        color, errors = series_color(kinds.index(row["by"])), [row[score] - row[f"{score}_low"]]
-        errors = [errors, [row[f"{score}_high"] - row[score]]]
+        errors = whiskers([row[score]], [row[f"{score}_low"]], [row[f"{score}_high"]])
+        color = series_color(kinds.index(row["by"]))
         axes.errorbar(row[score], place, xerr=errors, fmt="o", color=color, markersize=5, capsize=3.5)
     axes.axvline(table[score].iloc[0], color="#8A8A8A", linewidth=1.0, linestyle=":")
     axes.set_yticks(places, labels=[f"{group} (n = {n})" for group, n in zip(table["group"], table["n"], strict=True)])
@@ -81,24 +83,12 @@ def shares_by_group(table: pd.DataFrame, score: str, *, title: str) -> Figure:
 def _bars_by_emotion(tables: dict[str, pd.DataFrame], score: str, n: pd.Series, *, title: str, name: str) -> Figure:
     """Draw a score per emotion with its interval, a bar per table; `n` counts the faces of each emotion."""
     figure, axes = new_axes(3.8)
-    width = 0.84 / len(tables)
-    for index, (label, table) in enumerate(tables.items()):
-        centres = np.arange(len(n)) + (index - (len(tables) - 1) / 2) * width
-        colors = [COLORS[each] for each in n.index] if len(tables) == 1 else series_color(index)
-        values, high = table[score], table[f"{score}_high"]
-        axes.bar(centres, values, width * 0.92, color=colors, label=label)
-        errors = np.clip([values - table[f"{score}_low"], high - values], 0.0, None)
-        axes.errorbar(centres, values, yerr=errors, fmt="none", ecolor=INK, elinewidth=1.0, capsize=2.0)
-        for centre, value, top in zip(centres, values, high, strict=True):
-            text = f"{value:.2f}".removeprefix("0")
-            axes.text(centre, max(top, value) + 0.012, text, ha="center", va="bottom", fontsize=7.5)
-    axes.set_xticks(range(len(n)), labels=[f"{DISPLAY_NAMES[each]}\nn = {int(count):,}" for each, count in n.items()])
-    axes.set(ylim=(0, 1), ylabel=name, title=title)
-    axes.grid(visible=False, axis="x")
-    axes.tick_params(axis="x", length=0)
-    if len(tables) > 1:
-        axes.set_ylim(0, 1.14)  # room for the legend above bars of any height
-        axes.legend(loc="upper right", ncols=len(tables), borderaxespad=0.0)
+    names = (score, f"{score}_low", f"{score}_high")
+    values, low, high = (pd.DataFrame({label: table[each] for label, table in tables.items()}) for each in names)
+    values.index = low.index = high.index = [f"{DISPLAY_NAMES[each]}\nn = {count:,}" for each, count in n.items()]
+    colors = [COLORS[each] for each in n.index] if len(tables) == 1 else None
+    grouped_bars(axes, values, low, high, write=lambda value: f"{value:.2f}".removeprefix("0"), colors=colors)
+    axes.set(ylabel=name, title=title)
     return figure
 
 
@@ -109,29 +99,17 @@ def confusion_matrix(run: Run, *, split: str, labels: str = "FER2013") -> Figure
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = new_figure(4.5)
     left, right = figure.subplots(1, 2, sharey=True)
-    _matrix(left, counts, text=lambda value: f"{value:,}")
-    _matrix(right, shares, text=lambda value: f"{100 * value:.0f}", highest=1.0)
+    names = {"index": NAMES, "columns": NAMES}
+    shares_matrix(left, pd.DataFrame(counts, **names), write="{:,}".format, highest=max(counts.max(), 1))
+    shares_matrix(right, pd.DataFrame(shares, **names))
+    for axes in (left, right):
+        axes.set_xticks(range(len(NAMES)), labels=NAMES, rotation=40, ha="right", rotation_mode="anchor")
     left.set(title="faces", ylabel=f"{labels} label", xlabel="predicted")
     right.set(title="percent of the label's faces", xlabel="predicted")
     percent = 100 * np.trace(counts) / max(counts.sum(), 1)
     set_title(figure, f"{title}: predictions on {split} (n = {int(counts.sum()):,}, {percent:.1f} % right)")
     values = {"run": title, "split": split, "labels": labels, "emotions": list(EMOTIONS)}
     return finish(figure, values | {"counts": counts, "row_normalised": shares}, runs=[run])
-
-
-def _matrix(axes: matplotlib.axes.Axes, values: np.ndarray, *, text, highest: float | None = None) -> None:
-    """Draw one matrix with a number in each cell, white on dark and dark on light."""
-    highest = highest or max(float(values.max()), 1.0)
-    axes.imshow(values, cmap="Blues", vmin=0, vmax=highest, aspect="auto")
-    for (row, column), value in np.ndenumerate(values):
-        color = "white" if value > 0.55 * highest else "#222222"
-        weight = "bold" if row == column else "normal"
-        axes.text(column, row, text(value), ha="center", va="center", fontsize=8, color=color, weight=weight)
-    axes.set_xticks(range(len(NAMES)), labels=NAMES, rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(NAMES)), labels=NAMES)
-    axes.tick_params(length=0)
-    axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
 
 
 @styled
@@ -160,7 +138,7 @@ def reliability(run: Run, *, split: str) -> Figure:
     grid[0, 0].set_ylabel("share that is right")
     grid[1, 0].set_ylabel("faces")
     grid[1, 0].yaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.0f}"))
-    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    legend_below(figure, ncols=3)
     n = int(next(iter(tables.values()))["n"].sum())
     set_title(figure, f"Is the confidence right? {split} (n = {n:,})")
     return finish(figure, {"split": split, "n": n, "ece": errors, "bins": tables}, runs=[run])
@@ -200,29 +178,21 @@ def accuracy_by_coverage(runs: Sequence[Run], *, split: str) -> Figure:
 
 
 @styled
-def mistaken_faces(faces: np.ndarray, found: pd.DataFrame, *, title: str) -> Figure:
-    """Show faces that a network got wrong, with how sure it was of its answer and what it gave the label.
+def captioned_faces(faces: np.ndarray, captions: Sequence[str], *, title: str) -> Figure:
+    """Show faces, uint8 (n, 48, 48), grey, 0–255, each with its caption.
 
     Not for committed output where the faces are FER2013's: its pictures are not ours to publish.
-
-    Args:
-        faces: uint8 array (n, 48, 48), grey, 0–255.
-        found: as `mistakes.mistaken` returns it, a row per face.
-        title: of the figure.
     """
-    columns = min(6, max(len(faces), 1))
-    rows = -(-max(len(faces), 1) // columns)
+    rows = max(1, -(-len(faces) // 6))
     figure = new_figure(0.6 + 1.7 * rows)
-    grid = figure.subplots(rows, columns, squeeze=False)
+    grid = figure.subplots(rows, 6, squeeze=False)
     for axes in grid.flat:
         as_picture(axes)
-    for axes, face, line in zip(grid.flat, faces, found.itertuples(index=False), strict=False):
+    for axes, face, caption in zip(grid.flat, faces, captions, strict=False):
         axes.imshow(face, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        sure, label = 100 * line.confidence, 100 * line.label_probability
-        shares = f"{DISPLAY_NAMES[line.answer]} {sure:.0f} %\n{DISPLAY_NAMES[line.label]} {label:.0f} %"
-        axes.set_title(shares, loc="center", size=7.5, weight="normal")
+        axes.set_title(caption, loc="center", size=7.5, weight="normal")
     set_title(figure, title)
-    return finish(figure, {"row": found["row"].tolist(), "confidence": found["confidence"].tolist()})
+    return finish(figure, {"captions": list(captions)})
 
 
 @styled

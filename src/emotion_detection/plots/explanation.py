@@ -1,21 +1,10 @@
-"""Plots of explanations: heat on faces and on average faces, and what the checks found."""
+"""Plots of explanations: heat on faces and on average faces."""
 
-import matplotlib.axes
 import numpy as np
 
 from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
 from emotion_detection.inference import class_activation
-from emotion_detection.plots.style import (
-    INK,
-    PERCENT,
-    SERIES_COLORS,
-    Figure,
-    as_picture,
-    finish,
-    new_figure,
-    set_title,
-    styled,
-)
+from emotion_detection.plots.style import INK, Figure, as_picture, finish, new_figure, set_title, styled
 
 SHOWN_PX = 240
 """Faces are enlarged to so many pixels before heat is laid over them, so that it is smooth."""
@@ -24,18 +13,6 @@ HEAT_DIGITS = 2
 """Evidence is rounded before it is drawn: networks' last digits differ between processors."""
 
 HEAT_ROWS = {"right": "right answers", "all": "all answers", "right_fine": "right, finer"}
-ORDERS = {
-    "out_relu": ("out_relu, 3×3", "-", SERIES_COLORS[0]),
-    "block_13_expand_relu": ("block_13_expand_relu, 6×6", "-", SERIES_COLORS[1]),
-    "block_12_add": ("block_12_add, 6×6", "-", SERIES_COLORS[2]),
-    "random_3": ("random patches, 3×3", ":", "#999999"),
-    "random_6": ("random patches, 6×6", ":", "#444444"),
-    "centre": ("the middle first", "--", SERIES_COLORS[3]),
-    "tiled": ("the 3×3 map, not aligned", "-.", SERIES_COLORS[0]),
-    "average": ("the answer's average, 3×3", "--", "#228833"),
-    "average_fine": ("the answer's average, 6×6", "--", "#AA3377"),
-}
-"""Order of deletion, as recorded → its name in the figure, its line and its colour."""
 
 
 @styled
@@ -89,51 +66,3 @@ def _enlarged(face: np.ndarray) -> np.ndarray:
     """Return a face as uint8 (240, 240), each pixel several times."""
     times = SHOWN_PX // face.shape[0]
     return np.repeat(np.repeat(np.round(face).astype(np.uint8), times, axis=0), times, axis=1)
-
-
-@styled
-def deletion_curves(values: dict) -> Figure:
-    """Plot deletion curves of maps and of orders that know no face; right, how far the areas under them are apart.
-
-    The values are those under "deletion" of `studies.explanations.load_checks`.
-    """
-    figure = new_figure(5.0)
-    places = figure.subplot_mosaic([["curves", "whole"], ["curves", "early"]], width_ratios=[1.2, 1])
-    left = places["curves"]
-    for name, curve in values["curves"].items():
-        label, line, color = ORDERS[name]
-        left.plot(values["shares"], curve["mean"], line, color=color, label=label)
-        if line == "-":
-            left.fill_between(values["shares"], curve["low"], curve["high"], color=color, alpha=0.15, linewidth=0)
-    for axis in (left.xaxis, left.yaxis):
-        axis.set_major_formatter(PERCENT)
-    left.axvline(values["early"]["up_to"], color="#AAAAAA", linewidth=0.8)
-    left.set(xlabel="share of the face that is blurred", ylabel="probability of the first answer", ylim=(0, None))
-    left.set_title("lower is better", fontsize=9)
-    left.set_xlim(0, 1)
-    places["whole"].sharex(places["early"])
-    titles = {"whole": "map − control, whole face", "early": f"the first {100 * values['early']['up_to']:.0f} %"}
-    for key, title in titles.items():
-        _area_differences(places[key], values[key]["differences"])
-        places[key].set_title(title, fontsize=9)
-    places["early"].set_xlabel("points, 95 % interval")
-    places["whole"].tick_params(labelbottom=False)
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    set_title(figure, f"What is left of the answer when places are blurred, PublicTest (n = {values['n']:,})")
-    return finish(figure, {key: values[key] for key in ("n", "shares", "curves", "whole", "early")})
-
-
-def _area_differences(axes: matplotlib.axes.Axes, differences: dict) -> None:
-    """Plot the paired difference of each layer's area to each control's, in points of probability."""
-    controls = list(next(iter(differences.values())))
-    for index, found in enumerate(differences.values()):
-        places = np.arange(len(controls)) + 0.22 * (index - 1)
-        means, lows, highs = (
-            np.array([100 * found[each][key] for each in controls]) for key in ("mean", "low", "high")
-        )
-        style = {"fmt": "o", "ms": 3.5, "capsize": 2.0, "elinewidth": 1.2, "color": SERIES_COLORS[index]}
-        axes.errorbar(means, places, xerr=[means - lows, highs - means], **style)
-    axes.axvline(0.0, color="#555555", linewidth=1.0)
-    axes.set_yticks(range(len(controls)), labels=[ORDERS[name][0] for name in controls], fontsize=7.5)
-    axes.invert_yaxis()
-    axes.grid(visible=False, axis="y")

@@ -5,7 +5,7 @@ A plot function makes its figure with `new_figure` or `new_axes`, draws, and ret
 
 import functools
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import matplotlib
 import matplotlib.axes
@@ -149,28 +149,60 @@ def as_picture(axes: matplotlib.axes.Axes, color: str | None = None) -> None:
         axes.spines[:].set(color=color, linewidth=2.5)
 
 
-def bars_of_shares(
-    axes: matplotlib.axes.Axes, shares: pd.DataFrame, low: pd.DataFrame | None = None, high: pd.DataFrame | None = None
+def whiskers(values, low, high) -> np.ndarray:
+    """Return how far intervals reach below and above their values, (2, n), as matplotlib's error bars take it."""
+    return np.clip([np.subtract(values, low), np.subtract(high, values)], 0.0, None)
+
+
+def grouped_bars(
+    axes: matplotlib.axes.Axes,
+    values: pd.DataFrame,
+    low: pd.DataFrame | None = None,
+    high: pd.DataFrame | None = None,
+    *,
+    write: Callable[[float], str],
+    colors: list[str] | None = None,
 ) -> None:
-    """Draw a group of bars per row and a bar per column, each with its value in percent and its interval, if given."""
-    width = 0.84 / len(shares.columns)
-    for index, name in enumerate(shares.columns):
-        values = shares[name].to_numpy(float)
-        tops = values if high is None else high[name].to_numpy()
-        centres = np.arange(len(shares)) + (index - (len(shares.columns) - 1) / 2) * width
-        axes.bar(centres, values, width * 0.94, color=SERIES_COLORS[index], label=name)
-        if low is not None:
-            errors = np.clip([values - low[name], tops - values], 0.0, None)
-            axes.errorbar(centres, values, yerr=errors, fmt="none", ecolor=INK, elinewidth=1.0, capsize=2.0)
-        for centre, value, top in zip(centres, values, tops, strict=True):
-            axes.text(centre, top + 0.01, f"{100 * value:.1f}", ha="center", va="bottom", fontsize=7.5)
-    axes.set_xticks(range(len(shares)), labels=list(shares.index))
-    axes.set_ylim(0, 1.16)
-    axes.yaxis.set_major_formatter(PERCENT)
-    axes.yaxis.set_major_locator(matplotlib.ticker.MaxNLocator(6))
+    """Draw a group of bars per row and a bar per column, each with its value and, where there is one, its interval.
+
+    The text above a bar is what `write` makes of its value; `colors` are those of the bars of a single column.
+    """
+    width = 0.84 / len(values.columns)
+    for index, name in enumerate(values.columns):
+        centres = np.arange(len(values)) + (index - (len(values.columns) - 1) / 2) * width
+        errors = None if low is None else whiskers(values[name], low[name], high[name])
+        look = {"color": colors or series_color(index), "error_kw": {"ecolor": INK, "elinewidth": 1.0, "capsize": 2.0}}
+        bars = axes.bar(centres, values[name], 0.94 * width, yerr=errors, label=name, **look)
+        axes.bar_label(bars, labels=[write(value) for value in values[name]], padding=1, fontsize=7.5)
+    axes.set_xticks(range(len(values)), labels=list(values.index))
+    axes.set_ylim(0, 1.16 if len(values.columns) > 1 else 1.0)  # room for the legend above bars of any height
     axes.grid(visible=False, axis="x")
     axes.tick_params(axis="x", length=0)
-    axes.legend(loc="upper right", ncols=len(shares.columns), borderaxespad=0.0)
+    if len(values.columns) > 1:
+        axes.legend(loc="upper right", ncols=len(values.columns), borderaxespad=0.0)
+
+
+def shares_matrix(axes: matplotlib.axes.Axes, values: pd.DataFrame, *, write=None, highest: float = 1.0) -> None:
+    """Draw a matrix with a number in each cell, white on dark and dark on light; shares are written in percent."""
+    axes.imshow(values, cmap="Blues", vmin=0, vmax=highest, aspect="auto")
+    for (row, column), value in np.ndenumerate(values.to_numpy()):
+        look = {"color": "white" if value > 0.55 * highest else INK, "weight": "bold" if row == column else "normal"}
+        text = write(value) if write else f"{100 * value:.0f}"
+        axes.text(column, row, text, ha="center", va="center", fontsize=8, **look)
+    axes.set_xticks(range(len(values.columns)), labels=list(values.columns))
+    axes.set_yticks(range(len(values)), labels=list(values.index))
+    axes.tick_params(length=0)
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+
+
+def legend_below(figure: Figure, **options) -> None:
+    """Give a figure of several panels one legend below them, each label once."""
+    handles = {}
+    for axes in figure.axes:
+        found, labels = axes.get_legend_handles_labels()
+        handles |= dict(zip(labels, found, strict=True))
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", **options)
 
 
 def series_color(index: int) -> str:

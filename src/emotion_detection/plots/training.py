@@ -1,4 +1,4 @@
-"""Plots of training: accuracy and loss per epoch, what it costs, which layers learn, what a change of recipe does."""
+"""Plots of training: accuracy and loss per epoch, which layers learn, what a change of recipe does."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,17 @@ import numpy as np
 import pandas as pd
 
 from emotion_detection.emotions import DISPLAY_NAMES
-from emotion_detection.plots.style import PERCENT, Figure, finish, new_axes, new_figure, series_color, set_title, styled
+from emotion_detection.plots.style import (
+    PERCENT,
+    Figure,
+    finish,
+    legend_below,
+    new_axes,
+    new_figure,
+    series_color,
+    styled,
+    whiskers,
+)
 from emotion_detection.runs.store import Run
 
 CURVES = ["epoch", "accuracy", "val_accuracy", "loss", "val_loss"]
@@ -46,29 +56,9 @@ def learning_curves(runs: Sequence[Run]) -> Figure:
             axes.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
         else:
             axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(8, integer=True, min_n_ticks=1))
-    first = figure.axes[0]
-    first.yaxis.set_major_formatter(PERCENT)
-    figure.legend(*first.get_legend_handles_labels(), loc="outside lower center", ncols=len(runs), handlelength=3)
+    figure.axes[0].yaxis.set_major_formatter(PERCENT)
+    legend_below(figure, ncols=len(runs), handlelength=3)
     return finish(figure, {run.display_name: run.history[CURVES].reset_index(drop=True) for run in runs}, runs=runs)
-
-
-@styled
-def training_cost(runs: Sequence[Run], *, hardware: str = "") -> Figure:
-    """Plot training time per epoch (median) and in total, what comes before the first epoch included, a bar per run."""
-    times = {run.display_name: (run.history["seconds"].median(), 60 * run.minutes) for run in runs}
-    costs = pd.DataFrame.from_dict(times, orient="index", columns=["seconds_per_epoch", "total_s"])
-    figure = new_figure(2.2)
-    panels = {"seconds_per_epoch": ("per epoch", 1, "s"), "total_s": ("in total", 60, "min")}
-    for axes, (column, (title, seconds, unit)) in zip(figure.subplots(1, 2, sharey=True), panels.items(), strict=True):
-        values = costs[column].to_numpy(float) / seconds
-        bars = axes.barh(range(len(costs)), values, color=[series_color(index) for index in range(len(costs))])
-        axes.bar_label(bars, labels=[f"{value:,.3g} {unit}" for value in values], padding=3)
-        axes.set(title=title, xlabel=unit, xlim=(0, max(values.max(), 1e-9) * 1.25))
-        axes.grid(visible=False, axis="y")
-        axes.set_yticks(range(len(costs)), labels=list(costs.index))
-    axes.invert_yaxis()
-    set_title(figure, f"Training time{f' on {hardware}' if hardware else ''}")
-    return finish(figure, {"hardware": hardware, "costs": costs}, runs=runs)
 
 
 @styled
@@ -117,7 +107,7 @@ def f1_differences(tables: dict[str, pd.DataFrame], *, n: int, runs: Sequence[Ru
     for index, (name, table) in enumerate(tables.items()):
         centres = np.arange(len(table)) + (index - (len(tables) - 1) / 2) * width
         points = 100 * table
-        errors = [points["difference"] - points["low"], points["high"] - points["difference"]]
+        errors = whiskers(points["difference"], points["low"], points["high"])
         style = {"fmt": "o", "ms": 5, "capsize": 2.5, "elinewidth": 1.4, "color": series_color(index)}
         axes.errorbar(centres, points["difference"], yerr=errors, label=name, **style)
     axes.axhline(0.0, color="#555555", linewidth=1.0)

@@ -30,15 +30,13 @@ def path() -> Path:
 def values() -> dict:
     """Return what the template `results.md.j2` names."""
     shipped = store.load_run("shipped")
-    audit = published_result.summary(store.load_run("published_whole"), store.load_run("honest_whole"))
+    audit = published_result.scores(store.load_run("published_whole"), store.load_run("honest_whole")).iloc[-1]
     seeds = final_runs.recorded(shipped.info["recipe"]["name"])
     needed = {each.name: each for run in seeds for each in (*lineage.with_earlier(run), *lineage.teachers_of(run))}
     return {
         "table": formatting.to_markdown(results_table()),
-        "audit": audit,
-        "audit_interval": formatting.interval(
-            audit["official_accuracy"], audit["official_low"], audit["official_high"]
-        ),
+        "published_accuracy": published_result.published()["accuracy"],
+        "audit_interval": formatting.interval(*audit[["accuracy", "accuracy_low", "accuracy_high"]]),
         "recipe": shipped.info["recipe"]["name"],
         "display_name": shipped.recipe_name,
         "seeds": [run.info["seed"] for run in seeds],

@@ -50,27 +50,19 @@ def differences(part: str) -> pd.DataFrame:
             continue
         run = store.load_run(name)
         own = run.predictions[SPLIT]
-        compared, f1 = comparison.compare(own, base), comparison.compare_f1(own, base).loc["macro"]
-        likelihood = comparison.compare_likelihood(own, base)
-        rows.append(
-            {
-                "ablation": run.info["recipe"]["display_name"],
-                "minutes": run.core_minutes,
-                "accuracy": metrics.accuracy(own),
-                "difference": compared.difference,
-                "difference_low": compared.difference_ci[0],
-                "difference_high": compared.difference_ci[1],
-                "p_value": compared.p_value,
-                "macro_f1_difference": f1["difference"],
-                "macro_f1_difference_low": f1["low"],
-                "macro_f1_difference_high": f1["high"],
-                "nll_difference": likelihood["difference"],
-                "nll_difference_low": likelihood["low"],
-                "nll_difference_high": likelihood["high"],
-                "verdict": _verdict(*compared.difference_ci),
-                "nll_verdict": _verdict(-likelihood["high"], -likelihood["low"]),
-            }
-        )
+        compared, likelihood = comparison.compare(own, base), comparison.compare_likelihood(own, base)
+        f1 = comparison.compare_f1(own, base).loc["macro"].rename(lambda end: f"macro_f1_difference_{end}")
+        row = {
+            "ablation": run.info["recipe"]["display_name"],
+            "minutes": run.core_minutes,
+            "accuracy": metrics.accuracy(own),
+            **{key: compared[key] for key in ("difference", "difference_low", "difference_high", "p_value")},
+            **f1.rename({"macro_f1_difference_difference": "macro_f1_difference"}),
+            **likelihood,
+            "verdict": _verdict(compared["difference_low"], compared["difference_high"]),
+            "nll_verdict": _verdict(-likelihood["nll_difference_high"], -likelihood["nll_difference_low"]),
+        }
+        rows.append(row)
     return pd.DataFrame(rows).sort_values("difference", ascending=False, ignore_index=True)
 
 

@@ -36,6 +36,7 @@ Reference: Arriaga, Valdenegro-Toro, Plöger: Real-time Convolutional Neural Net
 Classification. 2017, arXiv:1710.07557.
 """
 
+AHEAD = ("difference", "difference_low", "difference_high")
 OURS = {form: f"shipped_{form}" for form in registry.SUFFIXES}
 """Format of a shipped file → its name in the record of costs."""
 
@@ -58,12 +59,7 @@ class Baseline:
 
 
 def find(name: str) -> Path:
-    """Return a baseline's file.
-
-    Raises:
-        UnknownNameError: there is no such baseline.
-        MissingFileError: it is not on this machine.
-    """
+    """Return a baseline's file; UnknownNameError or MissingFileError says that there is none."""
     if name not in FILES:
         raise UnknownNameError(f"{name!r} is no baseline. {store.nearest(name, list(FILES))}")
     path = paths.find_file(FILES[name], f"baselines/{FILES[name]}")
@@ -104,19 +100,11 @@ def folder(name: str) -> Path:
 def measure(name: str, dataset: FaceDataset) -> Path:
     """Let a baseline answer PublicTest and PrivateTest, and record what it says.
 
-    Nothing of ours is chosen by it. Where FER+'s votes are at hand, the answers are counted against them, too.
-
-    Args:
-        name: a key of `FILES`.
-        dataset: FER2013 with the official rows.
-
-    Returns:
-        The record's folder.
+    Nothing of ours is chosen by it. Where FER+'s votes are at hand, the answers are counted against them, too. The
+    record's folder is returned.
 
     Raises:
-        UnknownNameError: there is no such baseline.
-        MissingFileError: it is not on this machine.
-        DataError: a split has no labels, or the row numbers are not FER2013's.
+        DataError: a split has no labels, or the row numbers are not FER2013's; besides, all that `find` raises.
     """
     find(name)
     parts = {split: dataset.labelled_split(split) for split in TEST_SPLITS}
@@ -202,21 +190,17 @@ def compared(run: Run) -> pd.DataFrame:
     networks |= {each.name: (each.info, each.predictions[SPLIT]) for each in known.values()}
     lines = []
     for name, (info, answers) in networks.items():
-        low, high = metrics.bootstrap(answers).accuracy
         ferplus = (info.get("ferplus") or {}).get(SPLIT, {}).get("accuracy")
         between, parameters = comparison.compare(own, answers), info["parameters"]
-        ahead = (between.difference, *between.difference_ci) if answers is not own else (np.nan,) * 3
         lines.append(
             {
                 "network": name,
                 "parameters": parameters["all"] if isinstance(parameters, dict) else parameters,
-                "accuracy": metrics.accuracy(answers),
-                "accuracy_low": low,
-                "accuracy_high": high,
+                **metrics.accuracy_with_interval(answers),
                 "accuracy_deduplicated": metrics.accuracy(leakage.without_twins(answers, twins)),
                 "macro_f1": metrics.macro_f1(answers),
                 "accuracy_ferplus": np.nan if ferplus is None else ferplus,
-                **dict(zip(("difference", "difference_low", "difference_high"), ahead, strict=True)),
+                **{key: np.nan if answers is own else between[key] for key in AHEAD},
             }
         )
     return pd.DataFrame(lines)
@@ -231,12 +215,7 @@ def costs_path() -> Path:
 
 
 def read_costs() -> pd.DataFrame:
-    """Return what each measured network costs, as `cost_table` gives it.
-
-    Raises:
-        MissingFileError: the record is not there.
-        DataError: it is damaged.
-    """
+    """Return what each measured network costs, as `cost_table` gives it."""
     remake = "python tests/benchmarks/bench_networks.py --record"
     networks = files.read_json(costs_path(), remake=remake, keys=("networks",))["networks"]
     for name, entry in networks.items():
@@ -252,26 +231,26 @@ def cost_table(networks: dict[str, dict]) -> pd.DataFrame:
         networks: name → `ms` (of each round), `bytes`, `parameters`.
 
     Returns:
-        By name: `ms` (median over the rounds), `ms_low`, `ms_high` (least and most), `mb` (10⁶ bytes), `parameters`.
+        By name: `ms` (median over the rounds), `ms_least`, `ms_most`, `mb` (10⁶ bytes), `parameters`.
     """
-    rows = {
-        name: {
-            "ms": float(np.median(entry["ms"])),
-            "ms_low": min(entry["ms"]),
-            "ms_high": max(entry["ms"]),
-            "mb": entry["bytes"] / 1e6,
-            "parameters": entry["parameters"],
+    table = pd.DataFrame.from_dict(networks, orient="index")
+    rounds = table["ms"].map(np.array)
+    return pd.DataFrame(
+        {
+            "ms": rounds.map(np.median),
+            "ms_least": rounds.map(np.min),
+            "ms_most": rounds.map(np.max),
+            "mb": table["bytes"] / 1e6,
+            "parameters": table["parameters"],
         }
-        for name, entry in networks.items()
-    }
-    return pd.DataFrame.from_dict(rows, orient="index")
+    )
 
 
 def costs_and_accuracy() -> pd.DataFrame:
     """Return cost and accuracy on PrivateTest of the shipped files and of the baselines.
 
     Returns:
-        A row per network: `network`, `is_ours`, `accuracy`, `accuracy_low`, `accuracy_high` (95 % Wilson interval,
+        A row per network: `network`, `accuracy`, `accuracy_low`, `accuracy_high` (95 % Wilson interval,
         0–1), and the columns of `cost_table`.
     """
     costs, lines = read_costs(), []
@@ -285,6 +264,6 @@ def costs_and_accuracy() -> pd.DataFrame:
     for name, (network, accuracy, n) in known.items():
         if name in costs.index:
             low, high = resampling.share_interval(round(accuracy * n), n)
-            line = {"network": network, "is_ours": name in OURS.values(), "accuracy": accuracy}
+            line = {"network": network, "accuracy": accuracy}
             lines.append(line | {"accuracy_low": low, "accuracy_high": high, **costs.loc[name].to_dict()})
     return pd.DataFrame(lines)

@@ -69,9 +69,8 @@ def leak_worth(runs: Sequence[Run]) -> pd.DataFrame:
                 "without": everything.select(~has_twin),
             }
         for faces, part in parts.items():
-            low, high = metrics.bootstrap(part).accuracy
-            scores = {"accuracy": metrics.accuracy(part), "accuracy_low": low, "accuracy_high": high}
-            rows.append({"run": run.display_name, "faces": faces, "n": len(part)} | scores)
+            row = {"run": run.display_name, "faces": faces, "n": len(part)}
+            rows.append(row | metrics.accuracy_with_interval(part))
     return pd.DataFrame(rows)
 
 

@@ -53,9 +53,16 @@ COARSE, FINE, _ = LAYERS
 RANDOM = {"random_3": 3, "random_6": 6}
 """Orders by chance → cells a side of their patches."""
 
-CONTROLS = (*RANDOM, "centre", "average", "average_fine", "tiled")
-"""Orders of deletion that the maps are compared with: by chance; from the middle outwards; by the average maps of the
-answer, of 3×3 and of 6×6 cells, which know no face; and by the default's own map, stretched as if each cell had seen
+CONTROLS = {
+    "random_3": "random patches, 3×3",
+    "random_6": "random patches, 6×6",
+    "centre": "the middle first",
+    "average": "the answer's average map, 3×3",
+    "average_fine": "the answer's average map, 6×6",
+    "tiled": "the 3×3 map, not aligned",
+}
+"""Orders of deletion that the maps are compared with → their names in tables. Some are by chance, one from the middle
+outwards; the answer's average maps know no face; the last is the default's own map, stretched as if each cell had seen
 its tile alone."""
 
 KINDS = {"right": COARSE, "all": COARSE, "right_fine": FINE, "all_fine": FINE}
@@ -367,4 +374,23 @@ def sanity_table(values: dict) -> pd.DataFrame:
             correlation = each["rank_correlation"]
             row |= {column: correlation["mean"], f"{column}_low": correlation["low"]}
             row[f"{column}_high"] = correlation["high"]
+    return pd.DataFrame(rows)
+
+
+def deletion_table(values: dict) -> pd.DataFrame:
+    """Return how much lower the deletion curves of two maps run than those of controls, by `load_checks`.
+
+    Returns:
+        A row per `control`; `difference_3x3`, `difference_6x6` (mean probability while the whole face is blurred, the
+        map's minus the control's) and `difference_3x3_early`, `difference_6x6_early` (only while the first fifth is),
+        each with `_low` and `_high` of its 95 % interval.
+    """
+    deletion, rows = values["deletion"], []
+    for control, words in CONTROLS.items():
+        row = {"control": words}
+        for ending, part in (("", "whole"), ("_early", "early")):
+            for cells, layer in (("3x3", COARSE), ("6x6", FINE)):
+                found, name = deletion[part]["differences"][layer][control], f"difference_{cells}{ending}"
+                row |= {name: found["mean"], f"{name}_low": found["low"], f"{name}_high": found["high"]}
+        rows.append(row)
     return pd.DataFrame(rows)

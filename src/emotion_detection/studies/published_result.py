@@ -52,22 +52,6 @@ def published() -> dict:
     return {"n": int(counts.sum()), "accuracy": float(metrics.accuracy_of(counts)), "f1": f1}
 
 
-def protocols(runs: list[Run]) -> pd.DataFrame:
-    """Return one line per run: `run`, `protocol`, `input_px`, `pixels` (their range), `epochs`, `minutes`."""
-    ranges = {"unit": "0 to 1", "symmetric": "−1 to 1"}
-    return pd.DataFrame(
-        {
-            "run": run.name,
-            "protocol": splits.describe(run.info["recipe"]),
-            "input_px": run.info["recipe"]["input_px"],
-            "pixels": ranges[run.info["recipe"]["scaling"]],
-            "epochs": len(run.history),
-            "minutes": run.minutes,
-        }
-        for run in runs
-    )
-
-
 def f1_beside_published(replay: Run) -> pd.DataFrame:
     """Return F1 per emotion (0–1): as published, our replay on its training rows, and on rows that it never saw."""
     columns = {
@@ -89,44 +73,36 @@ def scores(replay: Run, honest: Run) -> pd.DataFrame:
         A row each: `faces`, `protocol`, `accuracy`, `accuracy_low`, `accuracy_high` (95 % bootstrap), `n`,
         `accuracy_deduplicated` (NaN on the rows learned from), 0–1.
     """
-    lines = {
-        "replay: faces learned from": (replay, "Training"),
-        "replay: faces never seen": (replay, "Unseen"),
-        "official split: PrivateTest": (honest, "PrivateTest"),
-    }
+    lines = (
+        ("replay: faces learned from", replay, "Training"),
+        ("replay: faces never seen", replay, "Unseen"),
+        ("official split: PrivateTest", honest, "PrivateTest"),
+    )
     rows = []
-    for faces, (run, part) in lines.items():
-        values = metrics.scores(run, split=part)
-        low, high = values["accuracy_ci"]
-        rows.append(
-            {
-                "faces": faces,
-                "protocol": splits.describe(run.info["recipe"]),
-                "accuracy": values["accuracy"],
-                "accuracy_low": low,
-                "accuracy_high": high,
-                "n": values["n"],
-                "accuracy_deduplicated": values["accuracy_deduplicated"],
-            }
-        )
+    for faces, run, part in lines:
+        found, row = metrics.scores(run, split=part), {"faces": faces, "protocol": splits.describe(run.info["recipe"])}
+        row |= metrics.accuracy_with_interval(run.predictions[part])
+        rows.append(row | {name: found[name] for name in ("n", "accuracy_deduplicated")})
     return pd.DataFrame(rows).astype({"accuracy_deduplicated": float})
 
 
-def epoch_choice(run: Run) -> dict:
-    """Return what choosing the epoch on PrivateTest buys.
+def epoch_choice(run: Run) -> pd.DataFrame:
+    """Return PrivateTest's accuracy after the epoch that each way chooses: what choosing on PrivateTest buys.
+
+    Args:
+        run: its history has the columns epoch, val_accuracy (PublicTest), private_accuracy_for_audit.
 
     Returns:
-        Epochs and PrivateTest accuracies (0–1) of the best epoch by PrivateTest, the best by PublicTest, and the last;
-        `difference`: what the first is ahead of the second.
+        Index `chosen_by` ("PrivateTest", "PublicTest", "last epoch"); columns `epoch`, `accuracy_privatetest` (0–1).
     """
-    history = run.history
-    by_private = history["private_accuracy_for_audit"].idxmax()
-    chosen = {"private": by_private, "public": history["val_accuracy"].idxmax(), "last": history.index[-1]}
-    found = {
-        name: {"epoch": int(history["epoch"][at]), "accuracy": float(history["private_accuracy_for_audit"][at])}
-        for name, at in chosen.items()
+    history = run.history.rename(columns={"private_accuracy_for_audit": "accuracy_privatetest"})
+    chosen = {
+        "PrivateTest": history["accuracy_privatetest"].idxmax(),
+        "PublicTest": history["val_accuracy"].idxmax(),
+        "last epoch": history.index[-1],
     }
-    return found | {"difference": found["private"]["accuracy"] - found["public"]["accuracy"]}
+    found = history.loc[list(chosen.values()), ["epoch", "accuracy_privatetest"]]
+    return found.set_index(pd.Index(chosen, name="chosen_by"))
 
 
 def mistakes(runs: dict[str, Run]) -> pd.DataFrame:
@@ -144,39 +120,14 @@ def mistakes(runs: dict[str, Run]) -> pd.DataFrame:
     at_the_same_mix = float(np.average(own["recall"], weights=official["support"]))
     honest = metrics.accuracy(run.predictions["PublicTest"])
     name = "augmented before splitting (own validation, at PublicTest's mix of emotions)"
-    lines = [(name, at_the_same_mix, honest, at_the_same_mix - honest, np.nan, np.nan)]
+    accuracies = {"accuracy_with": at_the_same_mix, "accuracy_without": honest}
+    lines = [{"mistake": name, "difference": at_the_same_mix - honest} | accuracies]
     for name, recipes in MISTAKES.items():
         wrong, right = (runs[recipe].predictions["PublicTest"] for recipe in recipes)
-        compared = comparison.compare(wrong, right)
-        pair = (metrics.accuracy(wrong), metrics.accuracy(right))
-        lines.append((name, *pair, compared.difference, *compared.difference_ci))
+        pair = {"accuracy_with": metrics.accuracy(wrong), "accuracy_without": metrics.accuracy(right)}
+        lines.append({"mistake": name} | pair | comparison.compare(wrong, right))
     columns = ("mistake", "accuracy_with", "accuracy_without", "difference", "difference_low", "difference_high")
     return pd.DataFrame(lines, columns=columns)
-
-
-def summary(replay: Run, honest: Run) -> dict:
-    """Return the numbers of the README's paragraph on the published figure.
-
-    Returns:
-        `published_n`, `published_accuracy`, `learned_share`, `epochs`, `protocol` (of the replay), `learned_accuracy`,
-        `unseen_accuracy`, `unseen_n`, `official_accuracy`, `official_low`, `official_high`, `official_deduplicated`.
-    """
-    claim, table = published(), scores(replay, honest).set_index("faces")
-    learned, unseen, official = (table.loc[name] for name in table.index)
-    return {
-        "published_n": claim["n"],
-        "published_accuracy": claim["accuracy"],
-        "learned_share": splits.LEARNED_SHARE,
-        "epochs": len(replay.history),
-        "protocol": learned["protocol"],
-        "learned_accuracy": float(learned["accuracy"]),
-        "unseen_accuracy": float(unseen["accuracy"]),
-        "unseen_n": int(unseen["n"]),
-        "official_accuracy": float(official["accuracy"]),
-        "official_low": float(official["accuracy_low"]),
-        "official_high": float(official["accuracy_high"]),
-        "official_deduplicated": float(official["accuracy_deduplicated"]),
-    }
 
 
 def gaps(runs: dict[str, Run]) -> pd.DataFrame:

@@ -16,8 +16,6 @@ class FaceBatches:
     Args:
         inputs: uint8 faces (n, 48, 48), or float32 features of the frozen part.
         targets: for each output of the network float32 (n, classes), each row summing to 1.
-        recipe: gives batch size, augmentation and input size.
-        seed: the run's seed.
         epoch: number of the epoch, from 0.
         faces: how many of them make an epoch; None: all.
         weights: float32 (n,), what each face's loss is multiplied by; None: 1.

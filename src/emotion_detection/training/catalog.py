@@ -1,7 +1,12 @@
-"""The recipes. Each one's header says what to expect of it and how to make it; `python -m emotion_detection` runs it.
+"""The recipes. `expected` says what to expect of each: accuracy in percent on a part of the record.
 
-"PrivateTest 65.2 %" is accuracy with the seed that is shipped; another training differs by up to 1.5 points. Every
-recipe derives from another by `replace`, which changes settings by their names (see `recipe`).
+It is that of the seed that is shipped; another training differs by up to 1.5 points.
+
+    python -m emotion_detection train NAME --retrain       # one that starts from ImageNet's weights
+    python -m emotion_detection sweep NAME --needed        # after the runs that it goes on from or learns from
+    python -m emotion_detection evaluate NAME --final      # once, where PrivateTest is expected
+
+Every recipe derives from another by `replace`, which changes settings by their names (see `recipe`).
 """
 
 from emotion_detection.errors import UnknownNameError
@@ -25,10 +30,7 @@ TL_TOP = Recipe(
     optimisation=Optimisation(epochs=40, learning_rate=2e-3),
     expected=Expected("PrivateTest", 47.8),
 )
-"""MobileNetV2 as ImageNet left it, a linear head trained on its features. PrivateTest 47.8 %.
-
-train tl_top --retrain, then evaluate tl_top --final
-"""
+"""MobileNetV2 as ImageNet left it, a linear head trained on its features."""
 
 TL_100 = Recipe(
     name="tl_100",
@@ -38,10 +40,7 @@ TL_100 = Recipe(
     targets=Targets(label_smoothing=0.1),
     expected=Expected("PrivateTest", 65.2),
 )
-"""The last third of the layers trained; what the frozen rest makes of each face is computed once. PrivateTest 65.2 %.
-
-train tl_100 --retrain, then evaluate tl_100 --final
-"""
+"""The last third of the layers trained; what the frozen rest makes of each face is computed once."""
 
 TL_WHOLE = Recipe(
     name="tl_whole",
@@ -52,10 +51,7 @@ TL_WHOLE = Recipe(
     augmentation=Augmentation(contrast=0.2, brightness=0.1),
     expected=Expected("PrivateTest", 69.9),
 )
-"""Every layer trained, on faces that are changed a little at random. PrivateTest 69.9 %.
-
-train tl_whole --retrain, then evaluate tl_whole --final
-"""
+"""Every layer trained, on faces that are changed a little at random."""
 
 REGIMES = ("tl_top", "tl_100", "tl_whole")
 """The three regimes of transfer learning, in the order in which figures show them."""
@@ -85,10 +81,7 @@ WHOLE_LONGER = TL_WHOLE.replace(
     ),
     expected=Expected("PublicTest", 68.7),
 )
-"""More epochs, from faces that differ more: alone it does not pay, as one of the teachers it does. PublicTest 68.7 %.
-
-train whole_longer --retrain
-"""
+"""More epochs, from faces that differ more: alone it does not pay, as one of the teachers it does."""
 
 TAUGHT = TL_WHOLE.replace(
     name="taught",
@@ -108,10 +101,7 @@ TAUGHT = TL_WHOLE.replace(
     expected=Expected("PrivateTest", 71.4),
 )
 """TL whole, then five short cycles whose ends are averaged, taught by three networks that began alone and, by a head
-that is dropped afterwards, by FER+'s votes. PrivateTest 71.4 %.
-
-sweep taught --needed, then evaluate taught --final
-"""
+that is dropped afterwards, by FER+'s votes."""
 
 TAUGHT_FERPLUS = TAUGHT.replace(
     name="taught_ferplus",
@@ -126,10 +116,7 @@ TAUGHT_FERPLUS = TAUGHT.replace(
     expected=Expected("PrivateTest", 61.3),
 )
 """Two cycles more on FER+'s votes alone: answers as ten people would give them, not as FER2013's labels have it. Its
-aim is FER+'s strict majority; by FER2013's labels PrivateTest is 61.3 %.
-
-sweep taught_ferplus --needed, then evaluate taught_ferplus --final
-"""
+aim is FER+'s strict majority; by FER2013's labels PrivateTest is 61.3 %."""
 
 BEST = TAUGHT.replace(
     name="best",
@@ -145,10 +132,7 @@ BEST = TAUGHT.replace(
     expected=Expected("PrivateTest", 71.7),
 )
 """The best recipe: TL taught, then seven cycles more, taught by its three seeds together, in batches that suit an
-accelerator (see `accelerator`). PrivateTest 71.7 %.
-
-sweep best --needed, then evaluate best --final
-"""
+accelerator (see `accelerator`)."""
 
 BEST_TWO_CORES = BEST.replace(
     name="best_two_cores",
@@ -161,10 +145,7 @@ BEST_TWO_CORES = BEST.replace(
     validate_every=4,
     expected=Expected("PublicTest", 72.1),
 )
-"""The same in five cycles, on two cores: what it comes to without an accelerator. PublicTest 72.1 %.
-
-sweep best_two_cores --needed
-"""
+"""The same in five cycles, on two cores: what it comes to without an accelerator."""
 
 # The audit of the published result ------------------------------------------------------------------------------------
 
@@ -189,10 +170,7 @@ PUBLISHED_TOP = Recipe(
     protocol=Protocol(val_is_train_as_published=True, pool_all_splits_as_published=True),
     expected=Expected("Unseen", 40.2),
 )
-"""The older repository's first regime, splits and settings as published: 40.2 % of the faces that it never saw.
-
-train published_top --retrain
-"""
+"""The older repository's first regime, splits and settings as published: 40.2 % of the faces that it never saw."""
 
 PUBLISHED_100 = PUBLISHED_TOP.replace(
     name="published_100",
@@ -201,7 +179,7 @@ PUBLISHED_100 = PUBLISHED_TOP.replace(
     continues="published_top",
     expected=Expected("Unseen", 52.0),
 )
-"""Its second. Unseen 52.0 %. train published_100 --retrain"""
+"""Its second."""
 
 PUBLISHED_WHOLE = PUBLISHED_TOP.replace(
     name="published_whole",
@@ -212,10 +190,7 @@ PUBLISHED_WHOLE = PUBLISHED_TOP.replace(
     stop_at_training_accuracy=PUBLISHED_ACCURACY,
     expected=Expected("Unseen", 59.3),
 )
-"""Its third, trained until its "validation" accuracy is the published 96.9 %. Unseen 59.3 %.
-
-train published_whole --retrain
-"""
+"""Its third, trained until its "validation" accuracy is the published 96.9 %."""
 
 HONEST_TOP, HONEST_100, HONEST_WHOLE = (
     published.replace(
@@ -239,10 +214,7 @@ HONEST_TOP, HONEST_100, HONEST_WHOLE = (
         ),
     )
 )
-"""The same settings on the official split: what the published figure would have been. PrivateTest 60.0 %.
-
-train honest_whole --retrain, then evaluate honest_whole --final
-"""
+"""The same settings on the official split: what the published figure would have been."""
 
 _MOMENTUM = {"batch_norm_momentum": 0.9}
 _BATCH = {"frozen_batch_norm": "batch_statistics"}
@@ -259,15 +231,12 @@ GAP = tuple(
     )
 )
 """The replays of TL top and TL 100 with batch norm as other versions of Keras had it: 26.8 to 78.6 % of the faces that
-they learned from. train gap_top_batch --retrain, and so on"""
+they learned from."""
 
 TL_100_48 = TL_100.replace(
     name="tl_100_48", display_name="TL 100, 48 px", input_px=48, expected=Expected("PrivateTest", 57.0)
 )
-"""TL 100 at the size that the older repository used. PrivateTest 57.0 %.
-
-train tl_100_48 --retrain, then evaluate tl_100_48 --final
-"""
+"""TL 100 at the size that the older repository used."""
 
 AUDIT = (
     PUBLISHED_TOP,
@@ -314,7 +283,7 @@ RARE_FOLDS = tuple(
     TL_100_48.replace(name=f"rare_{arm}", display_name=words, folds=5, expected=Expected("Folds", percent), **changes)
     for arm, (words, changes, percent) in RARE_ARMS.items()
 )
-"""Each in five folds of Training: 50.8 to 52.6 % of the faces held out. train rare_plain --retrain, and so on"""
+"""Each in five folds of Training: 50.8 to 52.6 % of the faces held out."""
 
 RARE_OFFICIAL = tuple(
     TL_100_48.replace(
@@ -326,10 +295,7 @@ RARE_OFFICIAL = tuple(
     for arm, (words, changes, _) in RARE_ARMS.items()
     if changes
 )
-"""Each on the official split; the one that was best in folds was trained: PrivateTest 57.3 %.
-
-train tl_100_48_repeated --retrain, then evaluate tl_100_48_repeated --final
-"""
+"""Each on the official split; the one that was best in folds was trained."""
 
 # What each part of a recipe is worth ----------------------------------------------------------------------------------
 

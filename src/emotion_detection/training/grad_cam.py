@@ -31,13 +31,11 @@ def grad_cam(model, faces: preprocessing.Faces, emotion: Emotion = None, *, laye
     logit would rise if the channel rose everywhere.
 
     Args:
-        model: from `mobilenet.load_network` or `mobilenet.build_model`, from uint8 faces to logits (n, 7).
+        model: a Keras network from uint8 faces to logits (n, 7).
         faces: as for `EmotionClassifier.predict_proba`.
         emotion: whose evidence: a name, an int array (n,) of classes, or None for each face's most probable one.
-        layer: at which the network falls into two parts, such as those of `LAYERS`.
-
-    Returns:
-        float32 array (n, h, w), as many cells as the layer has.
+        layer: at which the network falls into two parts, such as those of `LAYERS`. The maps, float32 (n, h, w), have
+            as many cells as it has.
 
     Raises:
         UnknownNameError: there is no such emotion or layer.

@@ -205,7 +205,7 @@ def _block_of(layer_name: str) -> str:
 
 
 def blocks(network: keras.Model) -> pd.DataFrame:
-    """List the blocks of MobileNetV2 with a head, from the first convolution on.
+    """List the blocks of MobileNetV2 with a head.
 
     Returns:
         Index `block`, in order; columns `output_px` (side of the feature map; 1 after pooling), `channels`,

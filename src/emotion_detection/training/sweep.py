@@ -85,7 +85,7 @@ def train(
 
     Args:
         wanted: from `jobs`.
-        dataset: faces with the official split; may be None if all is recorded.
+        dataset: faces with the official split; None will do if all is recorded.
         address: of a Ray cluster, as `ray start --head` prints it; its machines share a folder (see above).
         workers: jobs at a time in processes of Ray's on this machine. With neither, one job after another is trained in
             this process, with all its cores and without Ray.

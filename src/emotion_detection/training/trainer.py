@@ -32,23 +32,14 @@ def train(
     record: bool = True,
     replace: bool = False,
 ) -> store.Run:
-    """Train a recipe as it asks, on all of Training or in folds of it, and record the run.
+    """Train a recipe as it asks, on all of Training or in folds of it, and record the run in `data/results/<run>/`.
 
     Each fold has a checkpoint of its own, so an interrupted call goes on where it was. The record of a run in folds
-    holds the predictions on all of Training ("Folds") and the mean history of the folds.
-
-    Args:
-        recipe: what to train.
-        dataset: faces with the official split.
-        seed: decides the head's first weights, the order of the faces, augmentation, dropout and folds.
-        record: whether to write `data/results/<run>/`.
-        replace: overwrite a record of the same name that has other settings.
+    holds the predictions on all of Training ("Folds") and the mean history of the folds. `seed` decides folds, too;
+    `replace` overwrites a record of the same name that has other settings.
 
     Raises:
-        OverlapError: a PublicTest row is also a Training row.
-        DataError: a split has no faces, a record of other settings has the name, or a folder that the run needs cannot
-            be written.
-        MissingFileError: the network that the recipe continues is not on this machine.
+        DataError: a record of other settings has the name; besides, all that `train_network` raises.
     """
     if record and not replace:
         store.check_overwrite(f"{recipe.name}-s{seed}", _settings(recipe))
@@ -100,13 +91,8 @@ def train_network(
 
     A checkpoint is written after every epoch. Killed at any moment, the same call goes on from the last finished
     epoch and ends with the same history. PrivateTest is not touched, but by recipes of the audit that say so by name.
-
-    Args:
-        recipe: what to train.
-        dataset: faces with the official split.
-        seed: decides the head's first weights, the order of the faces, augmentation and dropout.
-        record: whether to write `data/results/<run>/`.
-        answers: what to learn on the Training faces, where that was computed before; None: as the recipe asks.
+    `seed` decides the head's first weights, the order of the faces, augmentation and dropout; `answers` is what to
+    learn on the Training faces, where that was computed before.
 
     Raises:
         OverlapError: a PublicTest row is also a Training row.
