@@ -1,8 +1,10 @@
-"""Videos for tests: made with OpenCV, and then changed in their bytes to be what cameras, phones and accidents make."""
+"""Videos for tests: made with OpenCV or PyAV, some changed in their bytes to be what phones and accidents make."""
 
+import fractions
 import struct
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 
@@ -28,6 +30,21 @@ def write(path: Path, frames: int = 30, *, codec: str = "mp4v", size=(WIDTH_PX, 
     for number in range(frames):
         writer.write(frame(number, size=size))
     writer.release()
+    return path
+
+
+def timed(path: Path, times_ms, *, kind: str = "webm", codec: str = "libvpx", rate: int = 25) -> Path:
+    """A video of `frame`s due at these times; `rate` is what it claims."""
+    options = {"deadline": "realtime", "cpu-used": "8", "crf": "4", "b": "4M"} if codec == "libvpx" else {}
+    with path.open("wb") as stream, av.open(stream, "w", format=kind) as container:
+        video = container.add_stream(codec, rate=rate, options=options)
+        video.width, video.height, video.pix_fmt = WIDTH_PX, HEIGHT_PX, "yuv420p"
+        video.codec_context.time_base = fractions.Fraction(1, 1000 if codec == "libvpx" else rate)
+        for number, time_ms in enumerate(times_ms):
+            picture = av.VideoFrame.from_ndarray(frame(number), format="bgr24")
+            picture.pts, picture.time_base = time_ms, fractions.Fraction(1, 1000)
+            container.mux(video.encode(picture.reformat(format="yuv420p")))
+        container.mux(video.encode())
     return path
 
 

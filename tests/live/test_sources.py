@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
+import making_videos
+from emotion_detection.errors import CameraError
 from emotion_detection.inference import tracking
 from emotion_detection.live import BrowserCamera, KernelCamera, demo_clip, sources
 from playing_page import FACE_JPEG
@@ -31,6 +33,34 @@ def test_a_file_is_shown_at_its_own_pace_and_its_end_is_told(opened, video):
     assert "clip.avi has ended" in browser.wait_for("ended")["message"].replace("Clip", "clip")
     assert time.monotonic() - began > 0.15
     assert browser.of("frame")
+
+
+def test_a_file_keeps_its_own_times_and_a_slow_looker_misses_frames_instead_of_pace(tmp_path):
+    times_ms = np.array([0, 40, 80, 240, 250, 260, 400, 420, 600])
+    path = making_videos.timed(tmp_path / "a:b.webm", times_ms, rate=1000)
+    for pause_s in (0.0, 0.3):
+        camera, frames = KernelCamera(path), []
+        camera.open()
+        began = time.monotonic()
+        with pytest.raises(CameraError, match="has ended"):
+            while True:
+                frame = camera.read(0.05)
+                if frame is not None:
+                    frames.append(frame)
+                    time.sleep(pause_s)
+        camera.close()
+        seen_ms = np.array([1000 * (frame.time_s - frames[0].time_s) for frame in frames])
+        assert 0.59 < time.monotonic() - began < 1.6
+        if pause_s == 0:
+            np.testing.assert_allclose(seen_ms, times_ms, atol=1)
+        else:
+            assert 2 <= len(frames) < len(times_ms) and np.isin(seen_ms.round(), times_ms).all()
+
+
+def test_a_file_that_is_no_video_is_told_as_an_analysis_tells_it(tmp_path):
+    (tmp_path / "letter.mp4").write_text("no video")
+    with pytest.raises(CameraError, match="it holds text"):
+        KernelCamera(tmp_path / "letter.mp4").open()
 
 
 def test_an_address_is_taken_from_the_view_and_opened(opened, video):

@@ -15,25 +15,39 @@ import numpy as np
 from emotion_detection import paths
 from emotion_detection.errors import DataError, MissingFileError
 
-SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts", ".wmv", ".3gp")
+SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".3gp", ".avi", ".mkv", ".webm", ".ogv", ".wmv", ".asf", ".flv", ".f4v", ".gif", ".y4m"),
+    *(".mpg", ".mpeg", ".vob", ".mts", ".m2ts", ".ts"),
+)
 """Endings of names that are taken for recordings, whatever the file holds."""
+
+MARKS = (b"\x1a\x45\xdf\xa3", b"GIF8", b"FLV\1", b"YUV4MPEG2 ", b"\0\0\1\xba", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11")
+"""What recordings begin with: Matroska and WebM, GIF, FLV, YUV4MPEG2, MPEG programs, ASF."""
 
 H264 = ("libx264", {"preset": "veryfast", "crf": "20"})
 WRITTEN_AS = {
-    ".mp4": H264,
-    ".mov": H264,
-    ".mkv": H264,
-    ".avi": ("mjpeg", {"qmin": "2", "qmax": "4"}),
-    ".webm": ("libvpx", {"deadline": "realtime", "cpu-used": "8", "crf": "10", "b": "4M"}),
+    ".mp4": ("mp4", *H264),
+    ".mov": ("mov", *H264),
+    ".mkv": ("matroska", *H264),
+    ".avi": ("avi", "mjpeg", {"qmin": "2", "qmax": "4"}),
+    ".webm": ("webm", "libvpx", {"deadline": "realtime", "cpu-used": "8", "crf": "10", "b": "4M"}),
 }
-"""Ending → encoder and its options, of the videos that are written."""
+"""Ending → container, encoder and its options, of the videos that are written."""
 
 ENCODER_THREADS = 2  # the bytes of a video depend on their number: the same on all machines
 TICKS_PER_S = 90_000  # of the times that are written
-MAXIMUM_PIXELS = 40_000_000  # larger pictures are refused by their header; 8K has 33 megapixels, 100 MB a frame
+MAXIMUM_PIXELS = 40_000_000  # 8K has 33 megapixels, 100 MB a frame
 USUAL_FRAMES_PER_S = 25.0  # where a file does not say
-FASTEST_FRAMES_PER_S = 60.0  # of AVI files that are written; files with uneven timing may claim a thousand
+LIKELY_FRAMES_PER_S = 240.0  # files with uneven timing claim up to a thousand, which is their clock's
+FASTEST_FRAMES_PER_S = 60.0  # of AVI files that are written
+LONGEST_GAP_S = 3600.0  # between frames that follow each other; a longer one is a jump of the clock
+LONGEST_BROADCAST_GAP_S = 10.0  # in kinds of files that are recorded in pieces, as FFmpeg's own player has it
+LONGEST_STEP_BACK_S = 0.5  # frames that come so much too early are only out of order
 SHORTEST_LOSS_S, SMALLEST_LOSS = 0.5, 0.01  # in seconds and as a share: what ends so much too early was cut short
+
+
+READING = {"protocol_whitelist": "", "max_pixels": str(MAXIMUM_PIXELS)}
+"""FFmpeg's options: a play list opens nothing else, and larger frames are refused before they are decoded."""
 
 
 class Recording:
@@ -59,30 +73,37 @@ class Recording:
             raise MissingFileError(f"The recording {path} was not found: {received}. Pass the path of a video file.")
         if self.path.stat().st_size == 0:
             raise DataError(f"{self._name} is empty (0 bytes). Copy it again.")
+        self._container, self._file = None, self.path.open("rb")  # FFmpeg takes a name with a colon for an address
         try:
-            self._container = av.open(str(self.path))
+            self._container = av.open(self._file, options=READING, metadata_errors="replace")
         except av.error.FFmpegError as error:
+            self.close()
             raise DataError(f"{self._name} cannot be analysed: {_why_not(self.path)}") from error
-        self._stream = self._container.streams.best("video")
+        self._stream = _moving_pictures(self._container)
         if self._stream is None:
             held = "sound and no pictures" if self._container.streams.audio else "no pictures"
             self.close()
             raise DataError(f"{self._name} holds {held} ({self.path.stat().st_size:,} bytes). Pass a video.")
         self._stream.thread_type = "AUTO"
-        self.frames_per_s = float(self._stream.average_rate or USUAL_FRAMES_PER_S)
+        rate = float(self._stream.average_rate or 0)
+        self.frames_per_s = rate if 0 < rate <= LIKELY_FRAMES_PER_S else USUAL_FRAMES_PER_S
+        in_pieces = self._container.format.flags & av.format.Flags.ts_discont.value
+        self._longest_gap_s = LONGEST_BROADCAST_GAP_S if in_pieces else LONGEST_GAP_S
+        self._begin_s = float((self._stream.start_time or 0) * self._stream.time_base)
         self.announced_frames = self._stream.frames or None  # None where the header promises no number
         self.frames = 0  # passed
         self.time_s = -math.inf  # of the last frame
         self._lost: list[tuple[float, float]] = []
+        self._jumps: list[float] = []
         self._guessed = 0
         self._failed = False
-        width, height = self._stream.width, self._stream.height
-        if width * height > MAXIMUM_PIXELS:
+        if not self._stream.width:  # FFmpeg was asked for no larger ones
             self.close()
             raise DataError(
-                f"{self._name} has frames of {width:,}×{height:,} px, {width * height / 1e6:.0f} megapixels; at most "
-                f"{MAXIMUM_PIXELS // 1_000_000} are read. Reduce it first."
+                f"{self._name} has frames of more than {MAXIMUM_PIXELS // 1_000_000} megapixels, or of no size. Reduce "
+                "it first."
             )
+        self._stream.codec_context.options = {"max_pixels": READING["max_pixels"]}
         self._frames = self._decoded()
         self._frame = next(self._frames, None)
         if self._frame is None:
@@ -100,14 +121,19 @@ class Recording:
 
     def close(self) -> None:
         """Release the file."""
-        self._container.close()
+        if self._container is not None:
+            self._container.close()
+        self._file.close()
 
     @property
     def announced_s(self) -> float | None:
         """Length in seconds as the header says, or None where it does not."""
-        if self.announced_frames:
-            return self.announced_frames / self.frames_per_s
-        return self._container.duration / av.time_base if self._container.duration else None
+        if self.announced_frames and self._stream.average_rate:
+            return float(self.announced_frames / self._stream.average_rate)
+        if not self._container.duration:
+            return None
+        until_s, begin_s = self._container.duration / av.time_base, (self._container.start_time or 0) / av.time_base
+        return until_s - begin_s if until_s > begin_s else until_s  # some kinds count from 0, others from their begin
 
     def times(self) -> Iterator[float]:
         """Go from frame to frame; yield the time of each in seconds, greater than the last one's."""
@@ -132,8 +158,11 @@ class Recording:
             found.append(f"Damaged after {clock(before)}; it goes on at {clock(after)}.")
         if len(self._lost) > 3:
             found.append(f"{len(self._lost) - 3} more places are damaged.")
+        if self._jumps:
+            more = f" and {len(self._jumps) - 1} more times" if len(self._jumps) > 1 else ""
+            found.append(f"Its clock jumps after {clock(self._jumps[0])}{more}; what follows is joined without a gap.")
         end_s, said_s = self.time_s + 1 / self.frames_per_s, self.announced_s
-        if said_s is not None and said_s - end_s > max(SHORTEST_LOSS_S, SMALLEST_LOSS * said_s):
+        if not self._jumps and said_s is not None and said_s - end_s > max(SHORTEST_LOSS_S, SMALLEST_LOSS * said_s):
             found.append(f"It can be read up to {clock(end_s)} of {clock(said_s)}: the rest is damaged or missing.")
         if self._guessed:
             found.append(
@@ -159,13 +188,22 @@ class Recording:
                 self._failed = True
 
     def _time_s(self) -> float:
-        """Return the time of the frame; where the file gives none that is later, the usual step is taken."""
-        if self._frame.pts is not None:
-            time_s = float((self._frame.pts - (self._stream.start_time or 0)) * self._frame.time_base)
-            if self.frames == 0 or time_s > self.time_s:
-                return max(0.0, time_s)
-        self._guessed += 1
-        return self.time_s + 1 / self.frames_per_s if self.frames else 0.0
+        """Return the time of the frame: as the file says; after a jump of its clock, or without a time, the next."""
+        next_s = self.time_s + 1 / self.frames_per_s if self.frames else 0.0
+        if self._frame.pts is None:
+            self._guessed += 1
+            return next_s
+        said_s = float(self._frame.pts * self._frame.time_base) - self._begin_s
+        if self.frames == 0:
+            return max(0.0, said_s)
+        if not -LONGEST_STEP_BACK_S < said_s - self.time_s < self._longest_gap_s:
+            self._jumps.append(self.time_s)
+            self._begin_s += said_s - next_s
+            return next_s
+        if said_s <= self.time_s:
+            self._guessed += 1
+            return next_s
+        return said_s
 
 
 class Writer:
@@ -187,7 +225,7 @@ class Writer:
         even = self._path.suffix.lower() == ".avi"
         rate = fractions.Fraction(min(frames_per_s, FASTEST_FRAMES_PER_S)).limit_denominator(1001)
         self._frames_per_s, self._ticks = rate, rate if even else fractions.Fraction(TICKS_PER_S)
-        self._container, self._stream, self._size = None, None, (0, 0)
+        self._container, self._stream, self._file, self._size = None, None, None, (0, 0)
         self._last = -1
 
     def __enter__(self) -> "Writer":
@@ -211,15 +249,16 @@ class Writer:
         """Finish the file."""
         if self._container is None:
             return
-        self._container.mux(self._stream.encode())
-        self._container.close()
-        self._container = None
+        container, self._container = self._container, None
+        with self._file, container:
+            container.mux(self._stream.encode())
 
     def _open(self, bgr: np.ndarray) -> None:
-        encoder, options = WRITTEN_AS[self._path.suffix.lower()]
+        kind, encoder, options = WRITTEN_AS[self._path.suffix.lower()]
         height, width = bgr.shape[:2]
         self._size = (width + width % 2, height + height % 2)  # colours are stored for two pixels a side
-        self._container = av.open(str(self._path), "w")
+        self._file = self._path.open("wb")
+        self._container = av.open(self._file, "w", format=kind)
         self._stream = self._container.add_stream(encoder, rate=self._frames_per_s, options=options)
         self._stream.width, self._stream.height = self._size
         self._stream.pix_fmt = "yuvj420p" if encoder == "mjpeg" else "yuv420p"
@@ -237,6 +276,14 @@ class Writer:
         return cv2.resize(bgr, self._size)
 
 
+def _moving_pictures(container: av.container.InputContainer) -> av.VideoStream | None:
+    """Return the video to be shown of a file, or None; pictures that are attached to sound as covers are none."""
+    cover = av.stream.Disposition.attached_pic
+    videos = [stream for stream in container.streams.video if not stream.disposition & cover]
+    best = container.streams.best("video")
+    return best if best in videos else next(iter(videos), None)
+
+
 def check_writable_as_video(path: Path | str) -> None:
     """Raise DataError unless a name's ending is one of `WRITTEN_AS`."""
     if Path(path).suffix.lower() not in WRITTEN_AS:
@@ -252,7 +299,7 @@ def is_recording(path: Path | str) -> bool:
     begin = _first_bytes(path) if path.is_file() else b""
     if begin.startswith((b"\xff\xd8\xff", b"\x89PNG")) or begin[8:12] == b"WEBP":
         return False
-    if begin.startswith(b"\x1a\x45\xdf\xa3") or begin[8:12] == b"AVI " or _is_sound(begin):
+    if begin.startswith(MARKS) or begin[8:12] == b"AVI " or _is_sound(begin):
         return True  # sound is refused with better words than a picture's
     is_mp4 = begin[4:8] == b"ftyp" and begin[8:12] not in (b"heic", b"heix", b"avif", b"mif1", b"msf1")
     return is_mp4 or path.suffix.lower() in SUFFIXES

@@ -18,7 +18,8 @@ import numpy as np
 import PIL.Image
 
 from emotion_detection import paths
-from emotion_detection.errors import CameraError, DataError
+from emotion_detection.errors import CameraError, DataError, ProjectError
+from emotion_detection.inference import video_io
 from emotion_detection.inference.stream import Frame
 from emotion_detection.live import demo_clip
 
@@ -26,6 +27,7 @@ LARGEST_SIDE_PX = 4096  # a frame with a longer side is refused before it is dec
 OPEN_TIMEOUT_MS = 5000
 DEVICE_TIMEOUT_S = 2  # for a picture of a Linux camera; OpenCV's own ten seconds are longer than Stop may take
 CLIP_FRAMES_PER_S = 25.0
+LATE_S = 0.2  # a file's frame that is due for longer is left out: its pace goes before its frames
 
 
 def decode_jpeg(data: bytes) -> np.ndarray:
@@ -111,7 +113,9 @@ class BadFrameError(DataError):
 
 
 class KernelCamera:
-    """A camera, file or stream that OpenCV opens on the machine where the kernel runs, perhaps in another room.
+    """A camera or stream that OpenCV opens on the machine where the kernel runs, perhaps in another room, or a file.
+
+    A file is shown at its own pace: frames that come too late to be looked at are left out.
 
     Args:
         device: number of a camera, from 0, the path of a video or device, or a URL such as
@@ -125,82 +129,98 @@ class KernelCamera:
     in_browser = False
 
     def __init__(self, device: int | str | os.PathLike = 0):
-        self._device = device if isinstance(device, int) else os.fspath(device)
-        self.name = f"the kernel's camera {device}" if isinstance(device, int) else public_name(self._device)
-        self._capture: cv2.VideoCapture | None = None
+        device = device if isinstance(device, int) else os.fspath(device)
+        number = None if isinstance(device, int) else re.fullmatch(r"/dev/video(\d+)", device)
+        self._device = int(number[1]) if number else device
+        is_number = isinstance(self._device, int)
+        self.name = f"the kernel's camera {self._device}" if is_number else public_name(self._device)
+        self._is_file = not is_number and "://" not in self._device
+        self._opened: cv2.VideoCapture | video_io.Recording | None = None
         self._lock = threading.Lock()
         self._sequence = 0
-        self._frame_s: float | None = None
-        self._next_s = 0.0
 
     def open(self) -> None:
         """Open the device."""
-        if self._is_file and (not Path(self._device).exists() or Path(self._device).is_dir()):
+        opened = self._open_file() if self._is_file else self._open_device()
+        with self._lock:
+            self._opened = opened
+            self._began_s = self._next_s = None
+            self._times = opened.times() if self._is_file else None
+
+    def _open_file(self) -> video_io.Recording:
+        if not Path(self._device).is_file():
             received = self.name if "@" in self._device else f"{paths.displayed(self._device)!r}"
             raise CameraError(
                 f"There is no video {received}. Pass the path of a file, or a URL that begins with rtsp:// or http://."
             )
+        try:
+            return video_io.Recording(self._device)
+        except ProjectError as error:
+            raise CameraError(str(error)) from error
+
+    def _open_device(self) -> cv2.VideoCapture:
         # OpenCV reads this limit from the environment alone.
         os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(DEVICE_TIMEOUT_S))
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, OPEN_TIMEOUT_MS]
         with _quiet_opencv():
             is_number = isinstance(self._device, int)
             capture = cv2.VideoCapture(self._device, *([] if is_number else [cv2.CAP_FFMPEG, limits]))
-        if not capture.isOpened():
-            capture.release()
-            raise CameraError(self._not_opened())
-        with self._lock:
-            self._capture = capture
-        frames_per_s = capture.get(cv2.CAP_PROP_FPS)
-        self._frame_s = 1 / frames_per_s if self._is_file and 1 <= frames_per_s <= 240 else None
-        self._next_s = time.monotonic()
+        if capture.isOpened():
+            return capture
+        capture.release()
+        if not is_number:
+            raise CameraError(
+                f"{_capitalised(self.name)} does not open as a video within {OPEN_TIMEOUT_MS / 1000:.0f} s. Check the "
+                "address, name and password, or the file's format."
+            )
+        there = Path(f"/dev/video{self._device}").exists()
+        reason = "another program uses it, or it may not be read" if there else "none was found"
+        raise CameraError(
+            f"{_capitalised(self.name)} does not open: {reason}. Close what uses it, choose another number, or take "
+            "this browser's camera."
+        )
 
     def read(self, timeout_s: float) -> Frame | None:
         """Return the next frame; those of a file come at the pace at which they were taken."""
-        if self._frame_s is not None:
-            wait_s = self._next_s - time.monotonic()
-            if wait_s > timeout_s:
-                time.sleep(timeout_s)
-                return None
-            time.sleep(max(0.0, wait_s))
-            self._next_s = max(self._next_s + self._frame_s, time.monotonic() - 1.0)
+        if self._is_file:
+            return self._read_file(timeout_s)
         with self._lock:
-            if self._capture is None:
+            if self._opened is None:
                 return None
-            there, bgr = self._capture.read()
+            there, bgr = self._opened.read()
         if not there or bgr is None:
-            if self._is_file:
-                raise CameraError(f"{_capitalised(self.name)} has ended. Start shows it again.")
             raise CameraError(
                 f"{_capitalised(self.name)} gives no more frames: unplugged, or taken by another program. Start again."
             )
-        self._sequence += 1
         bgr = bgr if bgr.ndim == 3 else cv2.cvtColor(bgr, cv2.COLOR_GRAY2BGR)
-        return Frame(bgr, time.monotonic(), self._sequence)
+        return self._numbered(bgr, time.monotonic())
+
+    def _read_file(self, timeout_s: float) -> Frame | None:
+        with self._lock:
+            self._began_s = self._began_s or time.monotonic()
+            while self._opened and (self._next_s is None or self._next_s < time.monotonic() - LATE_S):
+                time_s = next(self._times, None)
+                if time_s is None:
+                    raise CameraError(f"{_capitalised(self.name)} has ended. Start shows it again.")
+                self._next_s = self._began_s + time_s
+        wait_s = (self._next_s or 0.0) - time.monotonic()
+        time.sleep(min(max(0.0, wait_s), timeout_s))
+        with self._lock:
+            if self._opened is None or wait_s > timeout_s:
+                return None
+            due_s, self._next_s = self._next_s, None
+            return self._numbered(self._opened.picture_bgr(), due_s)
+
+    def _numbered(self, bgr: np.ndarray, time_s: float) -> Frame:
+        self._sequence += 1
+        return Frame(bgr, time_s, self._sequence)
 
     def close(self) -> None:
         """Release the device, so that it can be opened again at once."""
         with self._lock:
-            if self._capture is not None:
-                self._capture.release()
-            self._capture = None
-
-    @property
-    def _is_file(self) -> bool:
-        return isinstance(self._device, str) and "://" not in self._device
-
-    def _not_opened(self) -> str:
-        if isinstance(self._device, int):
-            there = Path(f"/dev/video{self._device}").exists()
-            reason = "another program uses it, or it may not be read" if there else "none was found"
-            return (
-                f"{_capitalised(self.name)} does not open: {reason}. Close what uses it, choose another number, or "
-                "take this browser's camera."
-            )
-        return (
-            f"{_capitalised(self.name)} does not open as a video within {OPEN_TIMEOUT_MS / 1000:.0f} s. Check the "
-            "address, name and password, or the file's format."
-        )
+            opened, self._opened = self._opened, None
+            if opened is not None:
+                opened.close() if self._is_file else opened.release()
 
 
 class FileReplay:
