@@ -1,12 +1,14 @@
 """Reading pictures as people have them: every format, orientation and kind of colours, and what is refused."""
 
+import os
+import struct
 import warnings
 import zlib
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from emotion_detection import paths
 from emotion_detection.errors import DataError, MissingFileError
@@ -45,6 +47,37 @@ def test_pictures_are_turned_upright(tmp_path, orientation, corner):
     assert read.shape[:2] == ((40, 60) if orientation < 5 else (60, 40))
     assert read[corner][0] > 200
     assert (read > 128).any(axis=2).sum() == pytest.approx(200, abs=40)
+
+
+def test_a_picture_is_turned_upright_beside_a_tag_that_cannot_be_written_again(tmp_path):
+    tags = [(0x0112, 3, 1, struct.pack("<I", 6)), (0x011A, 2, 3, b"72\0\0")]  # orientation; resolution as text
+    entries = b"".join(struct.pack("<HHI", *tag) + value for *tag, value in tags)
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
+    Image.new("L", (60, 40)).save(tmp_path / "turned.jpg", exif=exif)
+    assert images.read_picture(tmp_path / "turned.jpg").shape == (60, 40, 3)
+
+
+@pytest.mark.parametrize("exif", [b"Exif\0\0nonsense", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0" + bytes(40)])
+def test_metadata_that_cannot_be_read_do_not_spoil_the_picture(tmp_path, exif):
+    Image.new("L", (60, 40)).save(tmp_path / "odd.jpg", exif=exif)
+    assert images.read_picture(tmp_path / "odd.jpg").shape == (40, 60, 3)
+
+
+def test_a_png_with_megabytes_of_text_is_read(tmp_path):
+    limit, text = PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.PngInfo()
+    text.add_text("workflow", "x" * 2_000_000, zip=True)
+    Image.new("L", (60, 40), 7).save(tmp_path / "long.png", pnginfo=text)
+    assert (images.read_picture(tmp_path / "long.png") == 7).all()
+    assert limit == PngImagePlugin.MAX_TEXT_CHUNK
+
+
+def test_a_picture_is_read_from_its_bytes_and_from_a_name_that_is_not_utf8(tmp_path, portrait):
+    np.testing.assert_array_equal(images.read_picture(PORTRAIT.read_bytes()), portrait)
+    path = tmp_path / os.fsdecode(b"caf\xe9.webp")
+    path.write_bytes(PORTRAIT.read_bytes())
+    np.testing.assert_array_equal(images.read_picture(path), portrait)
+    with pytest.raises(DataError, match="5 bytes"):
+        images.read_picture(b"hello")
 
 
 @pytest.mark.parametrize(
