@@ -13,6 +13,9 @@ import numpy as np
 from emotion_detection.errors import DataError
 from emotion_detection.faces import preprocessing
 
+UPRIGHT_WITHIN_DEG = 15.0
+"""Faces turned by less are cropped as they lie: FER2013 has such, and turning them upright gains nothing."""
+
 
 @dataclasses.dataclass(frozen=True)
 class FaceBox:
@@ -23,6 +26,7 @@ class FaceBox:
         width, height: of the detector's box.
         score: the detector's own confidence: 0–1 for YuNet, the weight of the last stage for Haar, 2 and more.
         landmarks: five (x, y) points (the person's right eye, left eye, nose, right and left mouth corner), or None.
+        angle_deg: by how much the face is turned clockwise in the frame's plane, -180 to 180, as far as is known.
     """
 
     x: float
@@ -31,6 +35,7 @@ class FaceBox:
     height: float
     score: float = 1.0
     landmarks: tuple[tuple[float, float], ...] | None = None
+    angle_deg: float = 0.0
 
     @property
     def area(self) -> float:
@@ -68,7 +73,8 @@ def is_large_enough(box: FaceBox, framing: Framing) -> bool:
 def crop_face(frame_bgr: np.ndarray, box: FaceBox, *, framing: Framing) -> np.ndarray:
     """Cut a face out of a frame, framed as FER2013's faces are, and bring it to the network's input.
 
-    Where the square reaches beyond the frame, the frame's outermost pixels are repeated.
+    A face turned by more than `UPRIGHT_WITHIN_DEG` is turned upright. Where the square reaches beyond the frame, the
+    frame's outermost pixels are repeated.
 
     Args:
         frame_bgr: uint8 array (h, w, 3), BGR, 0–255.
@@ -82,7 +88,7 @@ def crop_face(frame_bgr: np.ndarray, box: FaceBox, *, framing: Framing) -> np.nd
         DataError: the frame is of another type or shape, or the square lies outside of it.
     """
     check_frame(frame_bgr)
-    square_bgr = cut_square(frame_bgr, *framing.square(box))
+    square_bgr = cut_upright(frame_bgr, *framing.square(box), box.angle_deg)
     return preprocessing.to_gray48(cv2.cvtColor(square_bgr, cv2.COLOR_BGR2GRAY))
 
 
@@ -107,6 +113,19 @@ def cut_square(frame: np.ndarray, left: float, top: float, side: float) -> np.nd
     above, before = max(-y, 0), max(-x, 0)
     below, after = side - above - inside.shape[0], side - before - inside.shape[1]
     return cv2.copyMakeBorder(inside, above, below, before, after, cv2.BORDER_REPLICATE)
+
+
+def cut_upright(frame: np.ndarray, left: float, top: float, side: float, angle_deg: float) -> np.ndarray:
+    """Cut a square as `cut_square`; of a face that is turned clockwise by so much, about its centre and upright."""
+    if abs(angle_deg) <= UPRIGHT_WITHIN_DEG:
+        return cut_square(frame, left, top, side)
+    inner_px = max(1, round(side))
+    margin = math.ceil(0.21 * inner_px) + 1  # the square on its corner is longer by the root of 2
+    outer = cut_square(frame, round(left) - margin, round(top) - margin, inner_px + 2 * margin)
+    middle = (outer.shape[0] - 1) / 2
+    matrix = cv2.getRotationMatrix2D((middle, middle), angle_deg, 1.0)
+    matrix[:, 2] -= margin
+    return cv2.warpAffine(outer, matrix, (inner_px, inner_px), borderMode=cv2.BORDER_REPLICATE)
 
 
 def check_frame(frame_bgr: np.ndarray) -> None:

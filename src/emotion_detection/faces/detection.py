@@ -48,7 +48,7 @@ class Detector(Protocol):
 
 
 class YuNetDetector:
-    """OpenCV's YuNet network, run at 320 px on the frame's longer side.
+    """OpenCV's YuNet network, run at 320 px on the frame's longer side. Its landmarks tell how a face is turned.
 
     Not for use by several threads at once: OpenCV's object keeps the input size.
 
@@ -64,7 +64,7 @@ class YuNetDetector:
         Wu, Peng and Yu: YuNet: A Tiny Millisecond-level Face Detector. Machine Intelligence Research 20, 2023.
     """
 
-    name = "YuNet"
+    name, long_side_px = "YuNet", YUNET_LONG_SIDE_PX
     # Medians over 10,852 frames with 3,775 faces of FER2013's Training split (python
     # tests/benchmarks/measure_framing.py 4000): scale 1.161 (quartiles 1.066–1.254), offsets +0.003 and −0.003. The
     # squares so predicted overlap the true ones by 0.80 at the median: FER2013's own framing varies that much.
@@ -77,23 +77,28 @@ class YuNetDetector:
                 f"The face detector YuNet was not found: {path or YUNET_FILE} is not there. Put it into data/raw/ or a "
                 f"folder of EMOTION_DATA_DIR, or run make setup to download it; load_detector('haar') needs no file."
             )
-        try:
-            self._network = cv2.FaceDetectorYN.create(str(path), "", (320, 320), score_threshold, 0.3, 500)
+        model, nothing = np.frombuffer(path.read_bytes(), np.uint8), np.empty(0, np.uint8)
+        try:  # by its bytes: OpenCV does not bear every path
+            self._network = cv2.FaceDetectorYN.create("onnx", model, nothing, (320, 320), score_threshold, 0.3, 500)
         except cv2.error as error:
             raise DataError(
                 f"The face detector {paths.displayed(path)} cannot be read ({path.stat().st_size:,} bytes). The file "
                 f"is damaged: delete it and run make setup, which downloads it again."
             ) from error
 
-    def detect(self, frame_bgr: np.ndarray) -> list[FaceBox]:
-        """Return the faces in a frame, uint8 array (h, w, 3), BGR, 0–255, the largest first.
+    def detect(self, frame_bgr: np.ndarray, *, long_side_px: int = YUNET_LONG_SIDE_PX) -> list[FaceBox]:
+        """Return the faces in a frame, the largest first.
+
+        Args:
+            frame_bgr: uint8 array (h, w, 3), BGR, 0–255.
+            long_side_px: the size at which the network looks; faces from about 10 px of it on are found.
 
         Raises:
             DataError: the frame is of another type or shape.
         """
         check_frame(frame_bgr)
         height, width = frame_bgr.shape[:2]
-        ratio = min(1.0, YUNET_LONG_SIDE_PX / max(height, width))
+        ratio = min(1.0, long_side_px / max(height, width))
         size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
         small = cv2.resize(frame_bgr, size, interpolation=cv2.INTER_AREA) if ratio < 1 else frame_bgr
         missing = [max(0, YUNET_SMALLEST_PX - side) for side in size]
@@ -136,23 +141,30 @@ class HaarDetector:
                 f"OpenCV {cv2.__version__} has no Haar cascade {HAAR_FILE}. Install opencv-python-headless below 5, "
                 f"or run make setup to get the YuNet detector."
             )
-        self._cascade = cv2.CascadeClassifier(str(path))
-        self._score_threshold, self._long_side_px = score_threshold, long_side_px
+        self._cascade = cv2.CascadeClassifier()
+        text = cv2.FileStorage(path.read_text("ascii"), cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
+        self._cascade.read(text.getFirstTopLevelNode())
+        self._score_threshold, self.long_side_px = score_threshold, long_side_px
 
-    def detect(self, frame_bgr: np.ndarray, *, near: Sequence[FaceBox] | None = None) -> list[FaceBox]:
+    def detect(
+        self, frame_bgr: np.ndarray, *, near: Sequence[FaceBox] | None = None, long_side_px: int | None = None
+    ) -> list[FaceBox]:
         """Return the faces in a frame, the largest first.
 
         Args:
             frame_bgr: uint8 array (h, w, 3), BGR, 0–255.
             near: faces of the stream's last frame: only their surroundings are searched, for faces of about their
                 size (a face in the surroundings of two may be returned twice). None searches the whole frame.
+            long_side_px: another size than the detector's own.
 
         Raises:
             DataError: the frame is of another type or shape.
         """
         check_frame(frame_bgr)
         gray = cv2.cvtColor(frame_bgr, cv2.COLOR_BGR2GRAY)
-        ratio = min(1.0, self._long_side_px / max(gray.shape))
+        ratio = min(1.0, (long_side_px or self.long_side_px) / max(gray.shape))
+        if ratio * min(gray.shape) < HAAR_SMALLEST_PX:
+            return []
         small = cv2.resize(gray, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA) if ratio < 1 else gray
         if near is None:
             found = self._search(small, (0, 0), ratio, smallest_px=HAAR_SMALLEST_PX)
@@ -246,4 +258,10 @@ def _yunet_box(row: np.ndarray, scale: np.ndarray) -> FaceBox:
     """Return the box of one of YuNet's rows: x, y, width, height, five points, score; scaled to the frame."""
     x, y, width, height = (float(value) for value in row[:4] * np.tile(scale, 2))
     landmarks = tuple((float(x), float(y)) for x, y in row[4:14].reshape(5, 2) * scale)
-    return FaceBox(x, y, width, height, score=float(row[14]), landmarks=landmarks)
+    return FaceBox(x, y, width, height, score=float(row[14]), landmarks=landmarks, angle_deg=eyes_angle_deg(landmarks))
+
+
+def eyes_angle_deg(landmarks: Sequence[tuple[float, float]]) -> float:
+    """Return by how much the line through the eyes is turned clockwise, -180 to 180 degrees."""
+    (right_x, right_y), (left_x, left_y) = landmarks[:2]
+    return math.degrees(math.atan2(left_y - right_y, left_x - right_x))
