@@ -14,7 +14,7 @@ from emotion_detection import paths
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
 from emotion_detection.faces import cropping, detection, images
-from emotion_detection.inference import analyse, pipeline, stream
+from emotion_detection.inference import analyse, face_table, pipeline
 from stand_ins import HAPPY, AlwaysHappy, OneBox
 
 PORTRAIT = paths.sample_dir() / "astronaut.webp"
@@ -37,10 +37,16 @@ def test_a_path_an_array_and_a_pil_picture_are_the_same_face():
     bgr = images.read_picture(PORTRAIT)
     rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
     expected, [crop] = seen(str(PORTRAIT), BOX)
-    for source, name in ((rgb, "array"), (Image.fromarray(rgb), "array"), (Image.open(PORTRAIT), str(PORTRAIT))):
+    assert tuple(expected.columns) == face_table.columns() and expected["source"].item() == PORTRAIT.as_posix()
+    alike = [rgb, Image.fromarray(rgb), PORTRAIT.read_bytes(), PORTRAIT, Image.open(PORTRAIT)]
+    names = ["picture 0"] * 3 + [PORTRAIT.as_posix()] * 2
+    for source, name in zip(alike, names, strict=True):
         table, [received] = seen(source, BOX)
         np.testing.assert_array_equal(received, crop)
-        pd.testing.assert_frame_equal(table, expected.assign(picture=name), check_flags=False)
+        pd.testing.assert_frame_equal(table, expected.assign(source=name), check_flags=False)
+    table, crops = seen(alike, BOX)
+    np.testing.assert_array_equal(crops, [crop] * 5)
+    assert table["source"].tolist() == ["picture 0", "picture 1", "picture 2", *names[3:]]
     gray, [received] = seen(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), BOX)
     assert np.abs(received.astype(int) - crop).max() <= 2
     assert gray["label"].tolist() == ["happy"]
@@ -49,7 +55,7 @@ def test_a_path_an_array_and_a_pil_picture_are_the_same_face():
 def test_the_public_name_takes_the_shipped_network():
     table = emotion_detection.analyse(PORTRAIT)
     assert table["label"].tolist() == ["happy"]
-    assert table.attrs == {"without_face": [], "failed": {}}
+    assert table.attrs["without_face"] == [] and table.attrs["failed"] == {}
 
 
 def test_a_folder_is_searched_with_its_folders_and_what_cannot_be_read_is_told(tmp_path, caplog):
@@ -60,7 +66,7 @@ def test_a_folder_is_searched_with_its_folders_and_what_cannot_be_read_is_told(t
     (tmp_path / "in" / "letter.txt").write_text("no picture")
     with caplog.at_level(logging.WARNING):
         table, _ = seen(tmp_path, (20, 20, 96, 96))
-    assert table["picture"].tolist() == [
+    assert table["source"].tolist() == [
         (tmp_path / name).as_posix() for name in ("b.png", "in/A.JPG", "in/deep/c.webp")
     ]
     assert list(table.attrs["failed"]) == [(tmp_path / "in" / "bad.jpg").as_posix()]
@@ -71,7 +77,7 @@ def test_faces_that_are_not_found_are_told(tmp_path, caplog):
     Image.new("RGB", (200, 200), "white").save(tmp_path / "blank.png")
     with caplog.at_level(logging.WARNING):
         table, _ = seen(tmp_path / "blank.png")
-    assert tuple(table.columns) == analyse.COLUMNS and len(table) == 0
+    assert tuple(table.columns) == face_table.columns() and len(table) == 0
     assert table.attrs["without_face"] == [(tmp_path / "blank.png").as_posix()]
     assert "No face was found" in caplog.text and "blank.png" in caplog.text
 
@@ -79,7 +85,8 @@ def test_faces_that_are_not_found_are_told(tmp_path, caplog):
 def test_a_video_gives_the_table_of_recordings(tmp_path, caplog):
     path = making_videos.write(tmp_path / "a.mp4", 10)
     table, _ = seen(path, (5, 5, 40, 40), every_ms=100, progress=False)
-    assert tuple(table.columns) == stream.COLUMNS and len(table) == 4
+    assert tuple(table.columns) == face_table.columns() and len(table) == 4
+    assert table["time_s"].round(2).tolist() == [0, 0.12, 0.2, 0.32] and set(table["face"]) == {1}
     assert table.attrs["summary"]["frames"] == 4
     with caplog.at_level(logging.WARNING):
         empty, _ = seen(str(path), progress=False)
@@ -120,37 +127,42 @@ def test_what_does_not_go_with_the_source_or_is_not_there_is_refused(tmp_path):
 
 def test_the_table_has_a_row_per_face():
     table = analysed([PORTRAIT], (180, 60, 96.04, 110), (10, 10, 60, 60))
-    assert tuple(table.columns) == analyse.COLUMNS
-    assert table["face"].tolist() == [0, 1]
-    assert table["picture"].tolist() == [PORTRAIT.as_posix()] * 2
+    assert tuple(table.columns) == face_table.columns()
+    assert table["face"].tolist() == [1, 2] and table["time_s"].isna().all()
+    assert table["source"].tolist() == [PORTRAIT.as_posix()] * 2
     assert table.loc[0, ["x", "y", "width", "height"]].tolist() == [180, 60, 96, 110]
     np.testing.assert_allclose(table[list(EMOTIONS)].to_numpy(float), np.tile(HAPPY, (2, 1)), rtol=1e-6)
-    assert set(table["label"]) == {"happy"} and set(table["detector"]) == {"one box"}
+    assert set(table["label"]) == {"happy"} and table.attrs["detector"] == "one box"
+
+
+def test_below_the_minimum_confidence_the_label_is_not_sure():
+    for minimum, label in ((0.79, "happy"), (0.81, "not sure")):
+        table, _ = seen(PORTRAIT, BOX, minimum_confidence=minimum)
+        assert table["label"].tolist() == [label]
 
 
 def test_pictures_without_a_face_are_reported(tmp_path):
     blank = tmp_path / "blank.png"
     cv2.imwrite(str(blank), np.full((100, 100, 3), 200, np.uint8))
     table = analyse.analyse_pictures([blank], detector=detection.HaarDetector(), classifier=AlwaysHappy())
-    assert len(table) == 0 and tuple(table.columns) == analyse.COLUMNS
+    assert len(table) == 0 and tuple(table.columns) == face_table.columns()
     assert table.attrs["without_face"] == [blank.as_posix()]
     assert analysed([PORTRAIT], (180, 60, 96, 96)).attrs["without_face"] == []
 
 
-def test_a_missing_picture_stops_before_any_work(tmp_path):
-    classifier = AlwaysHappy()
-    with pytest.raises(MissingFileError, match="nowhere"):
-        analyse.analyse_pictures(
-            [PORTRAIT, tmp_path / "nowhere.jpg"], detector=OneBox((180, 60, 96, 96)), classifier=classifier
-        )
-    assert classifier.crops == []
+def test_a_missing_or_damaged_picture_does_not_stop_the_others(tmp_path):
+    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    table = analysed([tmp_path / "nowhere.jpg", PORTRAIT, tmp_path / "bad.jpg"], BOX)
+    assert table["source"].tolist() == [PORTRAIT.as_posix()]
+    assert [name.rpartition("/")[2] for name in table.attrs["failed"]] == ["nowhere.jpg", "bad.jpg"]
+    assert "was not found" in next(iter(table.attrs["failed"].values()))
 
 
 def test_the_csv_reads_back(tmp_path):
     table = analysed([PORTRAIT], (180, 60, 96, 110))
     path = analyse.write_csv(table, tmp_path / "made" / "faces.csv")
     read = pd.read_csv(path)
-    assert tuple(read.columns) == analyse.COLUMNS
+    assert tuple(read.columns) == face_table.columns()
     np.testing.assert_allclose(read[list(EMOTIONS)], table[list(EMOTIONS)], atol=5e-5)
     assert b"\r" not in path.read_bytes()
 
@@ -158,7 +170,7 @@ def test_the_csv_reads_back(tmp_path):
 def test_the_table_of_the_portrait_with_what_is_shipped(tmp_path):
     table = analyse.analyse_pictures([PORTRAIT])
     assert table["label"].tolist() == ["happy"]
-    assert table["detector"].item() == ("YuNet" if detection.find_yunet() else "Haar")
+    assert table.attrs["detector"] == ("YuNet" if detection.find_yunet() else "Haar")
     assert analyse.write_annotated(table, tmp_path)[0].is_file()
 
 
@@ -178,8 +190,7 @@ def test_annotated_pictures_are_written_beside_each_other(tmp_path):
 
 def test_two_pictures_of_one_name_do_not_overwrite_each_other(tmp_path):
     twin = tmp_path / "astronaut.png"
-    cv2.imwrite(str(twin), images.read_picture(PORTRAIT))
-    table = analysed([PORTRAIT, twin], (180, 60, 96, 110))
-    with pytest.raises(DataError, match=r"astronaut-annotated\.jpg"):
-        analyse.write_annotated(table, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+    cv2.imwrite(str(twin), images.read_picture(PORTRAIT)[:300])
+    written = analyse.write_annotated(analysed([PORTRAIT, twin], (180, 60, 96, 110)), tmp_path / "out")
+    assert [path.name for path in written] == ["astronaut-annotated.jpg", "astronaut-2-annotated.jpg"]
+    assert [images.read_picture(path).shape[0] for path in written] == [512, 300]

@@ -65,7 +65,7 @@ class TestOnTwoMachines:
         pictures[4].unlink()
         settings = {"address": two_machines.address, "folder": tmp_path / "parts", "files_per_part": 2}
         table = bulk.analyse_pictures(pictures, **settings)
-        assert table["picture"].tolist() == [pictures[0].as_posix()]
+        assert table["source"].tolist() == [pictures[0].as_posix()]
         assert list(table.attrs["failed"]) == [pictures[2].as_posix(), pictures[4].as_posix()]
         assert len(list((tmp_path / "parts").iterdir())) == 1
 

@@ -16,11 +16,10 @@ import making_videos
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
 from emotion_detection.faces import cropping, detection
-from emotion_detection.inference import recording, video_io
-from emotion_detection.inference.stream import COLUMNS
-from emotion_detection.inference.tracking import NOT_SURE
+from emotion_detection.inference import face_table, recording, video_io
+from emotion_detection.inference.pipeline import NOT_SURE
 from emotion_detection.live import demo_clip
-from making_videos import FRAMES_PER_S, HEIGHT_PX, WIDTH_PX
+from making_videos import FRAMES_PER_S
 
 
 class Wandering:
@@ -88,12 +87,10 @@ def video(tmp_path):
 
 def test_a_row_tells_time_face_box_probabilities_and_label(video):
     table = analysed(video, smoothing_s=0)
-    assert tuple(table.columns) == COLUMNS
+    assert tuple(table.columns) == face_table.columns()
     np.testing.assert_allclose(table["time_s"], np.arange(60) / FRAMES_PER_S, atol=0.001)
-    assert set(table["network"]) == {"by_brightness"}
-    first = table.iloc[0]
-    box = [1 / WIDTH_PX, 8.5 / HEIGHT_PX, 30 / WIDTH_PX, 40 / HEIGHT_PX]
-    np.testing.assert_allclose(first[["x", "y", "width", "height"]].to_numpy(float), box, rtol=1e-6)
+    assert set(table["source"]) == {video.as_posix()} and table["face"].iloc[0] == 1
+    assert table.loc[0, ["x", "y", "width", "height"]].tolist() == [1, 8.5, 30, 40]
     np.testing.assert_allclose(table[list(EMOTIONS)].sum(axis=1), 1, atol=1e-5)
     assert set(table["label"]) == {"happy", NOT_SURE}
     assert ((table["label"] == "happy") == (table["happy"] >= 0.5)).all()
@@ -107,10 +104,7 @@ def test_the_portraits_clip_is_happy_from_its_first_frame_to_its_last(tmp_path):
     assert set(face["label"]) == {"happy"}
     for row in face.to_dict("records"):
         truth = demo_clip.face_at(row["time_s"])
-        center = (
-            (row["x"] + row["width"] / 2) * demo_clip.WIDTH_PX,
-            (row["y"] + row["height"] / 2) * demo_clip.HEIGHT_PX,
-        )
+        center = (row["x"] + row["width"] / 2, row["y"] + row["height"] / 2)
         assert np.hypot(center[0] - truth.x - truth.width / 2, center[1] - truth.y - truth.height / 2) < 40
 
 
@@ -143,7 +137,7 @@ def test_an_impossible_interval_is_refused(video, every_ms):
 
 def test_a_recording_without_a_face_gives_an_empty_table_and_says_how_much_was_looked_at(video):
     table = analysed(video, detector=Nobody())
-    assert tuple(table.columns) == COLUMNS and table.empty
+    assert tuple(table.columns) == face_table.columns() and table.empty
     summary = recording.Summary(**table.attrs["summary"])
     assert (summary.frames, summary.with_face, summary.rows) == (60, 0, 0)
 
@@ -201,7 +195,7 @@ def test_thinning_keeps_every_face():
 
 def test_without_a_face_there_is_a_csv_with_columns(video, tmp_path):
     summary = write(video, Nobody(), csv=tmp_path / "rows.csv")
-    assert (tmp_path / "rows.csv").read_text() == ",".join(COLUMNS) + "\n"
+    assert (tmp_path / "rows.csv").read_text() == ",".join(face_table.columns()) + "\n"
     assert summary.rows == 0
 
 

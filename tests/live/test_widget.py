@@ -14,7 +14,7 @@ from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError
 from emotion_detection.faces import cropping
 from emotion_detection.inference import tracking
-from emotion_detection.inference.tracking import NOT_SURE
+from emotion_detection.inference.pipeline import NOT_SURE
 from emotion_detection.live import FileReplay, LiveView, demo_clip
 from emotion_detection.live.timeline import COLUMNS, Timeline
 from emotion_detection.live.widget import FOLDER

@@ -7,7 +7,7 @@ import pytest
 
 from emotion_detection import plots
 from emotion_detection.emotions import EMOTIONS
-from emotion_detection.inference.tracking import NOT_SURE
+from emotion_detection.inference.pipeline import NOT_SURE
 
 
 def rows(face: int, times, labels) -> pd.DataFrame:

@@ -1,7 +1,9 @@
 """`analyse`: a picture, a folder of pictures, a video or an array becomes a table of faces and their emotions."""
 
+import collections
 import logging
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import cv2
@@ -13,88 +15,127 @@ from PIL import Image
 from emotion_detection import files, paths
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, ProjectError
-from emotion_detection.faces import cropping, detection, images
-from emotion_detection.inference import pipeline, recording, video_io
+from emotion_detection.faces import cropping, detection, images, stills
+from emotion_detection.inference import face_table, pipeline, recording, video_io
 from emotion_detection.inference.classifier import EmotionClassifier
 
 log = logging.getLogger(__name__)
 
 PROGRESS_FROM_PICTURES = 20  # about two seconds
-COLUMNS = ("picture", "face", *pipeline.BOX_COLUMNS, *EMOTIONS, "label", "detector")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")  # of the pictures that are looked for in a folder
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp")  # of the pictures that are looked for in a folder
 MOST_REASONS = 5
+
+Picture = Path | str | bytes | np.ndarray | Image.Image
+"""A picture's path or bytes (JPEG, PNG, WebP), a uint8 array (h, w, 3) RGB or (h, w) grey, or a PIL picture."""
 
 
 def analyse(
-    source: Path | str | np.ndarray | Image.Image,
+    source: Picture | Iterable[Picture],
     *,
     detector: detection.Detector | None = None,
     classifier: EmotionClassifier | None = None,
+    minimum_confidence: float | None = None,
     **video_settings,
 ) -> pd.DataFrame:
-    """Find the faces in a picture, a folder, a video or an array, and say which emotion each shows.
+    """Find the faces in a picture, several, a folder, a video or an array, and say which emotion each shows.
 
     Args:
         source: the path of a picture (JPEG, PNG, WebP), of a folder whose pictures are looked for in its folders, too,
-            or of a video; a uint8 array (h, w, 3) RGB or (h, w) grey, 0–255; or a PIL picture.
+            or of a video; a picture's bytes; a uint8 array (h, w, 3) RGB or (h, w) grey, 0–255; a PIL picture; or a
+            list of such pictures.
         detector: finds the faces; YuNet where it is found, else OpenCV's Haar cascade, if None.
         classifier: the shipped network if None.
-        video_settings: `every_ms`, `smoothing_s`, `minimum_confidence`, `progress`, as for
-            `recording.analyse_recording`.
+        minimum_confidence: below this a label is "not sure"; the network's own threshold if None.
+        video_settings: `every_ms`, `smoothing_s`, `progress`, as for `recording.analyse_recording`.
 
     Returns:
-        A row per face. Of pictures: `picture` (its path; "array" for one without), `face` from 0, the largest first,
-        its box in pixels, probabilities 0–1, `label`, `detector`; `table.attrs["without_face"]` lists the pictures
-        in which no face was found, `table.attrs["failed"]` those of a folder that cannot be read, with the reason. Of
-        a video: the table of `recording.analyse_recording`.
+        A row per face, of a video per face and frame, with the columns `face_table.columns`: `source` (the path, or the
+        picture's place in the list for one without), `time_s`, `face`, the box in pixels, `label`, probabilities 0–1.
+        `table.attrs["without_face"]` lists the pictures in which no face was found, `table.attrs["failed"]` those that
+        cannot be read, with the reason; of a video there is `table.attrs["summary"]`.
 
     Raises:
         MissingFileError: there is no such file or folder.
-        DataError: the source cannot be read, is of another kind, or the folder holds no picture.
+        DataError: the source, or each of several, cannot be read, is of another kind, or a folder holds no picture.
 
     Example:
         >>> analyse("me.jpg")[["face", "label"]]
     """
-    tools = {"detector": detector, "classifier": classifier}
-    if isinstance(source, str | Path) and video_io.is_recording(source) and not Path(source).is_dir():
-        return _with_warnings(recording.analyse_recording(source, **tools, **video_settings), source)
+    tools = {"detector": detector, "classifier": classifier, "minimum_confidence": minimum_confidence}
+    is_path = isinstance(source, str | Path)
+    if is_path and video_io.is_recording(source) and not Path(source).is_dir():
+        table = recording.analyse_recording(source, **tools, **video_settings)
+        if not len(table):
+            log.warning("No face was found in the video %s. Try one with larger or more frontal faces.", source)
+        return table
     if video_settings:
         raise DataError(
             f"{', '.join(video_settings)} {'is' if len(video_settings) == 1 else 'are'} for videos, and "
             f"{_described(source)} was given. Leave it out."
         )
-    if isinstance(source, str | Path):
-        path = Path(source)
-        return _with_warnings(analyse_pictures(pictures_in(path) if path.is_dir() else [path], **tools), source)
-    name = getattr(source, "filename", "") or "array"
-    return _with_warnings(_table([(name, _frame_bgr(source))], **tools), name)
+    if isinstance(source, Iterable) and not isinstance(source, str | bytes | np.ndarray):
+        pictures = list(source)
+    else:
+        pictures = pictures_in(Path(source)) if is_path and Path(source).is_dir() else [source]
+    table, errors = _analysed(pictures, **tools)
+    if len(pictures) == 1 and errors:
+        raise errors[0]
+    if errors and len(errors) == len(pictures):
+        raise DataError(f"None of {len(pictures)} pictures can be read. The first: {errors[0]}")
+    _warn(table)
+    return table
 
 
 def analyse_pictures(
-    pictures: Sequence[Path | str],
+    pictures: Sequence[Picture],
     *,
     detector: detection.Detector | None = None,
     classifier: EmotionClassifier | None = None,
-    strict: bool = True,
+    minimum_confidence: float | None = None,
 ) -> pd.DataFrame:
     """Find and classify the faces of several pictures; return the table that `analyse` describes.
 
-    One of several that cannot be read does not stop the others; it is in `table.attrs["failed"]`.
+    Pictures that cannot be read do not stop the others: they are in `table.attrs["failed"]`.
 
     Args:
-        pictures: paths of JPEG, PNG or WebP files.
-        detector, classifier: as for `analyse`.
-        strict: raise where a picture is missing (before any work) or none can be read.
+        pictures: as for `analyse`, as are the other settings.
 
     Raises:
-        MissingFileError: a picture, or the shipped network, is missing.
-        DataError: no picture can be read.
+        MissingFileError: the shipped network is missing.
     """
-    sources = [(Path(picture).as_posix(), Path(picture)) for picture in pictures]
-    for _, picture in sources:
-        if strict and not picture.is_file():
-            images.check_file(picture)
-    return _table(sources, detector=detector, classifier=classifier, strict=strict)
+    tools = {"detector": detector, "classifier": classifier, "minimum_confidence": minimum_confidence}
+    return _analysed(pictures, **tools)[0]
+
+
+def _analysed(
+    pictures: Sequence[Picture],
+    *,
+    detector: detection.Detector | None,
+    classifier: EmotionClassifier | None,
+    minimum_confidence: float | None,
+) -> tuple[pd.DataFrame, list[ProjectError]]:
+    """Return the table of several pictures, and the errors of those that cannot be read."""
+    detector = detector if detector is not None else stills.load_detector()
+    classifier = classifier if classifier is not None else EmotionClassifier.load()
+    if minimum_confidence is None:
+        minimum_confidence = getattr(classifier, "threshold", 0.0)
+    tools = {"detector": detector, "classifier": classifier, "minimum_confidence": minimum_confidence}
+    rows, without_face, failed = [], [], {}  # failed: name → error
+    hidden = len(pictures) < PROGRESS_FROM_PICTURES
+    for index, picture in enumerate(tqdm.tqdm(pictures, desc="Analysing", unit="picture", disable=hidden)):
+        name = _name(picture) or f"picture {index}"
+        try:
+            found = pipeline.analyse_frame(_frame_bgr(picture), **tools)
+        except ProjectError as error:
+            failed[name] = error
+            continue
+        rows += [face_table.row(name, math.nan, number, face) for number, face in enumerate(found, start=1)]
+        if not found:
+            without_face.append(name)
+    table = face_table.from_rows(rows, getattr(classifier, "classes", EMOTIONS))
+    reasons = {name: str(error) for name, error in failed.items()}
+    table.attrs = {"without_face": without_face, "failed": reasons, "detector": detector.name}
+    return table, list(failed.values())
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -109,36 +150,9 @@ def pictures_in(folder: Path) -> list[Path]:
     return found
 
 
-def _table(sources: list[tuple[str, Path | np.ndarray]], *, detector, classifier, strict: bool = True) -> pd.DataFrame:
-    """Return the table of pictures, given by name and path or frame, uint8 (h, w, 3), BGR."""
-    detector = detector if detector is not None else detection.load_detector()
-    classifier = classifier if classifier is not None else EmotionClassifier.load()
-    rows, without_face, failed = [], [], {}
-    hidden = len(sources) < PROGRESS_FROM_PICTURES
-    for name, source in tqdm.tqdm(sources, desc="Analysing", unit="picture", disable=hidden):
-        try:
-            frame_bgr = images.read_picture(source) if isinstance(source, Path) else source
-        except ProjectError as error:
-            if strict and len(sources) == 1:
-                raise
-            failed[name] = str(error)
-            continue
-        found = pipeline.analyse_frame(frame_bgr, detector=detector, classifier=classifier)
-        rows += [_row(name, index, face, detector.name) for index, face in enumerate(found)]
-        if not found:
-            without_face.append(name)
-    if strict and failed and len(failed) == len(sources):
-        raise DataError(f"None of {len(sources)} pictures can be read. The first: {next(iter(failed.values()))}")
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    table.attrs = {"without_face": without_face, "failed": failed}
-    return table
-
-
-def _with_warnings(table: pd.DataFrame, source: Path | str) -> pd.DataFrame:
-    """Return a table after logging what it has no row for."""
-    without_face, failed = table.attrs.get("without_face", []), table.attrs.get("failed", {})
-    if "summary" in table.attrs and not len(table):
-        log.warning("No face was found in the video %s. Try one with larger or more frontal faces.", source)
+def _warn(table: pd.DataFrame) -> None:
+    """Log what a table of pictures has no row for."""
+    without_face, failed = table.attrs["without_face"], table.attrs["failed"]
     if without_face:
         log.warning(
             "No face was found in %s. Try a larger or more frontal picture.",
@@ -148,20 +162,28 @@ def _with_warnings(table: pd.DataFrame, source: Path | str) -> pd.DataFrame:
         log.warning("Left out: %s", reason)
     if len(failed) > MOST_REASONS:
         log.warning("%d more pictures were left out (attrs['failed']).", len(failed) - MOST_REASONS)
-    return table
 
 
-def _frame_bgr(source: np.ndarray | Image.Image) -> np.ndarray:
-    """Return an array or PIL picture as a frame: uint8 (h, w, 3), BGR."""
-    if isinstance(source, Image.Image):
-        return images.upright_bgr(source)
-    is_picture = isinstance(source, np.ndarray) and source.dtype == np.uint8 and source.size
-    if not is_picture or not (source.ndim == 2 or (source.ndim == 3 and source.shape[2] == 3)):
+def _name(picture: Picture) -> str:
+    """Return the path of a picture, or nothing where it has none."""
+    if isinstance(picture, str | Path):
+        return Path(picture).as_posix()
+    return str(getattr(picture, "filename", ""))
+
+
+def _frame_bgr(picture: Picture) -> np.ndarray:
+    """Return a picture as a frame: uint8 (h, w, 3), BGR."""
+    if isinstance(picture, str | Path | bytes):
+        return images.read_picture(picture)
+    if isinstance(picture, Image.Image):
+        return images.upright_bgr(picture)
+    is_picture = isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.size
+    if not is_picture or not (picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] == 3)):
         raise DataError(
-            f"{_described(source)} cannot be analysed. Pass the path of a picture, folder or video, a uint8 array "
-            "(h, w, 3) RGB or (h, w) grey, 0–255, or a PIL picture."
+            f"{_described(picture)} cannot be analysed. Pass the path of a picture, folder or video, a picture's "
+            "bytes, a uint8 array (h, w, 3) RGB or (h, w) grey, 0–255, a PIL picture, or a list of pictures."
         )
-    return cv2.cvtColor(source, cv2.COLOR_GRAY2BGR if source.ndim == 2 else cv2.COLOR_RGB2BGR)
+    return cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR if picture.ndim == 2 else cv2.COLOR_RGB2BGR)
 
 
 def _described(source) -> str:
@@ -179,34 +201,28 @@ def write_csv(table: pd.DataFrame, path: Path | str) -> Path:
 def write_annotated(table: pd.DataFrame, folder: Path | str) -> list[Path]:
     """Write the pictures of a table of `analyse`, with the answers drawn on them, each atomically; return the paths.
 
-    Each picture that has a face is read again and becomes `<name>-annotated.jpg` (quality 95) in `folder`.
+    Each picture that has a face is read again and becomes `<name>-annotated.jpg` (quality 95) in `folder`; the second
+    of the same name becomes `<name>-2-annotated.jpg`.
 
     Raises:
         MissingFileError: a picture is gone.
-        DataError: a picture cannot be read, or two would be written under the same name; then none is written.
+        DataError: a picture cannot be read.
     """
-    targets = {picture: Path(folder) / f"{Path(picture).stem}-annotated.jpg" for picture in table["picture"].unique()}
-    for target in targets.values():
-        same = [picture for picture, path in targets.items() if path == target]
-        if len(same) > 1:
-            raise DataError(
-                f"The pictures {same[0]} and {same[1]} would both be written as {target.name}. Rename one of them, or "
-                "analyse them one after another into different folders."
-            )
-    for picture, target in targets.items():
+    classes = table.columns[len(face_table.columns(())) :].tolist()
+    same, written = collections.Counter(), []
+    for picture, rows in table.groupby("source", sort=False):
+        stem = Path(picture).stem
+        same[stem] += 1
+        number = f"-{same[stem]}" if same[stem] > 1 else ""
         faces = []
-        for row in table[table["picture"] == picture].to_dict("records"):
-            box = cropping.FaceBox(*(row[side] for side in pipeline.BOX_COLUMNS))
-            faces.append(pipeline.FaceEmotion(box, np.array([row[emotion] for emotion in EMOTIONS], np.float32)))
+        for row in rows.to_dict("records"):
+            box = cropping.FaceBox(*(row[side] for side in face_table.BOX))
+            probabilities = np.array([row[emotion] for emotion in classes], np.float32)
+            minimum = math.inf if row["label"] == pipeline.NOT_SURE else 0.0
+            faces.append(pipeline.FaceEmotion(box, probabilities, tuple(classes), minimum))
         annotated_bgr = pipeline.annotate(images.read_picture(picture), faces)
         _, encoded = cv2.imencode(".jpg", annotated_bgr, [cv2.IMWRITE_JPEG_QUALITY, 95])
-        with files.written_beside(target) as temporary:
+        written.append(Path(folder) / f"{stem}{number}-annotated.jpg")
+        with files.written_beside(written[-1]) as temporary:
             temporary.write_bytes(encoded.tobytes())
-    return list(targets.values())
-
-
-def _row(picture: str, index: int, face: pipeline.FaceEmotion, detector_name: str) -> dict:
-    box = {side: round(getattr(face.box, side), 1) for side in pipeline.BOX_COLUMNS}
-    probabilities = dict(zip(EMOTIONS, face.probabilities.tolist(), strict=True))
-    place = {"picture": picture, "face": index}
-    return {**place, **box, **probabilities, "label": face.label, "detector": detector_name}
+    return written

@@ -17,8 +17,8 @@ import tqdm
 
 from emotion_detection import files
 from emotion_detection.errors import DataError, MissingFileError
-from emotion_detection.faces import detection
-from emotion_detection.inference import analyse
+from emotion_detection.faces import detection, stills
+from emotion_detection.inference import analyse, face_table
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.runs import registry
 
@@ -88,17 +88,17 @@ def _computed(parts, missing, detector):
 
 def _faces_of(pictures: list[Path], detector: str) -> pd.DataFrame:
     """Return the table of a part's pictures. Runs on a worker."""
-    return analyse.analyse_pictures(pictures, **_tools(detector), strict=False)
+    return analyse.analyse_pictures(pictures, **_tools(detector))
 
 
 @functools.cache
 def _tools(detector: str) -> dict:
     cv2.setNumThreads(1)
-    return {"detector": detection.load_detector(detector), "classifier": EmotionClassifier.load(threads=1)}
+    return {"detector": stills.load_detector(detector), "classifier": EmotionClassifier.load(threads=1)}
 
 
 def _empty(failed: dict[str, str]) -> pd.DataFrame:
-    table = pd.DataFrame(columns=list(analyse.COLUMNS))
+    table = face_table.from_rows([])
     table.attrs = {"without_face": [], "failed": failed}
     return table
 
@@ -109,7 +109,7 @@ def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     whole = pd.concat(filled, ignore_index=True) if filled else _empty({})
     without_face = [name for table in tables for name in table.attrs["without_face"]]
     failed = {name: reason for table in tables for name, reason in table.attrs["failed"].items()}
-    whole.attrs = {"without_face": without_face, "failed": failed}
+    whole.attrs = (tables[0].attrs if tables else {}) | {"without_face": without_face, "failed": failed}
     return whole
 
 

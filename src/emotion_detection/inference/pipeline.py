@@ -11,9 +11,9 @@ from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
 from emotion_detection.faces import cropping, detection
 from emotion_detection.inference.classifier import EmotionClassifier
 
-BOX_COLUMNS = ("x", "y", "width", "height")
+NOT_SURE = "not sure"
 UNSURE_COLOR = "#4A4A4A"  # of a face without an answer; darker than that of neutral
-BARS_WIDTH, BARS_HEIGHT = 12.0, 9.6  # of the panel of bars, in units of its text's height
+BARS_WIDTH, BAR_HEIGHT = 12.0, 1.3  # of the panel of bars and of a bar, in units of its text's height
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -22,40 +22,56 @@ class FaceEmotion:
 
     Args:
         box: where the face is, in pixels of the frame.
-        probabilities: float32 array (7,), summing to 1, classes in FER2013 order.
+        probabilities: float32 array (n,), summing to 1.
+        classes: what they are probabilities of.
+        minimum_confidence: below this the label is "not sure".
     """
 
     box: cropping.FaceBox
     probabilities: np.ndarray
+    classes: tuple[str, ...] = EMOTIONS
+    minimum_confidence: float = 0.0
 
     @property
     def label(self) -> str:
-        """Name of the most probable emotion."""
-        return EMOTIONS[int(self.probabilities.argmax())]
+        """Name of the most probable emotion, or "not sure" where its probability is below the minimum."""
+        sure = self.confidence >= self.minimum_confidence
+        return self.classes[int(self.probabilities.argmax())] if sure else NOT_SURE
 
     @property
     def confidence(self) -> float:
-        """Probability of that emotion, 0–1."""
+        """Probability of the most probable emotion, 0–1."""
         return float(self.probabilities.max())
 
 
 def analyse_frame(
-    frame_bgr: np.ndarray, *, detector: detection.Detector, classifier: EmotionClassifier
+    frame_bgr: np.ndarray,
+    *,
+    detector: detection.Detector,
+    classifier: EmotionClassifier,
+    minimum_confidence: float = 0.0,
 ) -> list[FaceEmotion]:
     """Find the faces in one frame, uint8 (h, w, 3), BGR, 0–255, and classify each; the largest comes first.
 
     A face whose square is smaller than 24 px is left out: there is too little in it to judge.
     """
     boxes, crops = detection.find_faces(frame_bgr, detector)
-    return classify(boxes, crops, classifier)
+    return classify(boxes, crops, classifier, minimum_confidence=minimum_confidence)
 
 
 def classify(
-    boxes: list[cropping.FaceBox], crops: list[np.ndarray], classifier: EmotionClassifier
+    boxes: list[cropping.FaceBox],
+    crops: list[np.ndarray],
+    classifier: EmotionClassifier,
+    *,
+    minimum_confidence: float = 0.0,
 ) -> list[FaceEmotion]:
     """Return what a network sees in the crops of `find_faces`; it is not asked where there is none."""
     probabilities = classifier.predict_proba(crops) if crops else ()
-    return [FaceEmotion(box, values) for box, values in zip(boxes, probabilities, strict=True)]
+    classes = getattr(classifier, "classes", EMOTIONS)
+    return [
+        FaceEmotion(box, values, classes, minimum_confidence) for box, values in zip(boxes, probabilities, strict=True)
+    ]
 
 
 def annotate(
@@ -79,7 +95,7 @@ def annotate(
     for face, name in zip(found, names or [""] * len(found), strict=True):
         text_px = _draw_face(draw, face, image.size, name)
         if bars:
-            _draw_bars(draw, face, _bars_position(face.box, image.size, text_px), text_px)
+            _draw_bars(draw, face, image.size, text_px)
     return cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2BGR)
 
 
@@ -106,24 +122,18 @@ def _readable_on(color: str) -> str:
     return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 128 else "white"
 
 
-def _bars_position(box: cropping.FaceBox, size: tuple[int, int], text_px: float) -> tuple[float, float]:
-    """Return the upper left corner of the bars: right of the box, left of it, or where they still fit."""
-    width, height = BARS_WIDTH * text_px, BARS_HEIGHT * text_px
-    gap = text_px / 2
+def _draw_bars(draw: ImageDraw.ImageDraw, face: FaceEmotion, size: tuple[int, int], text_px: float) -> None:
+    """Draw a panel with a line per emotion, name, bar, percentage: right of the box, left, or where it still fits."""
+    width, height = BARS_WIDTH * text_px, (0.5 + BAR_HEIGHT * len(face.classes)) * text_px
+    gap, box = text_px / 2, face.box
     x = box.x + box.width + gap
     if x + width > size[0] and box.x - gap - width >= 0:
         x = box.x - gap - width
-    return float(np.clip(x, 0, max(0, size[0] - width))), float(np.clip(box.y, 0, max(0, size[1] - height)))
-
-
-def _draw_bars(draw: ImageDraw.ImageDraw, face: FaceEmotion, corner: tuple[float, float], text_px: float) -> None:
-    """Draw a panel with a line per emotion: name, bar, percentage."""
-    x, y = corner
+    x, y = float(np.clip(x, 0, max(0, size[0] - width))), float(np.clip(box.y, 0, max(0, size[1] - height)))
     font = ImageFont.load_default(text_px)
-    draw.rectangle((x, y, x + BARS_WIDTH * text_px, y + BARS_HEIGHT * text_px), fill=(255, 255, 255, 205))
-    for index, (emotion, probability) in enumerate(zip(EMOTIONS, face.probabilities, strict=True)):
-        top = y + (0.4 + 1.3 * index) * text_px
-        bar_x = x + 5.3 * text_px
+    draw.rectangle((x, y, x + width, y + height), fill=(255, 255, 255, 205))
+    for index, (emotion, probability) in enumerate(zip(face.classes, face.probabilities, strict=True)):
+        top, bar_x = y + (0.4 + BAR_HEIGHT * index) * text_px, x + 5.3 * text_px
         draw.text((x + 4.9 * text_px, top), DISPLAY_NAMES[emotion], fill="black", font=font, anchor="ra")
         bar = (bar_x, top + 0.1 * text_px, bar_x + 4 * text_px * float(probability) + 1, top + text_px)
         draw.rectangle(bar, fill=COLORS[emotion])

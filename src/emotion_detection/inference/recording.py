@@ -4,7 +4,7 @@ import contextlib
 import copy
 import csv as csv_format
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,9 @@ from emotion_detection import files
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError
 from emotion_detection.faces import detection
-from emotion_detection.inference import pipeline, tracking, video_io
+from emotion_detection.inference import face_table, pipeline, tracking, video_io
 from emotion_detection.inference.classifier import EmotionClassifier
-from emotion_detection.inference.stream import COLUMNS, Engine, Frame, LiveResult
+from emotion_detection.inference.stream import Engine, Frame, LiveResult
 from emotion_detection.runs import registry
 
 PROGRESS_AFTER_S = 2.0
@@ -26,10 +26,6 @@ SHORTEST_GAP_S = 1.0  # a face that is not seen for longer has left
 
 APPEARS, LEAVES, LABEL = "appears", "leaves", "label"
 EVENT_COLUMNS = ("time_s", "face", "event", "label")
-
-COLUMN_TYPES = {"time_s": "float64", "face": "int64", "label": "str", "network": "str"} | dict.fromkeys(
-    (*pipeline.BOX_COLUMNS, *EMOTIONS), "float32"
-)
 
 
 @dataclasses.dataclass
@@ -80,9 +76,8 @@ def analyse_recording(
         progress: show a bar once it takes more than two seconds.
 
     Returns:
-        A row per face and frame looked at, with the columns `stream.COLUMNS`: `time_s` as a player shows it, `face`
-        counting from 1 in order of appearance, the box as shares of the frame, calibrated probabilities 0–1, the
-        label or "not sure". `table.attrs["summary"]` is a `Summary` as a dict.
+        A row per face and frame looked at, with the columns `face_table.columns`; `time_s` as a player shows it.
+        `table.attrs["summary"]` is a `Summary` as a dict.
 
     Raises:
         MissingFileError: the recording, or the shipped network, is missing.
@@ -92,8 +87,8 @@ def analyse_recording(
     summary, rows = Summary(), []
     with video_io.Recording(path) as recording:
         for result in _answers(recording, engine, summary, every_ms=every_ms, progress=progress):
-            rows += _rows(result)
-    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMN_TYPES)
+            rows += _rows(path, result)
+    table = face_table.from_rows(rows, _classes(engine))
     table.attrs["summary"] = dataclasses.asdict(summary)
     return table
 
@@ -133,7 +128,7 @@ def write_recording(
     with (
         files.locked(csv, annotated),
         video_io.Recording(path) as recording,
-        _Output(csv, annotated, recording.frames_per_s) as output,
+        _Output(csv, annotated, recording, _classes(engine)) as output,
     ):
         for result in _answers(recording, engine, summary, every_ms=every_ms, progress=progress, output=output):
             output.add_rows(result)
@@ -142,7 +137,7 @@ def write_recording(
 
 def read_csv(path: Path | str) -> pd.DataFrame:
     """Return the table of a CSV that `write_recording` wrote, with the types of `analyse_recording`."""
-    return pd.read_csv(path, dtype=COLUMN_TYPES)
+    return pd.read_csv(path, dtype=face_table.column_types())
 
 
 def thinned(table: pd.DataFrame, moments: int = PLOTTED_MOMENTS) -> pd.DataFrame:
@@ -170,15 +165,22 @@ def _engine(every_ms, smoothing_s, minimum_confidence, detector, classifier) -> 
 class _Output:
     """The files that a recording's analysis is written to."""
 
-    def __init__(self, csv: Path | str | None, annotated: Path | str | None, frames_per_s: float):
+    def __init__(
+        self,
+        csv: Path | str | None,
+        annotated: Path | str | None,
+        recording: video_io.Recording,
+        classes: Sequence[str],
+    ):
         self._rows = self._video = None
+        self._source = recording.path
         with contextlib.ExitStack() as opened:
             if csv is not None:
                 stream = opened.enter_context(Path(csv).open("w", buffering=1, encoding="utf-8", newline=""))
                 self._rows = csv_format.writer(stream, lineterminator="\n")
-                self._rows.writerow(COLUMNS)
+                self._rows.writerow(face_table.columns(classes))
             if annotated is not None:
-                self._video = opened.enter_context(video_io.Writer(annotated, frames_per_s=frames_per_s))
+                self._video = opened.enter_context(video_io.Writer(annotated, frames_per_s=recording.frames_per_s))
             self._opened = opened.pop_all()
 
     def __enter__(self) -> "_Output":
@@ -190,7 +192,7 @@ class _Output:
     def add_rows(self, result: LiveResult) -> None:
         """Append the rows of one frame."""
         if self._rows is not None:
-            rows = _rows(result)
+            rows = _rows(self._source, result)
             self._rows.writerows(
                 [f"{value:.4f}" if isinstance(value, float) else value for value in row] for row in rows
             )
@@ -228,21 +230,13 @@ def _answers(
     summary.notes = recording.notes()
 
 
-def _rows(result: LiveResult) -> list[tuple]:
-    """Return the rows of one frame, values in the order of `COLUMNS`."""
-    width, height = result.size
-    return [
-        (
-            result.time_s,
-            face.identity,
-            *(face.box.x / width, face.box.y / height, face.box.width / width, face.box.height / height),
-            *face.probabilities.tolist(),
-            face.label,
-            network,
-        )
-        for network, found in result.by_network.items()
-        for face in found
-    ]
+def _rows(path: Path | str, result: LiveResult) -> list[tuple]:
+    """Return the rows of one frame, values in the order of `face_table.columns`."""
+    return [face_table.row(Path(path).as_posix(), result.time_s, face.identity, face) for face in result.faces]
+
+
+def _classes(engine: Engine) -> Sequence[str]:
+    return getattr(next(iter(engine.classifiers.values())), "classes", EMOTIONS)
 
 
 def events(table: pd.DataFrame, *, end_s: float | None = None) -> pd.DataFrame:

@@ -135,7 +135,8 @@ class Engine:
         for name, network in self.classifiers.items():
             if evidence is not None and network is first_network:  # it is not asked again
                 probabilities = network.calibrated(evidence[0])
-                seen = [pipeline.FaceEmotion(box, values) for box, values in zip(boxes, probabilities, strict=True)]
+                classes = getattr(network, "classes", EMOTIONS)
+                seen = [pipeline.FaceEmotion(*face, classes) for face in zip(boxes, probabilities, strict=True)]
             else:
                 seen = pipeline.classify(boxes, crops, network)
             found[name] = self._trackers[name].update(seen, time_s=frame.time_s)

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError
 from emotion_detection.faces import cropping, detection
 from emotion_detection.faces.cropping import FaceBox
@@ -19,35 +18,17 @@ SMALLEST_OVERLAP = 0.2  # two boxes of consecutive frames that overlap less are 
 WHOLE_FRAME_EVERY = 5  # at 15 frames a second, a new face waits for a third of a second at most
 SAME_FACE_OVERLAP = 0.5  # a face found near a known one is the same if their boxes overlap at least so much
 REMEMBERED_S = 1.0  # a face that is not found for so long is forgotten: when it comes back, it is a new one
-NOT_SURE = "not sure"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class TrackedFace:
-    """One face of a frame, with its identity.
+class TrackedFace(FaceEmotion):
+    """One face of a frame, with its identity; its probabilities are calibrated and smoothed.
 
     Args:
         identity: counts from 1 in the order in which faces appear; kept from frame to frame.
-        box: where the face is, in pixels of the frame.
-        probabilities: float32 array (7,), calibrated and smoothed, summing to 1, classes in FER2013 order.
-        minimum_confidence: below this the label is "not sure".
     """
 
-    identity: int
-    box: FaceBox
-    probabilities: np.ndarray
-    minimum_confidence: float = 0.0
-
-    @property
-    def confidence(self) -> float:
-        """Probability of the most probable emotion, 0–1."""
-        return float(self.probabilities.max())
-
-    @property
-    def label(self) -> str:
-        """Name of the most probable emotion, or "not sure" where its probability is below the minimum."""
-        sure = self.confidence >= self.minimum_confidence
-        return EMOTIONS[int(self.probabilities.argmax())] if sure else NOT_SURE
+    identity: int = 0
 
 
 @dataclasses.dataclass
@@ -96,7 +77,7 @@ class FaceTracker:
         """
         self._tracks = [track for track in self._tracks if time_s - track.seen_s <= self._remembered_s]
         matches = self._matched(found)
-        tracks = []
+        tracked = []
         for index, face in enumerate(found):
             track = matches.get(index)
             if track is None:
@@ -107,10 +88,9 @@ class FaceTracker:
             share = 1.0 if self.smoothing_s == 0 else -np.expm1(-elapsed_s / self.smoothing_s)
             moved = track.probabilities + share * (face.probabilities - track.probabilities)
             track.box, track.probabilities, track.seen_s = face.box, moved.astype(np.float32), time_s
-            tracks.append(track)
-        return [
-            TrackedFace(track.identity, track.box, track.probabilities, self.minimum_confidence) for track in tracks
-        ]
+            answer = (face.box, track.probabilities, face.classes, self.minimum_confidence)
+            tracked.append(TrackedFace(*answer, track.identity))
+        return tracked
 
     def _matched(self, found: list[FaceEmotion]) -> dict[int, _Track]:
         """Return index in `found` → the track of the same face."""

@@ -8,7 +8,7 @@ import pandas as pd
 
 from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
 from emotion_detection.inference import recording
-from emotion_detection.inference.tracking import NOT_SURE
+from emotion_detection.inference.pipeline import NOT_SURE
 from emotion_detection.plots.style import PERCENT, Figure, finish, new_figure, styled
 
 MOST_FACES = 5
@@ -39,12 +39,18 @@ def timeline(table: pd.DataFrame) -> Figure:
     A strip above shows the label. Events are marked: ▶ a face appears, ◀ it leaves, a line where the label changes.
 
     Args:
-        table: columns time_s, face, the seven emotions, label, and network (only the first network is plotted).
+        table: columns time_s, face, the seven emotions, label, and network where there are several (only the first
+            network is plotted).
 
     Returns:
         A figure; its values: face → {"time_s", emotion: values, "events": [time_s, event, label] each}.
     """
-    table = table[table["network"] == table["network"].iloc[0]]
+    if table.empty:
+        figure = new_figure(MARGIN_IN + PANEL_IN)
+        figure.subplots().set(yticks=[], xlabel="seconds", title="No face was seen")
+        return finish(figure, {})
+    if "network" in table:
+        table = table[table["network"] == table["network"].iloc[0]]
     lasting = _lasting_faces(table)
     shown = sorted(lasting[:MOST_FACES])
     gap_s, end_s = recording.longest_gap_s(table), float(table["time_s"].max())

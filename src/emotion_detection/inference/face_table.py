@@ -1,0 +1,36 @@
+"""The table of faces that `analyse` gives: one set of columns for stills and videos."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from emotion_detection.emotions import EMOTIONS
+from emotion_detection.inference import pipeline
+
+BOX = ("x", "y", "width", "height")
+
+
+def columns(classes: Sequence[str] = EMOTIONS) -> tuple[str, ...]:
+    """Return the columns of the table of faces, of stills and videos alike.
+
+    `source`: the file; `time_s`: of the frame, NaN for a still; `face`: from 1, in a still the largest first, in a
+    video in order of appearance; the box in pixels; `label`: an emotion or "not sure"; a probability of each class.
+    """
+    return ("source", "time_s", "face", *BOX, "label", *classes)
+
+
+def column_types(classes: Sequence[str] = EMOTIONS) -> dict[str, str]:
+    """Return the type of each of `columns`."""
+    types = {"source": "str", "time_s": "float64", "face": "int64", "label": "str"}
+    return {name: types.get(name, "float32") for name in columns(classes)}
+
+
+def row(source: str, time_s: float, number: int, face: pipeline.FaceEmotion) -> tuple:
+    """Return a face's values in the order of `columns`."""
+    box = (round(float(getattr(face.box, side)), 1) for side in BOX)
+    return (source, time_s, number, *box, face.label, *face.probabilities.tolist())
+
+
+def from_rows(rows: Sequence[tuple], classes: Sequence[str] = EMOTIONS) -> pd.DataFrame:
+    """Return rows of `row` as a table."""
+    return pd.DataFrame(rows, columns=list(columns(classes))).astype(column_types(classes))
