@@ -1,13 +1,48 @@
 """Fixtures for all tests: isolated folders, drawn faces, and the real FER2013 where it is there."""
 
+import functools
+import http.server
+import threading
+
 import numpy as np
 import pytest
 
 from emotion_detection import notebook, paths
 from emotion_detection.data import load_fer2013
 from emotion_detection.errors import MissingFileError
+from emotion_detection.faces import detection
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.runs import registry
+
+
+@pytest.fixture(autouse=True)
+def _no_download(monkeypatch):
+    """No test fetches the face detector: its address is one where nobody answers."""
+    monkeypatch.setattr(detection, "YUNET_URL", "http://127.0.0.1:9/yunet.onnx")
+    detection._got_yunet.cache_clear()
+
+
+@pytest.fixture
+def served(tmp_path):
+    """Serve files (path → bytes) over HTTP on this machine; return the address that their paths follow."""
+    folder = tmp_path / "served"
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def serve(files: dict[str, bytes]) -> str:
+        for name, content in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+        return f"http://127.0.0.1:{server.server_address[1]}/"
+
+    yield serve
+    server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture

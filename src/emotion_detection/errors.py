@@ -21,6 +21,22 @@ class MissingFileError(ProjectError, FileNotFoundError):
     """A file that is needed is not in any of the places where it is looked for."""
 
 
+class DownloadError(ProjectError, OSError):
+    """A file could not be downloaded; the message says how to get it by hand."""
+
+
+class MissingPackageError(ProjectError, ImportError):
+    """A package is not installed that only a part of the project needs."""
+
+
+def missing_package(error: ModuleNotFoundError) -> MissingPackageError:
+    """Return what to tell the reader where a module is missing that the base install does not have."""
+    return MissingPackageError(
+        f"This needs {error.name}, which is not installed: the base install has only what classifies faces. Install "
+        "the rest (about 3 GB): make setup in the project's folder, or pip install 'emotion-detection[study]'."
+    )
+
+
 class UnknownNameError(ProjectError, KeyError):
     """A recipe, run or option has no such name."""
 

@@ -30,7 +30,7 @@ import fastjsonschema
 import numpy as np
 
 from emotion_detection import paths
-from emotion_detection.errors import DataError, MissingFileError, ProjectError
+from emotion_detection.errors import DataError, DownloadError, MissingFileError, ProjectError
 
 try:
     import fcntl
@@ -51,6 +51,7 @@ EARLIER = ".earlier"
 EXCHANGE_S = 5.0
 """How long a reader waits for a folder that is being replaced; that takes two renames."""
 
+DOWNLOAD_TIMEOUT_S = 20
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 LARGEST_JSON = 64_000_000
@@ -372,6 +373,33 @@ def sha256(path: Path) -> str:
     """Return the hex SHA-256 of a file's bytes."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def download(url: str, path: Path, *, sha256: str | None, by_hand: str) -> Path:
+    """Download a file, checked by its SHA-256, unless it is there already; return its path.
+
+    Args:
+        url: of the file.
+        path: where it goes; nothing has this name before it is whole.
+        sha256: what it must have; None takes any.
+        by_hand: how else to get it, for the message; a sentence.
+
+    Raises:
+        DownloadError: it cannot be had, or is another file.
+    """
+    import pooch  # half a second
+
+    pooch.get_logger().setLevel(logging.WARNING)
+    known, way = sha256 and f"sha256:{sha256}", pooch.HTTPDownloader(timeout=DOWNLOAD_TIMEOUT_S)
+    try:
+        return Path(pooch.retrieve(url, known, fname=path.name, path=path.parent, downloader=way))
+    except Exception as error:  # a missing network shows in many ways
+        raise DownloadError(f"{path.name} could not be downloaded ({reason_of(error)}). {by_hand}") from error
+
+
+def reason_of(error: Exception) -> str:
+    """Return in a few words what an error of another package says."""
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no reason given'])[0][:120]}"
 
 
 def read_json(

@@ -1,10 +1,7 @@
 """Face detectors, and the crop that is framed as FER2013's faces are."""
 
-import functools
 import hashlib
-import http.server
 import logging
-import threading
 from pathlib import Path
 
 import cv2
@@ -12,7 +9,7 @@ import numpy as np
 import pytest
 
 from emotion_detection import paths
-from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
+from emotion_detection.errors import DataError, DownloadError, MissingFileError, UnknownNameError
 from emotion_detection.faces import cropping, detection, images, preprocessing
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "astronaut_crops.npz"
@@ -157,7 +154,7 @@ def test_auto_takes_the_cascade_where_yunet_is_not_found_and_says_so(isolated, c
 
 
 def test_yunet_asked_for_by_name_is_never_replaced(isolated):
-    with pytest.raises(MissingFileError, match="make setup"):
+    with pytest.raises(MissingFileError, match="data fetch yunet"):
         detection.load_detector("yunet")
 
 
@@ -186,33 +183,32 @@ def test_yunet_is_found_in_its_folders(isolated, folder):
     assert detection.find_yunet().resolve() == path.resolve()
 
 
-def test_a_failed_download_is_one_sentence_and_leaves_nothing(isolated, monkeypatch):
-    monkeypatch.setattr(detection, "YUNET_URL", (isolated / "nowhere.onnx").as_uri().replace("file:", "unknown:"))
-    sentence = detection.fetch_yunet()
-    assert "not downloaded" in sentence and "Haar" in sentence
-    assert "\n" not in sentence
-    assert not list(isolated.rglob("*.onnx"))
+def test_without_a_network_the_cascade_takes_over_and_one_warning_says_how_to_get_yunet(isolated, caplog):
+    assert [detection.load_detector().name for _ in range(2)] == ["Haar", "Haar"]
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert detection.YUNET_URL in warning and "data/raw/" in warning and "\n" not in warning
+    assert not list((isolated / "user_cache").rglob("*.onnx"))
 
 
-def test_a_download_with_another_checksum_is_thrown_away(isolated, monkeypatch):
-    (isolated / "served").mkdir()
-    (isolated / "served" / "other.bin").write_bytes(b"not the detector")
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=isolated / "served")
-    monkeypatch.setattr(http.server.SimpleHTTPRequestHandler, "log_message", lambda *_: None)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setattr(detection, "YUNET_URL", f"http://127.0.0.1:{server.server_address[1]}/other.bin")
-        sentence = detection.fetch_yunet()
-        server.shutdown()
-    assert "not downloaded" in sentence and "hash" in sentence
+def test_yunet_is_downloaded_when_it_is_first_needed(isolated, monkeypatch, served):
+    content = b"stands for the detector"
+    monkeypatch.setattr(detection, "YUNET_URL", served({"yunet.onnx": content}) + "yunet.onnx")
+    monkeypatch.setattr(detection, "YUNET_SHA256", hashlib.sha256(content).hexdigest())
+    assert detection.fetch_yunet() == isolated / "user_cache" / detection.YUNET_FILE == detection.find_yunet()
+
+
+def test_a_download_with_another_checksum_is_thrown_away(isolated, monkeypatch, served):
+    monkeypatch.setattr(detection, "YUNET_URL", served({"yunet.onnx": b"not the detector"}) + "yunet.onnx")
+    with pytest.raises(DownloadError, match="hash"):
+        detection.fetch_yunet()
     assert detection.find_yunet() is None
-    assert not list(isolated.rglob("*.onnx"))
+    assert not list((isolated / "user_cache").rglob("*.onnx"))
 
 
 def test_what_is_there_is_not_downloaded_again(isolated, monkeypatch):
     (isolated / "data" / "raw" / detection.YUNET_FILE).write_bytes(b"")
     monkeypatch.setattr("pooch.retrieve", lambda *_, **__: pytest.fail("downloaded"))
-    assert "data/raw" in detection.fetch_yunet()
+    assert detection.fetch_yunet().parent == isolated / "data" / "raw"
 
 
 @needs_yunet

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(
-    no_args_is_help=True, help="Check FER2013, fetch it, look at a folder of your own pictures, or record summaries."
+    no_args_is_help=True,
+    help="Check FER2013, fetch data sets, look at your own pictures, or record summaries.",
 )
 
 
@@ -23,15 +24,19 @@ def check(path: Annotated[Path | None, typer.Argument(help="A file or folder; el
 
 @app.command()
 def fetch(
-    source: Annotated[str, typer.Option(help="challenge (lossless) or msambare (a JPEG copy)")] = "challenge",
+    name: Annotated[
+        str, typer.Argument(help="fer2013, msambare (a JPEG copy of it), london, photographs or yunet.")
+    ] = "fer2013",
     force: Annotated[bool, typer.Option("--force", help="Download again what is already there.")] = False,
 ):
-    """Download FER2013 from Kaggle into data/raw/ (needs a Kaggle account)."""
+    """Download a data set into data/raw/. FER2013 needs a Kaggle account; the others need none.
+
+    london: 102 people, neutral and smiling (CC BY 4.0). photographs: 1,076 press photographs in seven classes. yunet:
+    the face detector.
+    """
     from emotion_detection.data import download
 
-    typer.echo(
-        f"FER2013 is in {download.fetch(source, force=force)} (an earlier download is kept; --force replaces it)"
-    )
+    typer.echo(f"{download.fetch(name, force=force)} (an earlier download is kept; --force replaces it)")
 
 
 @app.command()

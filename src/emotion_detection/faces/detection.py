@@ -4,6 +4,7 @@ Two detectors: YuNet, a small network that also finds dark, turned and small fac
 Haar cascade that comes with OpenCV 4. Each carries its own measured `Framing` (see `cropping`).
 """
 
+import functools
 import logging
 import math
 from collections.abc import Sequence
@@ -13,8 +14,8 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from emotion_detection import paths
-from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
+from emotion_detection import files, paths
+from emotion_detection.errors import DataError, DownloadError, MissingFileError, UnknownNameError
 from emotion_detection.faces.cropping import FaceBox, Framing, check_frame, crop_face, is_large_enough
 
 logger = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ YUNET_URL = (
     "https://media.githubusercontent.com/media/opencv/opencv_zoo/main/models/face_detection_yunet/"
     "face_detection_yunet_2023mar.onnx"
 )
+YUNET_COMMAND = "python -m emotion_detection data fetch yunet"
 YUNET_LONG_SIDE_PX = 320
 YUNET_SMALLEST_PX = 64  # pictures are enlarged to this by repeating their edge: twice the network's coarsest stride
 HAAR_FILE = "haarcascade_frontalface_default.xml"
@@ -74,8 +76,8 @@ class YuNetDetector:
         path = Path(path) if path is not None else find_yunet()
         if path is None or not path.is_file():
             raise MissingFileError(
-                f"The face detector YuNet was not found: {path or YUNET_FILE} is not there. Put it into data/raw/ or a "
-                f"folder of EMOTION_DATA_DIR, or run make setup to download it; load_detector('haar') needs no file."
+                f"The face detector YuNet was not found: {path or YUNET_FILE} is not there. Download it "
+                f"({YUNET_COMMAND}), or put it into a folder of EMOTION_DATA_DIR; load_detector('haar') needs no file."
             )
         model, nothing = np.frombuffer(path.read_bytes(), np.uint8), np.empty(0, np.uint8)
         try:  # by its bytes: OpenCV does not bear every path
@@ -83,7 +85,7 @@ class YuNetDetector:
         except cv2.error as error:
             raise DataError(
                 f"The face detector {paths.displayed(path)} cannot be read ({path.stat().st_size:,} bytes). The file "
-                f"is damaged: delete it and run make setup, which downloads it again."
+                f"is damaged: delete it, and get it again: {YUNET_COMMAND}"
             ) from error
 
     def detect(self, frame_bgr: np.ndarray, *, long_side_px: int = YUNET_LONG_SIDE_PX) -> list[FaceBox]:
@@ -139,7 +141,7 @@ class HaarDetector:
         if not path.is_file():
             raise MissingFileError(
                 f"OpenCV {cv2.__version__} has no Haar cascade {HAAR_FILE}. Install opencv-python-headless below 5, "
-                f"or run make setup to get the YuNet detector."
+                f"or get the YuNet detector: {YUNET_COMMAND}"
             )
         self._cascade = cv2.CascadeClassifier()
         text = cv2.FileStorage(path.read_text("ascii"), cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
@@ -205,10 +207,11 @@ DETECTORS = ("auto", "yunet", "haar")
 
 
 def load_detector(name: str = "auto", *, haar_long_side_px: int = HAAR_LONG_SIDE_PX) -> YuNetDetector | HaarDetector:
-    """Return a face detector: YuNet where its file is found, else the Haar cascade; `.name` tells which.
+    """Return a face detector; `.name` tells which.
 
     Args:
-        name: "auto", "yunet" or "haar".
+        name: "yunet", "haar", or "auto": YuNet, whose file is downloaded once (230 kB) where it is not found; without
+            a network the Haar cascade, and a warning says so.
         haar_long_side_px: the size at which the cascade works; see `HaarDetector`.
 
     Raises:
@@ -217,7 +220,7 @@ def load_detector(name: str = "auto", *, haar_long_side_px: int = HAAR_LONG_SIDE
     """
     if name not in DETECTORS:
         raise UnknownNameError(f"There is no face detector {name!r}. Use one of {', '.join(DETECTORS)}.")
-    use_yunet = name == "yunet" or (name == "auto" and find_yunet() is not None)
+    use_yunet = name == "yunet" or (name == "auto" and (find_yunet() is not None or _got_yunet()))
     detector = YuNetDetector() if use_yunet else HaarDetector(long_side_px=haar_long_side_px)
     logger.info("Face detector: %s", detector.name)
     return detector
@@ -229,23 +232,26 @@ def find_yunet() -> Path | None:
     return paths.find_file(YUNET_FILE) or (cached if cached.is_file() else None)
 
 
-def fetch_yunet() -> str:
-    """Download YuNet once into the user's cache folder, checked by its SHA-256; return one sentence on what happened.
+def fetch_yunet() -> Path:
+    """Return YuNet's file; where it is not found, download it once into the user's cache folder.
 
-    No error is raised when the download fails: the Haar cascade takes over.
+    Raises:
+        DownloadError: it cannot be had.
     """
-    found = find_yunet()
-    if found is not None:
-        return f"Face detector YuNet: {paths.displayed(found)}"
-    import pooch
+    by_hand = f"Download {YUNET_URL} in a browser, and put it into data/raw/ or a folder of EMOTION_DATA_DIR."
+    path = paths.user_cache_dir() / YUNET_FILE
+    return find_yunet() or files.download(YUNET_URL, path, sha256=YUNET_SHA256, by_hand=by_hand)
 
-    pooch.get_logger().setLevel(logging.WARNING)  # the sentence that is returned says it all
+
+@functools.cache
+def _got_yunet() -> bool:
+    """Try to download YuNet, once in a process; where that fails, warn that the Haar cascade takes over."""
     try:
-        path = pooch.retrieve(YUNET_URL, f"sha256:{YUNET_SHA256}", fname=YUNET_FILE, path=paths.user_cache_dir())
-    except Exception as error:  # a missing network shows in many ways; set-up goes on without YuNet
-        reason = f"{type(error).__name__}: {str(error).splitlines()[0][:60]}" if str(error) else type(error).__name__
-        return f"Face detector YuNet not downloaded ({reason}…): OpenCV's Haar cascade finds faces instead."
-    return f"Face detector YuNet: {path}"
+        fetch_yunet()
+    except DownloadError as error:
+        logger.warning("OpenCV's Haar cascade finds faces, and misses dark, turned and small ones: %s", error)
+        return False
+    return True
 
 
 def find_faces(frame_bgr: np.ndarray, detector: Detector) -> tuple[list[FaceBox], list[np.ndarray]]:

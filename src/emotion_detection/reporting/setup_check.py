@@ -18,7 +18,10 @@ REMEDIES = {
     },
     "FER+ votes": {"without_it": "recorded numbers are shown", "to_get_it": "put `fer2013new.csv` into `data/raw/`"},
     "ImageNet weights": {"without_it": "nothing, until you train", "to_get_it": "Keras downloads them when you train"},
-    "YuNet face detector": {"without_it": "OpenCV's Haar cascade finds faces", "to_get_it": "`make setup`, online"},
+    "YuNet face detector": {
+        "without_it": "OpenCV's Haar cascade finds faces",
+        "to_get_it": "`python -m emotion_detection data fetch yunet`",
+    },
     "shipped network": {"without_it": "no picture gets an answer", "to_get_it": "`git checkout -- data/models`"},
     "recorded runs": {"without_it": "no figure can be redrawn", "to_get_it": "`git checkout -- data/results`"},
 }
@@ -81,7 +84,7 @@ def versions():
 
 
 def main() -> None:
-    """Check native libraries and try to get YuNet once; exit 1 if something cannot be loaded."""
+    """Check native libraries, and get YuNet if it can be had; exit 1 if something cannot be loaded."""
     terminal.make_readable()
     sentences = missing_libraries()
     for sentence in sentences:
@@ -90,7 +93,7 @@ def main() -> None:
         sys.exit(1)
     from emotion_detection.faces import detection
 
-    sys.stdout.write(detection.fetch_yunet() + "\n")
+    sys.stdout.write(f"Face detector: {detection.load_detector().name}\n")
 
 
 if __name__ == "__main__":
