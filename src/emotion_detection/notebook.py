@@ -1,25 +1,20 @@
 """What a notebook calls: recorded runs by name, experiments of one's own, tables and figures."""
 
-import contextlib
 import dataclasses
 import logging
 import sys
 
-import numpy as np
 import pandas as pd
-from sklearn.model_selection import train_test_split
 
 from emotion_detection import paths
-from emotion_detection.data import FaceDataset, load_sample, selection
-from emotion_detection.emotions import EMOTIONS
+from emotion_detection.data import FaceDataset, selection
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
 from emotion_detection.evaluation import ferplus_scores, formatting
 from emotion_detection.runs import store
-from emotion_detection.training import catalog
+from emotion_detection.training import catalog, trial
 
 log = logging.getLogger(__name__)
 
-OVERHEAD_MINUTES = 0.4
 FAST_BANNER = (
     "**FAST mode: the drawn sample, one epoch, random first weights.** "
     "This shows that the code runs; no number below is a result."
@@ -101,13 +96,10 @@ def get_run(name: str, *, train: bool = False, retrain: bool | None = None) -> s
 def _recorded(name: str) -> store.Run | None:
     """Return a run as recorded, or None; those of the drawn sample or of other pictures are not mixed with ours."""
     here = _mode.fast or paths.pictures_dir() is not None
-    if store.is_recorded(name, here=here):
-        check_same_pictures(name)
-        return store.load_run(name, here=here)
-    if here or paths.output_dir() is not None:
+    if not store.is_recorded(name, here=here):
         return None
-    with paths.writing_to(paths.scratch_dir()):  # where `try_recipe` records
-        return store.load_run(name) if store.is_recorded(name) else None
+    check_same_pictures(name)
+    return store.load_run(name, here=here)
 
 
 def _train(recipe: catalog.Recipe, seed: int, *, final: bool) -> store.Run:
@@ -118,7 +110,7 @@ def _train(recipe: catalog.Recipe, seed: int, *, final: bool) -> store.Run:
         recipe = recipe.replace(continues=None).fast()
         _tell(f"Training {recipe.display_name} on {len(dataset.training):,} drawn faces: seconds.")
     else:
-        expected = _expected_minutes(recipe.name, recipe, len(dataset.training))
+        expected = trial.expected_time(recipe.name, recipe, len(dataset.training))
         _tell(f"Training {recipe.display_name} (`{name}`) on {len(dataset.training):,} faces: {expected}.")
     _trainer().train(recipe, dataset, seed=seed, replace=True)
     final = final and not recipe.protocol.folds and not recipe.protocol.pool_all_splits_as_published
@@ -153,91 +145,9 @@ def try_recipe(base: str, *, name: str | None = None, faces: int | None = None, 
         UnknownNameError: there is no such recipe, or no such setting.
         DataError: `name` is taken by a record with other settings, or there are not so many faces.
     """
-    original = catalog.get_recipe(base)
-    dataset = _faces_or_sample()
-    is_drawn = "sample" in dataset.name
-    if faces is not None:
-        dataset = _fewer_training_faces(dataset, min(faces, len(dataset.training)) if is_drawn else faces, seed)
-    with paths.writing_to(paths.scratch_dir()) if paths.output_dir() is None else contextlib.nullcontext():
-        mine = (original.replace(continues=None).fast() if _mode.fast else original).replace(**changes)
-        if is_drawn and paths.find_file(*paths.IMAGENET_FILES) is None:
-            mine = mine.replace(weights=None)
-        mine, earlier = _free_name(mine, name, dataset, seed)
-        if earlier is not None:
-            drawn = " It learned from **drawn faces**, so no score is a result." if earlier.is_sample else ""
-            where = paths.displayed(paths.results_dir())
-            _tell(f"Read as it was trained before: `{earlier.name}` in `{where}`.{drawn}")
-            return earlier
-        expected = "seconds" if _mode.fast else _expected_minutes(base, mine, len(dataset.training))
-        kind = "faces"
-        if is_drawn:
-            first = "" if mine.network.weights else ", random first weights"
-            kind = f"**drawn faces{first}** (no FER2013, so no score is a result)"
-        _tell(f"Training `{mine.name}-s{seed}` on {len(dataset.training):,} {kind}: {expected}.")
-        return _trainer().train(mine, dataset, seed=seed)
-
-
-def _faces_or_sample() -> FaceDataset:
-    """Return what an experiment learns from: as everywhere, but drawn faces where FER2013 is not there."""
-    try:
-        return selection.chosen_dataset(fast=_mode.fast)
-    except MissingFileError:
-        if paths.pictures_dir() is not None:
-            raise
-        return load_sample()
-
-
-def _free_name(
-    mine: catalog.Recipe, name: str | None, dataset: FaceDataset, seed: int
-) -> tuple[catalog.Recipe, store.Run | None]:
-    """Name a changed recipe so that it overwrites no record of another; return it, and its record if there is one."""
-    original = mine.name
-    for number in range(1, 1000):
-        chosen_name = name or f"{original}_try{number if number > 1 else ''}"
-        label = f"{mine.display_name}, tried{f' ({number})' if number > 1 else ''}" if name is None else name
-        named = mine.replace(name=chosen_name, display_name=label)
-        if name in catalog.RECIPES:
-            raise DataError(f"{name!r} is a recipe of the project. Give your experiment another name.")
-        if not store.is_recorded(f"{chosen_name}-s{seed}", here=True):
-            return named, None
-        run = store.load_run(f"{chosen_name}-s{seed}", here=True)
-        same = named.settings() | {"display_name": label} == run.info["recipe"]
-        if same and run.info["data"]["fingerprint"] == dataset.fingerprint:
-            return named, run
-        if name is not None:
-            raise DataError(
-                f"{run.name} is recorded in {paths.displayed(paths.results_dir())} with other settings or faces, and "
-                "an experiment overwrites no other. Give another name, or delete its folder."
-            )
-    raise DataError(f"There are 999 experiments named {original}_try. Give this one a name of its own: name=….")
-
-
-def _fewer_training_faces(dataset: FaceDataset, count: int, seed: int) -> FaceDataset:
-    """Keep some Training faces, with the shares of the emotions, and all of the other splits."""
-    training = np.flatnonzero(dataset.usage == "Training")
-    if not 0 < count <= len(training):
-        raise DataError(f"There are {len(training):,} Training faces in {dataset.name}, not {count:,}. Ask for fewer.")
-    if count < len(EMOTIONS):
-        raise DataError(f"{count} faces cannot show {len(EMOTIONS)} emotions. Ask for {len(EMOTIONS)} or more.")
-    if count == len(training):
-        return dataset
-    labels = dataset.emotion[training]
-    chosen, _ = train_test_split(training, train_size=count, stratify=labels, random_state=seed)
-    kept = dataset[np.sort(np.concatenate([chosen, np.flatnonzero(dataset.usage != "Training")]))]
-    note = f"{count:,} of {len(training):,} Training faces, drawn by seed {seed}"
-    return dataclasses.replace(kept, notes=(*dataset.notes, note))
-
-
-def _expected_minutes(base: str, recipe: catalog.Recipe, faces: int) -> str:
-    """Return how long a training takes, going by the record of the recipe that it is made from."""
-    if not store.is_recorded(base):
-        return "how long is not known, since this recipe was not recorded yet"
-    run = store.load_run(base)
-    recorded = run.info["data"]["counts"]["Training"] * len(run.history) * run.info["recipe"]["input_px"] ** 2
-    minutes = run.minutes * faces * recipe.optimisation.epochs * recipe.network.input_px**2 / recorded
-    minutes += OVERHEAD_MINUTES  # building the network, and PublicTest
-    cores = run.info["hardware"]["cores"]
-    return f"about {max(1, round(minutes))} min, if this machine is like the record's ({cores} cores)"
+    planned = trial.plan(base, name=name, faces=faces, seed=seed, fast=_mode.fast, **changes)
+    _tell(planned.announcement)
+    return planned.run()
 
 
 def show(frame: pd.DataFrame, *, fold: str | None = None) -> None:

@@ -9,7 +9,7 @@ import pytest
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("evaluate", "tl_tip"), 1, "Did you mean 'tl_top-s0'"),
+        (("evaluate", "tl_tip"), 1, "Did you mean 'tl_top'"),
         (("train", "tl_hole"), 1, "Did you mean 'tl_whole'"),
         (("evaluate", "tl_top", "--split", "validation"), 2, "public or private"),
         (("evaluate",), 2, "Missing argument"),

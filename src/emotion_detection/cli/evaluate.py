@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 from typing import Annotated
 
+import pandas as pd
 import typer
 
+from emotion_detection import files
 from emotion_detection.cli.options import PICTURES, refuse, use_pictures
 from emotion_detection.emotions import DISPLAY_NAMES
 from emotion_detection.errors import MissingFileError
@@ -32,6 +34,7 @@ def evaluate(
     recompute: Annotated[bool, typer.Option("--recompute", help="Run the network over the faces again.")] = False,
     averaged: Annotated[bool, typer.Option("--averaged", help="Score answers averaged over ten views.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    plot: Annotated[Path | None, typer.Option(help="Draw the confusion matrix here, as PNG.")] = None,
     pictures: Annotated[Path | None, PICTURES] = None,
     crop: Annotated[str | None, typer.Option(help="With shipped --pictures: face, or none (all of it).")] = None,
 ):
@@ -40,29 +43,55 @@ def evaluate(
     `evaluate shipped --pictures FOLDER` scores the shipped network on FOLDER/<emotion>/*.jpg; nothing is trained.
     """
     if run == registry.SHIPPED_RUN and pictures is not None:
-        refuse(
-            {"--split": split, "--final": final or None, "--recompute": recompute or None},
-            "Own pictures have one part.",
-        )
+        runs_only = {"--split": split, "--final": final or None, "--recompute": recompute or None, "--plot": plot}
+        refuse(runs_only, "This is for a run's own splits.")
         _evaluate_pictures(pictures, crop, as_json=as_json)
         return
     refuse({"--crop": crop}, "This is for `evaluate shipped --pictures FOLDER`.")
     use_pictures(pictures)
-    from emotion_detection import notebook
-    from emotion_detection.evaluation import metrics
-    from emotion_detection.training import finalize
-
     if averaged and recompute:
         raise typer.BadParameter("is recorded only: leave out --recompute.", param_hint="--averaged")
     usage = _split_name(split)
+    if plot is not None:
+        files.check_outputs([plot])
     loaded = store.load_run(run)
+    from emotion_detection import notebook
+    from emotion_detection.evaluation import metrics
+
     if final:
         loaded = notebook.finalise(run)
     if recompute:
         usage = usage or ("PrivateTest" if loaded.is_final else "PublicTest")
         loaded = notebook.recompute(run, usage)
-    scores = metrics.scores(finalize.with_averaged_answers(loaded) if averaged else loaded, split=usage)
+    if averaged:
+        from emotion_detection.training import finalize
+
+        loaded = finalize.with_averaged_answers(loaded)
+    scores, predictions = metrics.scores(loaded, split=usage), metrics.of_split(loaded, usage)
     typer.echo(json.dumps(scores, indent=1) if as_json else _described(scores))
+    if not as_json:
+        counts = metrics.confusion_table(predictions).loc[loaded.classes]
+        _show_tables(metrics.per_class(predictions).loc[loaded.classes], counts)
+    if plot is not None:
+        _draw_confusion(loaded, predictions.split, plot)
+
+
+def _show_tables(per_class: pd.DataFrame, counts: pd.DataFrame) -> None:
+    """Print scores per emotion, and a confusion matrix."""
+    from emotion_detection.evaluation import formatting
+
+    counts = counts.rename(DISPLAY_NAMES).rename(columns=DISPLAY_NAMES)
+    typer.echo(f"\n{formatting.format_table(per_class).to_string(index=False)}")
+    typer.echo(f"\nLabel (row) and answer (column):\n{counts.to_string(index_names=False)}")
+
+
+def _draw_confusion(run: store.Run, split: str, path: Path) -> None:
+    from emotion_detection import plots
+    from emotion_detection.plots import style
+
+    figure = plots.confusion_matrix(run, split=split)
+    with files.written_beside(path) as temporary:
+        temporary.write_bytes(style.png_bytes(figure, dpi=style.FILE_DPI))
 
 
 def _described(scores: dict) -> str:
@@ -75,8 +104,6 @@ def _described(scores: dict) -> str:
         f"{scores['run']} on {scores['split']} ({scores['labels']} labels, n = {scores['n']:,})",
         f"  accuracy           {percent(scores['accuracy'])}  (95 % interval {100 * low:.1f}–{100 * high:.1f})",
         f"  macro-F1           {scores['macro_f1']:.3f}  ({f1_low:.3f}–{f1_high:.3f})",
-        "  F1 per emotion     "
-        + ", ".join(f"{DISPLAY_NAMES[name]} {value:.2f}" for name, value in scores["f1"].items()),
     ]
     if scores["accuracy_deduplicated"] is not None:
         lines += [
@@ -103,9 +130,8 @@ def _evaluate_pictures(folder: Path, crop: str | None, *, as_json: bool) -> None
     accuracy = formatting.interval(scores["accuracy"], *scores["accuracy_ci"])
     macro_f1 = formatting.interval(scores["macro_f1"], *scores["macro_f1_ci"], write=formatting.number)
     typer.echo(f"The shipped network on {found.folder} (n = {scores['n']:,}; 95 % intervals)")
-    typer.echo(f"  accuracy  {accuracy}\n  macro-F1  {macro_f1}  (over {len(found.classes)} emotions)\n")
-    typer.echo(f"{formatting.format_table(found.per_class()).to_string(index=False)}\n")
-    typer.echo(f"Label (row) and answer (column):\n{found.confusion().rename(DISPLAY_NAMES).to_string()}")
+    typer.echo(f"  accuracy  {accuracy}\n  macro-F1  {macro_f1}  (over {len(found.classes)} emotions)")
+    _show_tables(found.per_class(), found.confusion())
     if len(found.report):
         typer.echo(f"\n{found.report.to_string(index=False)}")
 

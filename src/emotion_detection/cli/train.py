@@ -7,31 +7,42 @@ from typing import Annotated
 import typer
 
 from emotion_detection import paths, terminal
-from emotion_detection.cli.options import PICTURES, use_pictures
+from emotion_detection.cli.options import PICTURES, refuse, use_pictures
 from emotion_detection.runs import store
-from emotion_detection.training import catalog
+from emotion_detection.training import catalog, import_keras
 
 app = typer.Typer()
 
 
-@app.command()
+RECIPES = "\n\n".join(f"{title}: {', '.join(names)}" for title, names in catalog.GROUPS.items())
+
+
+@app.command(epilog=f"Recipes.\n\n{RECIPES}")
 def train(
-    recipe: Annotated[str, typer.Argument(help=f"One of: {', '.join(catalog.RECIPES)}")],
+    recipe: Annotated[str, typer.Argument(help="Its name; they are listed below.")],
     seed: Annotated[
         int, typer.Option(min=0, max=2**31 - 1, help="Decides first weights, order, augmentation.")
     ] = store.FIRST_SEED,
     retrain: Annotated[bool, typer.Option("--retrain", help="Train even if the run is recorded.")] = False,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Try another number of epochs.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Try another highest learning rate.")] = None,
+    faces: Annotated[int | None, typer.Option(min=1, help="Learn from so many Training faces, drawn by seed.")] = None,
     pictures: Annotated[Path | None, PICTURES] = None,
 ):
-    """Train a recipe on FER2013, or your own pictures, and record the run; goes on where it was interrupted."""
-    chosen = catalog.get_recipe(recipe)
-    name = f"{recipe}-s{seed}"
+    """Train a recipe on FER2013, or on your own pictures, and record the run. It goes on where it was interrupted.
+
+    With --epochs, --learning-rate or --faces it becomes an experiment, recorded in output/ as RECIPE_try.
+    """
+    catalog.get_recipe(recipe)  # known, before anything heavy is imported
     use_pictures(pictures)
     where = f" --pictures {shlex.quote(str(paths.pictures_dir()))}" if paths.pictures_dir() else ""
-    from emotion_detection import notebook
-    from emotion_detection.data.selection import chosen_dataset
+    changes = {"epochs": epochs, "learning_rate": learning_rate, "faces": faces}
+    changes = {setting: value for setting, value in changes.items() if value is not None}
+    if changes:
+        refuse({"--retrain": retrain or None}, "An experiment overwrites no other.")
+    elif store.is_recorded(name := f"{recipe}-s{seed}", here=True) and not retrain:
+        from emotion_detection import notebook
 
-    if store.is_recorded(name, here=True) and not retrain:
         notebook.check_same_pictures(name)
         typer.echo(
             terminal.as_typed(
@@ -40,10 +51,8 @@ def train(
             )
         )
         return
-    from emotion_detection.training import trainer
-
     try:
-        run = trainer.train(chosen, chosen_dataset(), seed=seed, replace=retrain)
+        run = _try(recipe, seed, changes) if changes else _train(recipe, seed, replace=retrain)
     except KeyboardInterrupt:  # typer would end without a word
         typer.echo(
             "\nInterrupted. Finished epochs are kept; the same command goes on from there.",
@@ -55,6 +64,22 @@ def train(
     typer.echo(
         f"{run.name}: accuracy on {scores}." + (terminal.as_typed(final) if "PublicTest" in run.predictions else "")
     )
+
+
+def _train(recipe: str, seed: int, *, replace: bool) -> store.Run:
+    from emotion_detection.data.selection import chosen_dataset
+
+    dataset = chosen_dataset()  # before TensorFlow, which takes seconds and may have something to say
+    import_keras()
+    from emotion_detection.training import trainer
+
+    return trainer.train(catalog.get_recipe(recipe), dataset, seed=seed, replace=replace)
+
+
+def _try(recipe: str, seed: int, changes: dict) -> store.Run:
+    from emotion_detection import notebook
+
+    return notebook.try_recipe(recipe, seed=seed, **changes)
 
 
 @app.command()

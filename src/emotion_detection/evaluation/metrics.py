@@ -41,6 +41,11 @@ def confusion(predictions: Predictions) -> np.ndarray:
     return metrics.confusion_matrix(predictions.label, predictions.predicted, labels=CLASS_INDICES)
 
 
+def confusion_table(predictions: Predictions) -> pd.DataFrame:
+    """Return `confusion` as a table: a row per label, a column per answer, by their names."""
+    return pd.DataFrame(confusion(predictions), pd.Index(EMOTIONS, name="label"), list(EMOTIONS))
+
+
 def accuracy(predictions: Predictions) -> float:
     """Return the share of faces whose label has the highest logit, 0–1."""
     return float(accuracy_of(confusion(predictions)))
@@ -274,7 +279,7 @@ def recorded_runs() -> pd.DataFrame:
         `accuracy_publictest`, `accuracy_privatetest` (0–1), `minutes` and `shipped`. What is not known is NaN.
     """
     rows = []
-    for name in store.recorded():
+    for name in store.recorded(tried=True):
         try:
             run = store.load_run(name)
         except ProjectError as error:

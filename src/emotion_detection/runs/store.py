@@ -1,8 +1,8 @@
 """Reading and writing recorded runs: `data/results/<run>/` with `run.json`, `history.csv` and `predictions.npz`.
 
 A run is named `<recipe>-s<seed>`; a bare recipe name means the run of it that is shipped, else its first seed, and
-"shipped" the run whose network is shipped. Runs are read from `EMOTION_OUTPUT_DIR` first, then from the project;
-they are written to `EMOTION_OUTPUT_DIR` alone, where it is set.
+"shipped" the run whose network is shipped. Runs are read from `EMOTION_OUTPUT_DIR` first, then from the project, then
+from `output/`, where experiments are recorded; they are written to `EMOTION_OUTPUT_DIR` alone, where it is set.
 
 `predictions.npz` holds, for each split that was predicted, `<split>_row` int32 (n,), `<split>_label` int8 (n,)
 (FER2013 labels) and `<split>_logits` float32 (n, 7). PrivateTest is in it only once the run is final.
@@ -22,7 +22,7 @@ from emotion_detection.data import tables
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
 from emotion_detection.runs import registry
-from emotion_detection.runs.registry import RUN_NAME
+from emotion_detection.runs.registry import RUN_NAME, SHIPPED_RUN
 from emotion_detection.runs.run import Predictions, Run
 
 FIRST_SEED = registry.FIRST_SEED
@@ -47,11 +47,11 @@ REMAKE = "python -m emotion_detection train RECIPE --retrain"
 
 def split_name(name: str) -> tuple[str, int]:
     """Return recipe and seed of a run's name; a bare recipe name gets the seed that is shipped, else `FIRST_SEED`."""
-    match = RUN_NAME.fullmatch(registry.shipped_run() if name == registry.SHIPPED_RUN else name)
+    match = RUN_NAME.fullmatch(registry.shipped_run() if name == SHIPPED_RUN else name)
     if match is None:
         raise UnknownNameError(
             f"{name!r} is not a run's name. Runs are named <recipe> or <recipe>-s<seed>, such as tl_whole-s0; "
-            f"{registry.SHIPPED_RUN!r} is the one whose network is shipped."
+            f"{SHIPPED_RUN!r} is the one whose network is shipped."
         )
     recipe, seed = match["recipe"], match["seed"]
     return recipe, int(seed) if seed is not None else registry.usual_seed(recipe)
@@ -70,16 +70,20 @@ def run_dir(name: str) -> Path:
 
 def find_dir(name: str, *, here: bool = False) -> Path | None:
     """Return the folder that records a run, or None: where it is written to, else, unless `here`, the project's."""
-    found = (folder / full_name(name) for folder in _folders(here))
+    found = (folder / full_name(name) for folder in _folders(here, tried=True))
     is_there = functools.partial(files.read_steadily, read=lambda folder: (folder / "run.json").is_file())
     return next(filter(is_there, found), None)
 
 
-def _folders(here: bool) -> list[Path]:
-    """Return the folders of recorded runs, in order. Those of a reader's own pictures are not mixed with FER2013's."""
+def _folders(here: bool, *, tried: bool = False) -> list[Path]:
+    """Return the folders of recorded runs, in order, with `tried` that of experiments as the last.
+
+    Those of a reader's own pictures are not mixed with FER2013's.
+    """
     if here or paths.pictures_dir() is not None:
         return [paths.results_dir()]
-    return list(dict.fromkeys([paths.results_dir(), paths.project_root() / "data" / "results"]))
+    project = [paths.project_root() / "data" / "results", paths.scratch_dir() / "results"]
+    return list(dict.fromkeys([paths.results_dir(), *project[: 1 + tried]]))
 
 
 def weights_path(name: str) -> Path:
@@ -98,7 +102,9 @@ def trained_network(name: str, *, role: str = "The network of") -> Path:
     Raises:
         MissingFileError: it is not here; the message begins with `role` and says how to train it.
     """
-    path = weights_path(name)
+    path, output = weights_path(name), paths.scratch_dir()
+    if find_dir(name) == output / "results" / path.stem:
+        path = output / "cache" / "weights" / path.name
     if path.is_file():
         return path
     if is_recorded(name):
@@ -124,9 +130,10 @@ def _comment(path: Path) -> str:
         return ""
 
 
-def recorded(*, here: bool = False) -> list[str]:
-    """Return the names of all recorded runs, sorted; with `here` only of those where runs are written to."""
-    found = {path.parent.name for folder in _folders(here) for path in folder.glob("*/run.json")}
+def recorded(*, here: bool = False, tried: bool = False) -> list[str]:
+    """Return the names of recorded runs, sorted; with `here` only those where runs are written to, with `tried` also
+    experiments."""
+    found = {path.parent.name for folder in _folders(here, tried=tried) for path in folder.glob("*/run.json")}
     return sorted(name for name in found if not name.startswith("."))
 
 
@@ -177,12 +184,13 @@ def _existing_dir(name: str, *, here: bool = False) -> Path:
     folder = find_dir(name, here=here)
     if folder is None:
         recipe, seed = split_name(name)
-        known = recorded()
-        is_trained_before = recipe in {split_name(each)[0] for each in known}
+        known, short = recorded(tried=True), [SHIPPED_RUN]
+        short += dict.fromkeys(split_name(each)[0] for each in known)
+        is_trained_before = recipe in short
         train = f"python -m emotion_detection train {recipe} --seed {seed} makes it."
         searched = " or ".join(map(paths.displayed, _folders(here)))
         raise UnknownNameError(
-            f"No run {name!r} is recorded in {searched}. {nearest(name, [*known, 'shipped'])} "
+            f"No run {name!r} is recorded in {searched}. {nearest(name, known if '-s' in name else short)} "
             + (train if is_trained_before else "`python -m emotion_detection runs` lists them all.")
         )
     return folder

@@ -38,9 +38,7 @@ class PictureScores:
 
     def confusion(self) -> pd.DataFrame:
         """Return counts: a row per emotion of the folder, a column per answer."""
-        counts = metrics.confusion(self.predictions)
-        table = pd.DataFrame(counts, index=pd.Index(EMOTIONS, name="label"), columns=list(EMOTIONS))
-        return table.loc[list(self.classes)]
+        return metrics.confusion_table(self.predictions).loc[list(self.classes)]
 
     def summary(self) -> dict:
         """Return all scores as plain numbers, ready for JSON.

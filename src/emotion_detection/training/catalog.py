@@ -387,23 +387,18 @@ ABLATIONS = (
 
 # ----------------------------------------------------------------------------------------------------------------------
 
-RECIPES = {
-    recipe.name: recipe
-    for recipe in (
-        TL_TOP,
-        TL_100,
-        TL_WHOLE,
-        *AUDIT,
-        *RARE_FOLDS,
-        *RARE_OFFICIAL,
-        *ABLATIONS,
-        WHOLE_LONGER,
-        TAUGHT,
-        TAUGHT_FERPLUS,
-        BEST,
-        BEST_TWO_CORES,
-    )
+_GROUPED = {
+    "The three regimes": (TL_TOP, TL_100, TL_WHOLE),
+    "The best network, and its teachers": (WHOLE_LONGER, TAUGHT, TAUGHT_FERPLUS, BEST, BEST_TWO_CORES),
+    "What helps the rare emotions": (*RARE_FOLDS, *RARE_OFFICIAL),
+    "What each part of a recipe is worth": ABLATIONS,
+    "The audit of the published result": AUDIT,
 }
+
+GROUPS = {title: tuple(recipe.name for recipe in recipes) for title, recipes in _GROUPED.items()}
+"""What recipes are for → their names."""
+
+RECIPES = {recipe.name: recipe for recipes in _GROUPED.values() for recipe in recipes}
 """Name → recipe."""
 
 

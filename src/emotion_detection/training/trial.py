@@ -1,0 +1,147 @@
+"""Experiments of one's own: a recipe with changes, on some of the faces, recorded under a name of its own.
+
+A record overwrites no other. All of PublicTest is kept, so a trial can be held against the recorded run. It goes to the
+output folder (`output/`, or `EMOTION_OUTPUT_DIR`).
+"""
+
+import contextlib
+import dataclasses
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from emotion_detection import paths
+from emotion_detection.data import FaceDataset, load_sample, selection
+from emotion_detection.emotions import EMOTIONS
+from emotion_detection.errors import DataError, MissingFileError
+from emotion_detection.runs import store
+from emotion_detection.training import catalog, import_keras
+from emotion_detection.training.recipe import Recipe
+
+OVERHEAD_MINUTES = 0.4
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """What is to be trained, or was: a recipe under a free name, the faces, and the run if it is recorded already."""
+
+    recipe: Recipe
+    dataset: FaceDataset
+    seed: int
+    recorded: store.Run | None
+    announcement: str
+    """What is trained, on what, and for how long, or where it was read; Markdown."""
+
+    def run(self) -> store.Run:
+        """Return the recorded run; train it if there is none."""
+        if self.recorded is not None:
+            return self.recorded
+        import_keras()
+        from emotion_detection.training import trainer
+
+        with _output():
+            return trainer.train(self.recipe, self.dataset, seed=self.seed)
+
+
+def plan(
+    base: str, *, name: str | None = None, faces: int | None = None, seed: int = 0, fast: bool = False, **changes
+) -> Trial:
+    """Return what would be trained; arguments are those of `emotion_detection.try_recipe`.
+
+    Args:
+        base: recipe to start from, such as "tl_100".
+        name: of the new recipe; by default `<base>_try`, numbered where that is taken by other settings.
+        faces: how many Training faces to learn from, drawn by `seed` with the shares of the emotions kept; None: all.
+        seed: of the faces drawn and of the network.
+        fast: one epoch from random weights on the drawn sample.
+        changes: settings of the recipe, such as `learning_rate=3e-4` or `epochs=2`.
+
+    Raises:
+        UnknownNameError: there is no such recipe, or no such setting.
+        DataError: `name` is taken by a record with other settings, or there are not so many faces.
+    """
+    original = catalog.get_recipe(base)
+    recipe = (original.replace(continues=None).fast() if fast else original).replace(**changes)
+    dataset = _faces_or_sample(fast=fast)
+    is_drawn = "sample" in dataset.name
+    if faces is not None:
+        dataset = _fewer_training_faces(dataset, min(faces, len(dataset.training)) if is_drawn else faces, seed)
+    if is_drawn and paths.find_file(*paths.IMAGENET_FILES) is None:
+        recipe = recipe.replace(weights=None)
+    with _output():
+        recipe, recorded = _free_name(recipe, name, dataset, seed)
+        where = paths.displayed(paths.results_dir())
+    if recorded is not None:
+        drawn = " It learned from **drawn faces**, so no score is a result." if recorded.is_sample else ""
+        said = f"Read as it was trained before: `{recorded.name}` in `{where}`.{drawn}"
+    else:
+        first = "" if recipe.network.weights else ", random first weights"
+        kind = f"**drawn faces{first}** (no FER2013, so no score is a result)" if is_drawn else "faces"
+        duration = "seconds" if fast else expected_time(base, recipe, len(dataset.training))
+        said = f"Training `{recipe.name}-s{seed}` on {len(dataset.training):,} {kind}: {duration}."
+    return Trial(recipe, dataset, seed, recorded, said)
+
+
+def expected_time(base: str, recipe: Recipe, faces: int) -> str:
+    """Return in words how long a training takes, going by the record of the recipe that it is made from."""
+    if not store.is_recorded(base):
+        return "how long is not known, since this recipe was not recorded yet"
+    run = store.load_run(base)
+    recorded = run.info["data"]["counts"]["Training"] * len(run.history) * run.info["recipe"]["input_px"] ** 2
+    minutes = run.minutes * faces * recipe.optimisation.epochs * recipe.network.input_px**2 / recorded
+    minutes += OVERHEAD_MINUTES  # building the network, and PublicTest
+    cores = run.info["hardware"]["cores"]
+    return f"about {max(1, round(minutes))} min, if this machine is like the record's ({cores} cores)"
+
+
+def _output() -> contextlib.AbstractContextManager:
+    """Within the block, write to the output folder."""
+    return paths.writing_to(paths.scratch_dir()) if paths.output_dir() is None else contextlib.nullcontext()
+
+
+def _faces_or_sample(*, fast: bool) -> FaceDataset:
+    """Return what an experiment learns from: as everywhere, but drawn faces where FER2013 is not there."""
+    try:
+        return selection.chosen_dataset(fast=fast)
+    except MissingFileError:
+        if paths.pictures_dir() is not None:
+            raise
+        return load_sample()
+
+
+def _free_name(recipe: Recipe, name: str | None, dataset: FaceDataset, seed: int) -> tuple[Recipe, store.Run | None]:
+    """Name a changed recipe so that it overwrites no record of another; return it, and its record if there is one."""
+    if name in catalog.RECIPES:
+        raise DataError(f"{name!r} is a recipe of the project. Give your experiment another name.")
+    for number in range(1, 1000):
+        chosen_name = name or f"{recipe.name}_try{number if number > 1 else ''}"
+        label = name or f"{recipe.display_name}, tried{f' ({number})' if number > 1 else ''}"
+        named = recipe.replace(name=chosen_name, display_name=label)
+        if not store.is_recorded(f"{chosen_name}-s{seed}", here=True):
+            return named, None
+        run = store.load_run(f"{chosen_name}-s{seed}", here=True)
+        same = named.settings() | {"display_name": label} == run.info["recipe"]
+        if same and run.info["data"]["fingerprint"] == dataset.fingerprint:
+            return named, run
+        if name is not None:
+            raise DataError(
+                f"{run.name} is recorded in {paths.displayed(paths.results_dir())} with other settings or faces, and "
+                "an experiment overwrites no other. Give another name, or delete its folder."
+            )
+    raise DataError(f"There are 999 experiments named {recipe.name}_try. Give this one a name of its own: name=….")
+
+
+def _fewer_training_faces(dataset: FaceDataset, count: int, seed: int) -> FaceDataset:
+    """Keep some Training faces, with the shares of the emotions, and all of the other splits."""
+    training = np.flatnonzero(dataset.usage == "Training")
+    if not 0 < count <= len(training):
+        raise DataError(f"There are {len(training):,} Training faces in {dataset.name}, not {count:,}. Ask for fewer.")
+    if count < len(EMOTIONS):
+        raise DataError(f"{count} faces cannot show {len(EMOTIONS)} emotions. Ask for {len(EMOTIONS)} or more.")
+    if count == len(training):
+        return dataset
+    labels = dataset.emotion[training]
+    chosen, _ = train_test_split(training, train_size=count, stratify=labels, random_state=seed)
+    kept = dataset[np.sort(np.concatenate([chosen, np.flatnonzero(dataset.usage != "Training")]))]
+    note = f"{count:,} of {len(training):,} Training faces, drawn by seed {seed}"
+    return dataclasses.replace(kept, notes=(*dataset.notes, note))
