@@ -4,6 +4,8 @@
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+LIGHT  := $(VENV)/.light
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
 flag    = $(if $(filter 1 true yes,$(1)),$(2))
@@ -19,19 +21,33 @@ help:  ## show this list
 
 setup: $(READY)  ## make .venv with the locked packages and the notebooks' kernel (other targets do it themselves)
 
-$(READY): requirements.lock pyproject.toml
+define make_venv
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 was found. Install one (Debian: apt install python3 python3-venv; macOS: brew install python@3.13), or name it: make PYTHON=/path/to/python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) lacks the venv module. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
-	@echo "Setting up $(VENV) with $(PYTHON) (about 3 GB, a few minutes) …"
-	@rm -f $(READY); $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@echo "Setting up $(VENV) with $(PYTHON) ($(1), a few minutes) …"
+	@rm -f $@; $(PYTHON) -m venv $(VENV)
+endef
+
+define finish_venv
 	@$(BIN)/python -m ipykernel install --sys-prefix --name emotion-detection --display-name "Emotion Detection" >/dev/null
 	@$(BIN)/python -m emotion_detection.reporting.setup_check
-	@touch $(READY)
+	@touch $@
+endef
+
+$(READY): requirements.lock pyproject.toml
+	$(call make_venv,about 3 GB)
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps --no-build-isolation -e .
+	$(finish_venv)
+
+$(LIGHT): requirements.lock pyproject.toml
+	$(call make_venv,about 0.9 GB: the base and JupyterLab; \`make setup\` adds TensorFlow and the rest)
+	@sed -n 's/^\([A-Za-z0-9._-]*==[^\\]*\).*/\1/p' requirements.lock >$(VENV)/pins.txt
+	@$(PIP) --constraint $(VENV)/pins.txt -e '.[lab]'
+	$(finish_venv)
 
 extras: $(READY)  ## add what only some parts need: Ray (sweep), JAX (data-parallel training), pyarrow (--parquet), ONNX (export onnx)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r tests/extras.lock
+	@$(PIP) --no-deps --require-hashes -r tests/extras.lock
 
 figures: $(READY)  ## the main job: run all notebooks in order and redraw figures/
 	@$(BIN)/python -m emotion_detection.reporting.notebooks $(call flag,$(FAST),--fast) $(call flag,$(RETRAIN),--retrain)
@@ -40,7 +56,7 @@ notebooks: $(READY)  ## run all notebooks and save them executed; rewrite the ta
 	@$(BIN)/python -m emotion_detection.reporting.notebooks --save
 	@$(BIN)/python -m emotion_detection report
 
-demo: $(READY)  ## open the live webcam notebook in JupyterLab
+demo: $(if $(wildcard $(READY)),$(READY),$(LIGHT))  ## open the live webcam notebook in JupyterLab (needs no TensorFlow)
 	@$(BIN)/python -m emotion_detection live --lab
 
 test: $(READY)  ## run the tests (those that need FER2013 run when it is found)

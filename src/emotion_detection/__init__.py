@@ -39,12 +39,15 @@ __all__ = [*_PLACES, *_MODULES]
 
 
 def __getattr__(name: str):
-    if name in _PLACES:
-        value = getattr(importlib.import_module(_PLACES[name]), name)
-    elif name in _MODULES:
-        value = importlib.import_module(_MODULES[name])
-    else:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}. It offers {', '.join(__all__)}.")
+    try:
+        module = importlib.import_module(_PLACES.get(name) or _MODULES[name])
+    except ModuleNotFoundError as error:
+        from emotion_detection.errors import missing_package
+
+        raise missing_package(error) from error
+    value = getattr(module, name) if name in _PLACES else module
     globals()[name] = value
     return value
 

@@ -1,6 +1,7 @@
 """Where things are: the project's folders, and the places where data and weights are looked for."""
 
 import contextlib
+import importlib.resources
 import os
 import re
 from collections.abc import Iterator
@@ -58,9 +59,20 @@ def expanded(path: Path | str) -> Path:
         raise DataError(f"No home folder is known for the ~ of {path}. Write the whole path.") from error
 
 
+def package_dir() -> Path:
+    """Return the folder of the package's own files."""
+    return Path(str(importlib.resources.files("emotion_detection")))
+
+
+def checkout() -> Path | None:
+    """Return the folder that holds `notebooks/`, `src/`, `data/`; None where the package was installed without it."""
+    folder = package_dir().resolve().parents[1]
+    return folder if (folder / "pyproject.toml").is_file() else None
+
+
 def project_root() -> Path:
-    """Return the folder that holds `notebooks/`, `src/`, `data/` (the package is installed editable)."""
-    return Path(__file__).resolve().parents[2]
+    """Return the project's folder: the checkout, or the working directory where the package was installed alone."""
+    return checkout() or Path.cwd()
 
 
 def raw_dir() -> Path:
@@ -85,13 +97,18 @@ def user_cache_dir() -> Path:
 
 
 def models_dir() -> Path:
-    """Return the folder of the shipped networks."""
-    return project_root() / "data" / "models"
+    """Return the folder of the shipped networks; a wheel carries them inside the package."""
+    return _shipped("models")
 
 
 def sample_dir() -> Path:
-    """Return the folder of the sample pictures."""
-    return project_root() / "data" / "sample"
+    """Return the folder of the sample pictures; a wheel carries them inside the package."""
+    return _shipped("sample")
+
+
+def _shipped(folder: str) -> Path:
+    carried = package_dir() / "shipped" / folder
+    return carried if carried.is_dir() else project_root() / "data" / folder
 
 
 def output_dir() -> Path | None:

@@ -97,6 +97,11 @@ def write_page(network: Path | None = None) -> Path:
 
 def _serve_lab(*, opens_browser: bool) -> None:
     """Run JupyterLab on the live notebook; it opens the browser itself."""
+    if importlib.util.find_spec("jupyterlab") is None:
+        raise MissingFileError(
+            "The notebook is opened in JupyterLab, which is not installed here. Run `make demo` in the project's "
+            "folder, or `pip install 'emotion-detection[lab]'`."
+        )
     place = [f"--notebook-dir={paths.project_root() / 'notebooks'}", f"--LabApp.default_url=/lab/tree/{LIVE_NOTEBOOK}"]
     options = ["--allow-root", "--LabApp.news_url=None", *([] if opens_browser else ["--no-browser"])]
     with _running(["jupyter", "lab", *place, *options]):
@@ -107,9 +112,8 @@ def _serve_page(page: Path, *, opens_browser: bool) -> None:
     """Run Voilà on a notebook; its token keeps the page, and so the cameras, from other users of this machine."""
     if importlib.util.find_spec("voila") is None:
         raise MissingFileError(
-            "The page is served by Voilà, which is not installed here. Run `make setup`, or "
-            '`pip install "voila>=0.5.8,<0.6"`; in JupyterLab the cell works without it: `python -m emotion_detection '
-            "live --lab`."
+            "The page is served by Voilà, which is not installed here. Run `pip install 'emotion-detection[page]'`; in "
+            "JupyterLab the cell works without it: `python -m emotion_detection live --lab`."
         )
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

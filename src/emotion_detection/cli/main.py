@@ -8,17 +8,34 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
+import emotion_detection
 from emotion_detection import files, paths, terminal
 from emotion_detection.cli import analyse, data, evaluate, live, publish, train
-from emotion_detection.errors import ProjectError
+from emotion_detection.errors import ProjectError, missing_package
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(data.app, name="data")
 for group in (analyse, live, train, evaluate, publish):
     app.add_typer(group.app)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"emotion-detection {emotion_detection.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+):
+    pass
 
 
 def main() -> None:
@@ -29,6 +46,9 @@ def main() -> None:
     try:
         with _leaving_nothing_behind():
             app()
+    except ModuleNotFoundError as error:
+        typer.echo(f"Error: {missing_package(error)}", err=True)
+        sys.exit(1)
     except ProjectError as error:
         typer.echo(f"Error: {error}", err=True)
         sys.exit(1)

@@ -1,9 +1,21 @@
 """Data sets of 48×48 grey faces: FER2013, its relabelling FER+, your own pictures, and drawn faces without download."""
 
-from emotion_detection.data.dataset import SPLITS, FaceDataset
-from emotion_detection.data.fer2013 import load_fer2013
-from emotion_detection.data.ferplus import load_ferplus
-from emotion_detection.data.own_pictures import load_pictures
-from emotion_detection.data.synthetic import load_sample
+import importlib
 
-__all__ = ["SPLITS", "FaceDataset", "load_fer2013", "load_ferplus", "load_pictures", "load_sample"]
+_PLACES = {
+    "SPLITS": "dataset",
+    "FaceDataset": "dataset",
+    "load_fer2013": "fer2013",
+    "load_ferplus": "ferplus",
+    "load_pictures": "own_pictures",
+    "load_sample": "synthetic",
+}
+"""Name → the file that has it, imported when it is first used: the live cell starts without scikit-learn."""
+
+__all__ = list(_PLACES)
+
+
+def __getattr__(name: str):
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}. It offers {', '.join(__all__)}.")
+    return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)

@@ -16,7 +16,6 @@ from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
-import zstandard
 
 from emotion_detection import paths
 from emotion_detection.errors import DataError, MissingFileError
@@ -176,6 +175,8 @@ class _Zstandard:
         self._stream, self._frame = stream, None
 
     def read(self, size: int) -> bytes:
+        import zstandard  # not in the base install
+
         while packed := self._stream.read(size >> 12):  # one byte may unpack to thousands
             content = b""
             while packed:

@@ -5,6 +5,7 @@ parts of a picture where no face is, and in a stream, faces are near where they 
 """
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -97,13 +98,28 @@ class FaceTracker:
         if not found or not self._tracks:
             return {}
         overlaps = np.array([[overlap(face.box, track.box) for track in self._tracks] for face in found])
-        if 1 in overlaps.shape:  # one face needs no solver; SciPy takes longer to import than many sessions take
-            pairs = [np.unravel_index(overlaps.argmax(), overlaps.shape)]
-        else:
-            from scipy import optimize
+        return {
+            face: self._tracks[track]
+            for face, track in enumerate(_assigned(overlaps))
+            if track < len(self._tracks) and overlaps[face, track] >= SMALLEST_OVERLAP
+        }
 
-            pairs = zip(*optimize.linear_sum_assignment(overlaps, maximize=True), strict=True)
-        return {face: self._tracks[track] for face, track in pairs if overlaps[face, track] >= SMALLEST_OVERLAP}
+
+def _assigned(overlaps: np.ndarray) -> list[int]:
+    """Return a track for each face, so that all together overlap most; numbers beyond the tracks mean none.
+
+    Two faces change their tracks as long as that helps: with the few faces of a picture that finds the best.
+    """
+    size = max(overlaps.shape)
+    square = np.pad(overlaps, [(0, size - length) for length in overlaps.shape]).tolist()
+    track_of, helps = list(range(size)), True
+    while helps:
+        helps = False
+        for one, other in itertools.combinations(range(size), 2):
+            now = square[one][track_of[one]] + square[other][track_of[other]]
+            if square[one][track_of[other]] + square[other][track_of[one]] > now + 1e-9:
+                track_of[one], track_of[other], helps = track_of[other], track_of[one], True
+    return track_of[: len(overlaps)]
 
 
 def overlap(first: FaceBox, second: FaceBox) -> float:

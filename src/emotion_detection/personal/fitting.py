@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from emotion_detection.emotions import EMOTIONS
+from emotion_detection.errors import missing_package
 
 MOST_ITERATIONS = 200
 
@@ -117,8 +118,11 @@ def fit(learned: Examples, *, temperature: float, settings: Settings) -> tuple[n
 
 
 def warm_up() -> None:
-    """Import what a fit needs, where there is time for it: the first fit then takes no longer than the next."""
-    from scipy import optimize  # noqa: F401
+    """Import what a fit needs, where there is time for it; MissingPackageError where the base install lacks it."""
+    try:
+        from scipy import optimize  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise missing_package(error) from error
 
 
 def _reduced(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -185,13 +185,13 @@ class TeachingPanel(ipywidgets.VBox):
             self._open_lesson()
 
     def _open_lesson(self) -> None:
+        fitting.warm_up()  # the first fit then takes no longer than the next
         if self._calibration is None or self._calibration.network != personal.network_of(self.network):
             self._calibration = personal.Calibration.of(self.network)
         self._lesson, self._asked = Lesson(self._calibration, self._asked), ()
         self._say("")
         self._show(self._lesson.step)
         self._update()
-        fitting.warm_up()  # while the reader gets ready; the countdown waits for frames
 
     def _skip_prompt(self) -> None:
         if self._lesson is not None:

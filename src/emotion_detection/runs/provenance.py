@@ -5,7 +5,6 @@ import importlib.metadata
 import os
 import platform
 import subprocess
-import tomllib
 from pathlib import Path
 
 import psutil
@@ -14,6 +13,7 @@ from packaging.requirements import Requirement
 PROJECT = Path(__file__).resolve().parents[3]
 """The project's folder, which the code lies in."""
 
+DISTRIBUTION = "emotion-detection"
 PACKAGES = ("keras", "numpy", "opencv-python-headless")
 """Packages beside the backend whose versions decide a result, and which a record names."""
 
@@ -46,6 +46,8 @@ def code() -> dict | None:
 
     None where the project is no git repository, or git is not installed.
     """
+    if not (PROJECT / ".git").exists():  # installed as a package: what lies around it may be another's repository
+        return None
     try:
         commit = _git("rev-parse", "HEAD")
         return {"commit": commit, "clean": not _git("status", "--porcelain", "--untracked-files=no")}
@@ -59,10 +61,8 @@ def _git(*arguments: str) -> str:
 
 
 def outside_bounds(packages: dict[str, str]) -> dict[str, str]:
-    """Return name → bounds of the packages whose versions are not within those of `pyproject.toml`."""
-    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    lines = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
-    bounds = {found.name: found.specifier for found in map(Requirement, lines)}
+    """Return name → bounds of the packages whose versions are not within those that the project was installed with."""
+    bounds = {found.name: found.specifier for found in map(Requirement, importlib.metadata.requires(DISTRIBUTION))}
     return {
         name: str(bounds[name])
         for name, version in packages.items()

@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
 from emotion_detection.data.dataset import OWN_PICTURES
 from emotion_detection.emotions import EMOTIONS
@@ -36,7 +35,9 @@ class Predictions:
 
     def probabilities(self, temperature: float = 1.0) -> np.ndarray:
         """Return float64 (n, 7): softmax of the logits divided by `temperature`."""
-        return special.softmax(self.logits.astype(np.float64) / temperature, axis=1)
+        scaled = self.logits.astype(np.float64) / temperature
+        exponentials = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+        return exponentials / exponentials.sum(axis=1, keepdims=True)
 
     def select(self, keep: np.ndarray) -> "Predictions":
         """Return the predictions that `keep` chooses: a boolean array (n,), or indices."""
