@@ -64,13 +64,15 @@ def test_a_folder_is_searched_with_its_folders_and_what_cannot_be_read_is_told(t
         Image.new("RGB", (200, 200), "white").save(tmp_path / name)
     (tmp_path / "in" / "bad.jpg").write_bytes(b"no picture")
     (tmp_path / "in" / "letter.txt").write_text("no picture")
+    (tmp_path / ".ipynb_checkpoints").mkdir()
+    (tmp_path / ".ipynb_checkpoints" / "b-checkpoint.png").write_bytes((tmp_path / "b.png").read_bytes())
     with caplog.at_level(logging.WARNING):
         table, _ = seen(tmp_path, (20, 20, 96, 96))
     assert table["source"].tolist() == [
         (tmp_path / name).as_posix() for name in ("b.png", "in/A.JPG", "in/deep/c.webp")
     ]
     assert list(table.attrs["failed"]) == [(tmp_path / "in" / "bad.jpg").as_posix()]
-    assert "bad.jpg" in caplog.text
+    assert "bad.jpg" in caplog.text and "1 hidden" in caplog.text
 
 
 def test_faces_that_are_not_found_are_told(tmp_path, caplog):

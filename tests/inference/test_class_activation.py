@@ -97,6 +97,16 @@ def test_an_overlay_is_red_where_the_evidence_is_and_the_picture_elsewhere():
     )
 
 
+@pytest.mark.parametrize(("angle_deg", "corner"), [(0, (0, 0)), (90, (0, -1)), (180, (-1, -1)), (-90, (-1, 0))])
+def test_heat_is_shown_where_it_is_in_a_turned_face(angle_deg, corner):
+    evidence_map = np.zeros((3, 3), np.float32)
+    evidence_map[0, 0] = 1.0  # the upper left of the face
+    shown = class_activation.heat(evidence_map, (12, 12), angle_deg=angle_deg)
+    quarter = shown.reshape(2, 6, 2, 6).max(axis=(1, 3))
+    assert quarter[corner] == quarter.max() > 0.7
+    assert shown.sum() == pytest.approx(class_activation.heat(evidence_map, (12, 12)).sum(), rel=0.01)
+
+
 def test_a_face_at_the_edge_of_a_frame_is_explained_inside_the_frame(classifier):
     class Corner:
         name, framing = "corner", cropping.Framing(1.0, 0.0, 0.0)

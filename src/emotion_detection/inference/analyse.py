@@ -140,9 +140,12 @@ def _analysed(
 
 def pictures_in(folder: Path) -> list[Path]:
     """Return the pictures of a folder and of those in it, in order of their names; DataError if there is none."""
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    walked = files.walk(folder)
+    found = [path for path in walked.files if path.suffix.lower() in SUFFIXES]
+    if walked.left_out:
+        log.warning("Left out of %s: %d hidden or system entries and dead links.", folder, len(walked.left_out))
     if not found:
-        videos = sum(path.suffix.lower() in video_io.SUFFIXES for path in folder.rglob("*"))
+        videos = sum(path.suffix.lower() in video_io.SUFFIXES for path in walked.files)
         raise DataError(
             f"The folder {paths.displayed(folder)} holds no picture ({', '.join(SUFFIXES)}) and {videos} videos. Pass "
             "another folder, or a video by its own path."

@@ -13,7 +13,7 @@ import numpy as np
 from emotion_detection import files
 from emotion_detection.emotions import Emotion, classes_of
 from emotion_detection.errors import DataError
-from emotion_detection.faces import cropping, detection, images, preprocessing
+from emotion_detection.faces import cropping, detection, images, preprocessing, stills
 from emotion_detection.inference import pipeline
 from emotion_detection.inference.classifier import EmotionClassifier
 
@@ -66,16 +66,23 @@ def can_explain(classifier) -> bool:
     return hasattr(classifier, "outputs") and hasattr(classifier, "head")
 
 
-def heat(evidence_map: np.ndarray, size_px: tuple[int, int] | None = None) -> np.ndarray:
+def heat(evidence_map: np.ndarray, size_px: tuple[int, int] | None = None, *, angle_deg: float = 0.0) -> np.ndarray:
     """Return how strongly each place speaks for the emotion, as it is shown: float32, 0–1, the strongest place 1.
 
     Args:
         evidence_map: float array (h, w).
         size_px: width and height to stretch it to, by `stretched`; None leaves its cells.
+        angle_deg: by how much the face, which was cropped upright, is turned clockwise where the heat is shown.
     """
     values = np.clip(np.asarray(evidence_map, np.float32), 0, None)
     values = values / values.max() if values.max() > 0 else values
-    return values if size_px is None else stretched(values, size_px)
+    if size_px is None:
+        return values
+    values = stretched(values, size_px)
+    if abs(angle_deg) <= cropping.UPRIGHT_WITHIN_DEG:
+        return values
+    middle = ((size_px[0] - 1) / 2, (size_px[1] - 1) / 2)
+    return cv2.warpAffine(values, cv2.getRotationMatrix2D(middle, -angle_deg, 1.0), size_px)
 
 
 def stretched(cells: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
@@ -93,19 +100,20 @@ def stretched(cells: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
     )
 
 
-def heat_overlay(crop: np.ndarray, evidence_map: np.ndarray) -> np.ndarray:
+def heat_overlay(crop: np.ndarray, evidence_map: np.ndarray, *, angle_deg: float = 0.0) -> np.ndarray:
     """Lay a map over a face: yellow where a little speaks for the emotion, red where most does, nothing elsewhere.
 
     Args:
         crop: uint8 array (h, w) grey or (h, w, 3) RGB, 0–255.
         evidence_map: float array (rows, columns), from `activation_maps` or Grad-CAM.
+        angle_deg: as for `heat`.
 
     Returns:
         uint8 array (h, w, 3), RGB.
     """
     preprocessing.check_face(crop)
     rgb = crop if crop.ndim == 3 else np.repeat(crop[..., None], 3, axis=2)
-    values = heat(evidence_map, rgb.shape[1::-1])[..., None]
+    values = heat(evidence_map, rgb.shape[1::-1], angle_deg=angle_deg)[..., None]
     cover = STRENGTH * values
     return np.round(rgb * (1 - cover) + (COLD_RGB + values * (HOT_RGB - COLD_RGB)) * cover).astype(np.uint8)
 
@@ -130,7 +138,7 @@ def explain_frame(
     found = pipeline.classify(boxes, crops, classifier)
     explained_bgr = frame_bgr.copy()
     for box, evidence_map in zip(boxes, activation_maps(classifier, crops, emotion) if crops else (), strict=True):
-        _lay_over(explained_bgr, detector.framing.square(box), evidence_map)
+        _lay_over(explained_bgr, detector.framing.square(box), evidence_map, box.angle_deg)
     return pipeline.annotate(explained_bgr, found, bars=False), found
 
 
@@ -151,7 +159,7 @@ def write_explained(picture: Path | str, out: Path | str, *, emotion: str | None
     if emotion is not None:
         classes_of(emotion, 0)
     frame_bgr = images.read_picture(picture)
-    tools = {"detector": detection.load_detector(), "classifier": EmotionClassifier.load()}
+    tools = {"detector": stills.load_detector(), "classifier": EmotionClassifier.load()}
     explained_bgr, found = explain_frame(frame_bgr, **tools, emotion=emotion)
     if found:
         _, encoded = cv2.imencode(out.suffix.lower(), explained_bgr)
@@ -160,11 +168,14 @@ def write_explained(picture: Path | str, out: Path | str, *, emotion: str | None
     return found
 
 
-def _lay_over(frame_bgr: np.ndarray, square: tuple[float, float, float], evidence_map: np.ndarray) -> None:
+def _lay_over(
+    frame_bgr: np.ndarray, square: tuple[float, float, float], evidence_map: np.ndarray, angle_deg: float
+) -> None:
     """Draw a face's map into its square (left, upper edge, side) of a frame; the square may reach beyond the edge."""
     left, top, side = (round(value) for value in square)
     height, width = frame_bgr.shape[:2]
-    overlaid_rgb = heat_overlay(cropping.cut_square(frame_bgr, *square)[..., ::-1], evidence_map)
+    crop_rgb = cropping.cut_square(frame_bgr, *square)[..., ::-1]
+    overlaid_rgb = heat_overlay(crop_rgb, evidence_map, angle_deg=angle_deg)
     rows, columns = slice(max(top, 0), min(top + side, height)), slice(max(left, 0), min(left + side, width))
     inside = overlaid_rgb[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
     frame_bgr[rows, columns] = inside[..., ::-1]

@@ -154,6 +154,7 @@ class Engine:
         heats = []
         for face, maps in zip(found, evidence[1], strict=True):
             index = face.probabilities.argmax() if self.explained == ANSWER else EMOTIONS.index(self.explained)
-            values = class_activation.heat(maps[..., index], (HEAT_CELLS, HEAT_CELLS))
+            size, angle_deg = (HEAT_CELLS, HEAT_CELLS), face.box.angle_deg
+            values = class_activation.heat(maps[..., index], size, angle_deg=angle_deg)
             heats.append(Heat(self.detector.framing.square(face.box), values))
         return tuple(heats)
