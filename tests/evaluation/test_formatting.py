@@ -27,6 +27,8 @@ def test_an_interval_follows_its_value_in_the_same_unit():
     assert formatting.interval(0.712, 0.693, 0.729, write=formatting.number) == "0.712 (0.693–0.729)"
     assert formatting.interval(0.712, None, math.nan) == "71.2 %"
     assert formatting.interval(0.143, 0.143, 0.143) == "14.3 %"
+    assert formatting.interval(2.0, 1.5, 3.0, write=formatting.duration) == "2.00 s (1.50–3.00)"
+    assert formatting.interval(0.9, 0.5, 1.2, write=formatting.duration) == "900 ms (500 ms–1.20 s)"
 
 
 @pytest.mark.parametrize(

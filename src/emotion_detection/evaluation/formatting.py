@@ -36,7 +36,9 @@ HEADERS = {
     "accuracy_deduplicated": "De-duplicated",
     "accuracy_ferplus": "FER+ majority",
     "accuracy_near_twin_free": "Near-twin-free",
+    "mb": "File",
     "minutes": "Training",
+    "ms": "One face",
     "neutral_called_angry_share": "Neutral called Angry",
     "neutral_missed_share": "Neutral called something else",
     "neutral_recall": "Neutral right",
@@ -98,7 +100,9 @@ def interval(value: float | None, low: float | None, high: float | None, *, writ
     text = write(value)
     if _is_missing(value) or _is_missing(low) or _is_missing(high) or low == high == value:
         return text  # an interval that is a point says nothing
-    ends = [write(end).removesuffix(" %").removesuffix("×") for end in (low, high)]
+    unit, ends = text.lstrip("+−0123456789.,"), [write(end) for end in (low, high)]
+    if all(end.endswith(unit) for end in ends):
+        ends = [end.removesuffix(unit) for end in ends]
     joined = " to ".join(ends) if any(end[:1] in "+−" for end in ends) else "–".join(ends)
     return f"{text} ({joined})"
 

@@ -266,4 +266,4 @@ def costs_and_accuracy() -> pd.DataFrame:
             low, high = resampling.share_interval(round(accuracy * n), n)
             line = {"network": network, "accuracy": accuracy}
             lines.append(line | {"accuracy_low": low, "accuracy_high": high, **costs.loc[name].to_dict()})
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines).astype({"parameters": int})

@@ -100,12 +100,13 @@ def limits_table(comparisons: pd.DataFrame) -> pd.DataFrame:
     """Return what has a limit, once each, however many other ways it is compared with.
 
     Returns:
-        Columns `what`, `ours_s`, `limit`, `limit_s`, `limit_share`.
+        Columns `what`, `ours_s`, `limited_by` (text), `limit_s`, `limit_share`.
     """
     limited = comparisons[comparisons["limit_s"].notna()].drop_duplicates(["group", "ours_s", "limit"])
     own_names = limited["name"].str.partition("against ")[0].str.strip(" ,")
     what = (limited["group"] + ": " + own_names).str.removesuffix(": ")
-    return limited.assign(what=what)[["what", "ours_s", "limit", "limit_s", "limit_share"]].reset_index(drop=True)
+    limited = limited.assign(what=what).rename(columns={"limit": "limited_by"}).reset_index(drop=True)
+    return limited[["what", "ours_s", "limited_by", "limit_s", "limit_share"]]
 
 
 def _growth(growth: dict) -> pd.DataFrame:
