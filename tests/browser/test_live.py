@@ -13,6 +13,7 @@ from emotion_detection.faces import cropping
 from emotion_detection.inference import tracking
 from emotion_detection.live import demo_clip
 from emotion_detection.reporting import notebooks
+from stand_ins import face_at
 
 pytestmark = [pytest.mark.browser, browsing.needs_chromium]
 
@@ -170,7 +171,7 @@ def test_answers_flow_the_box_is_on_the_face_and_stop_turns_the_camera_off(lab, 
     assert re.match(r"Happy \d+ %", shown["label"])
     assert "this browser's camera" in shown["status"] and "delay" in shown["status"]
     left, right = page.evaluate(DRAWN)
-    face = demo_clip.face_at(0.0)
+    face = face_at(0.0)
     mirrored = 1 - (face.x + face.width) / demo_clip.WIDTH_PX
     assert (left, right) == pytest.approx((mirrored, 1 - face.x / demo_clip.WIDTH_PX), abs=0.08)
     browsing.screenshot(page, "live_lab", height=1200)
@@ -178,7 +179,7 @@ def test_answers_flow_the_box_is_on_the_face_and_stop_turns_the_camera_off(lab, 
     x, y, width, height, frame_width, _ = json.loads(printed(page, 1))
     scale = demo_clip.WIDTH_PX / frame_width
     box = cropping.FaceBox(scale * x, scale * y, scale * width, scale * height)
-    assert tracking.overlap(box, demo_clip.face_at(0.0)) > 0.5
+    assert tracking.overlap(box, face_at(0.0)) > 0.5
     start(page)
     page.wait_for_function(CAMERA_IS_OFF, timeout=OFF_WITHIN_MS)
 

@@ -11,6 +11,7 @@ from emotion_detection.faces.cropping import FaceBox
 from emotion_detection.inference import tracking
 from emotion_detection.inference.pipeline import FaceEmotion
 from emotion_detection.live import demo_clip
+from stand_ins import face_at
 
 
 def face(x: float, emotion: str = "happy", *, y: float = 0, side: float = 100, sure: float = 1.0) -> FaceEmotion:
@@ -119,7 +120,7 @@ FIRST, SECOND = FaceBox(50, 60, 120, 120), FaceBox(400, 100, 90, 90)
 
 
 def near_the_face(boxes: list[FaceBox], time_s: float) -> FaceBox:
-    return max(boxes, key=lambda box: tracking.overlap(box, demo_clip.face_at(time_s)))
+    return max(boxes, key=lambda box: tracking.overlap(box, face_at(time_s)))
 
 
 def test_boxes_of_a_moving_face_are_those_of_frame_by_frame_detection():
@@ -191,7 +192,7 @@ def test_two_faces_side_by_side_stay_two():
 
 def test_a_face_at_the_very_edge_is_followed():
     time_s = 0.0
-    face = demo_clip.face_at(time_s)
+    face = face_at(time_s)
     cut = np.ascontiguousarray(demo_clip.frame_at(time_s)[:, int(face.x) - 10 :])
     follows = tracking.FollowingDetector(haar())
     first, second = follows.detect(cut), follows.detect(cut)

@@ -15,10 +15,11 @@ from emotion_detection.errors import DataError
 from emotion_detection.faces import cropping
 from emotion_detection.inference import tracking
 from emotion_detection.inference.pipeline import NOT_SURE
-from emotion_detection.live import FileReplay, LiveView, demo_clip
+from emotion_detection.live import FileReplay, LiveView
 from emotion_detection.live.timeline import COLUMNS, Timeline
 from emotion_detection.live.widget import FOLDER
 from playing_page import FACE_JPEG, jpeg
+from stand_ins import face_at
 
 NODE = shutil.which("node")
 
@@ -35,7 +36,7 @@ def test_every_frame_of_the_browser_is_answered_with_the_face_where_it_is(opened
     assert answer["seq"] == 7 and answer["size"] == (640, 480)
     [face] = answer["faces"]
     x, y, width, height = np.multiply(face["box"], [640, 480, 640, 480])
-    assert tracking.overlap(cropping.FaceBox(x, y, width, height), demo_clip.face_at(0.0)) > 0.5
+    assert tracking.overlap(cropping.FaceBox(x, y, width, height), face_at(0.0)) > 0.5
     [probabilities] = face["probabilities"].values()
     assert sum(probabilities) == pytest.approx(1, abs=0.01)
     assert face["labels"]["emotion_mobilenetv2"] == "Happy"

@@ -1,4 +1,4 @@
-"""The sample clip: the public-domain portrait, moving and turning; where the face is in each frame is known."""
+"""The sample clip: the public-domain portrait, moving and turning."""
 
 import functools
 import math
@@ -10,7 +10,6 @@ import numpy as np
 
 from emotion_detection import files, paths
 from emotion_detection.faces import images
-from emotion_detection.faces.cropping import FaceBox
 from emotion_detection.inference import video_io
 
 WIDTH_PX, HEIGHT_PX = 640, 480
@@ -20,8 +19,7 @@ PERIOD_S = 12.0  # then the clip is where it began
 UNFOCUSED_S, LARGEST_BLUR_PX = (2.0, 6.0), 22.0
 NOTHING_S = (7.5, 9.5)
 
-FACE = FaceBox(x=178.0, y=64.0, width=93.0, height=108.0)
-"""The face in the portrait (512×512), from chin to hairline: between the boxes of the two detectors."""
+FACE_CENTER = (224.5, 118.0)  # in the portrait (512×512)
 
 
 @functools.cache
@@ -36,17 +34,8 @@ def frame_at(time_s: float) -> np.ndarray:
     """Return the clip's frame at a time: uint8 array (480, 640, 3), BGR."""
     size = (WIDTH_PX, HEIGHT_PX)
     return cv2.warpAffine(
-        portrait_bgr(), _placement(time_s), size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        portrait_bgr(), placement(time_s), size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
-
-
-def face_at(time_s: float) -> FaceBox:
-    """Return where the face is at a time: the upright box around the turned one, in pixels of the frame."""
-    corners = np.array([[FACE.x, FACE.y], [FACE.x + FACE.width, FACE.y + FACE.height]])
-    center = _placement(time_s) @ [*corners.mean(axis=0), 1.0]
-    scale = math.hypot(*_placement(time_s)[0, :2])
-    width, height = FACE.width * scale, FACE.height * scale
-    return FaceBox(center[0] - width / 2, center[1] - height / 2, width, height)
 
 
 def eventful_frame_at(time_s: float) -> np.ndarray:
@@ -79,12 +68,11 @@ def write(
     return Path(path)
 
 
-def _placement(time_s: float) -> np.ndarray:
+def placement(time_s: float) -> np.ndarray:
     """Return the affine map, float64 (2, 3), from the portrait to the frame: a slow walk, a nod to either side."""
     phase = 2 * math.pi * time_s / PERIOD_S
     scale = 1.9 + 0.2 * math.sin(phase)
-    center = (FACE.x + FACE.width / 2, FACE.y + FACE.height / 2)
-    matrix = cv2.getRotationMatrix2D(center, 10 * math.sin(2 * phase), scale)
+    matrix = cv2.getRotationMatrix2D(FACE_CENTER, 10 * math.sin(2 * phase), scale)
     target = (WIDTH_PX / 2 + 55 * math.sin(phase), 190 + 12 * math.cos(2 * phase))
-    matrix[:, 2] += np.array(target) - center
+    matrix[:, 2] += np.array(target) - FACE_CENTER
     return matrix
