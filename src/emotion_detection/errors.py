@@ -6,11 +6,13 @@ from emotion_detection import terminal
 class ProjectError(Exception):
     """An error whose message is meant for the reader: the command line prints it and exits with 1.
 
-    Commands of this program that it names are shown as they can be typed in the working directory.
+    Commands of this program that it names are shown as they can be typed in the working directory, control characters,
+    which names and contents of files may hold, as escapes.
     """
 
     def __str__(self):
-        return terminal.as_typed(str(self.args[0]) if self.args else "")
+        text = terminal.as_typed(str(self.args[0]) if self.args else "")
+        return "".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in text)
 
 
 class DataError(ProjectError, ValueError):

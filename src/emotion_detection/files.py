@@ -450,7 +450,7 @@ def parse_json(content: bytes | str, *, schema: dict | None = None) -> object:
         _validator(json.dumps(schema or {}))(values)
     except fastjsonschema.JsonSchemaValueException as error:
         problem = re.sub(r"^data\b\.?", lambda found: "" if found[0] == "data." else "it", error.message)
-        raise ValueError(f"{problem[:200]}; received {str(error.value)[:80]}") from error
+        raise ValueError(f"{problem[:200]}; received {str(error.value)[:80]!r}") from error
     return values
 
 

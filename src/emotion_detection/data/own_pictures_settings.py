@@ -78,10 +78,10 @@ class Settings:
             value = getattr(self, field)
             if not isinstance(value, kind) or isinstance(value, bool):
                 raise DataError(f"{field} is {value!r}, expected such as {EXAMPLES[field]}.")
-        if isinstance(self.group, str):
+        if self.group is not None and not callable(self.group):
             try:
                 has_group = re.compile(self.group).groups > 0
-            except re.error:
+            except (re.error, TypeError, OverflowError, RecursionError):
                 has_group = False
             if not has_group:
                 raise DataError(f"group is {self.group!r}, expected a regular expression with (…) around the person.")

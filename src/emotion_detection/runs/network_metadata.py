@@ -22,13 +22,20 @@ ALIGNMENT = 16
 
 
 def entries(content: bytes) -> dict[str, bytes]:
-    """Return name → bytes of all entries of a LiteRT file's content."""
+    """Return name → bytes of all entries of a LiteRT file's content.
+
+    Raises:
+        ValueError: it is no LiteRT file, or a damaged one.
+    """
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.Model.GetRootAs(content)
-    found = [model.Metadata(index) for index in range(model.MetadataLength())]
-    buffers = {entry.Name().decode(): model.Buffers(entry.Buffer()) for entry in found}
-    return {name: buffer.DataAsNumpy().tobytes() for name, buffer in buffers.items() if buffer.DataLength()}
+    try:
+        model = schema.Model.GetRootAs(content)
+        found = [model.Metadata(index) for index in range(model.MetadataLength())]
+        buffers = {entry.Name().decode(): model.Buffers(entry.Buffer()) for entry in found}
+        return {name: buffer.DataAsNumpy().tobytes() for name, buffer in buffers.items() if buffer.DataLength()}
+    except Exception as error:  # the generated code follows any offset: struct's, numpy's and Python's errors come out
+        raise ValueError(f"it is not a LiteRT file ({type(error).__name__}: {error})") from error
 
 
 def read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
@@ -44,10 +51,10 @@ def read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
     Raises:
         DataError: what it says is damaged, or about other classes.
     """
-    found = entries(Path(path).read_bytes())
-    if ENTRY not in found:
-        return {}, {}
     try:
+        found = entries(Path(path).read_bytes())
+        if ENTRY not in found:
+            return {}, {}
         values = json.loads(found[ENTRY])
         head = {name: np.load(io.BytesIO(found[name]), allow_pickle=False) for name in HEAD if name in found}
     except ValueError as error:
