@@ -21,7 +21,7 @@ def test_a_record_is_read_with_or_without_a_byte_order_mark(tmp_path):
 def test_a_missing_record_says_how_to_get_it(isolated):
     with pytest.raises(MissingFileError, match=r"results/a\.json is missing\. Restore it \(git .*: make a$"):
         files.read_json(paths.results_dir() / "a.json", remake="make a")
-    with pytest.raises(MissingFileError, match=r"a\.json is missing\. Correct it or make it again: make a$"):
+    with pytest.raises(MissingFileError, match=r"a\.json is missing\. Restore it or make it again: make a$"):
         files.read_json(isolated / "a.json", remake="make a")
 
 

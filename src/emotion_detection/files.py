@@ -560,5 +560,5 @@ def _remedy(path: Path, remake: str) -> str:
     """Say what to do: git has what lies in the project's `data/results` and `data/models`, and nothing else."""
     kept = [paths.project_root() / "data" / each for each in ("results", "models")]
     in_git = any(path.resolve().is_relative_to(each) for each in kept)
-    restore = f"Restore it (git checkout -- {paths.displayed(path)})" if in_git else "Correct it"
-    return f"{restore} or make it again: {remake}" if remake else f"{restore}."
+    restore = f"Restore it (git checkout -- {paths.displayed(path)})" if in_git else "Restore it"
+    return f"{restore} or make it again: {remake}" if remake else f"{restore}, or delete it."

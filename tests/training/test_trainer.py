@@ -261,8 +261,8 @@ def test_damaged_features_are_computed_anew(isolated, faces, caplog, kept_bytes)
             path.unlink() if folder == "checkpoints" else path.write_bytes(path.read_bytes()[:kept_bytes])
     again = trainer.train(small("top", epochs=1), faces, record=False)
     assert np.array_equal(history_of(first), history_of(again))
-    assert "cached features" in caplog.text
-    assert "are damaged" in caplog.text
+    assert "cache of features" in caplog.text
+    assert "is damaged" in caplog.text
 
 
 def test_the_history_holds_means_over_all_training_faces(isolated, faces):

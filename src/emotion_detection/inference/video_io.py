@@ -80,8 +80,8 @@ class Recording:
             self.close()
             raise DataError(f"{self._name} cannot be analysed: {_why_not(self.path)}") from error
         self._stream = _moving_pictures(self._container)
-        if self._stream is None:
-            held = "sound and no pictures" if self._container.streams.audio else "no pictures"
+        if self._stream is None or self._stream.codec_context is None:  # no stream, or one of an unknown kind
+            held = "sound and no pictures" if self._container.streams.audio else "no pictures that can be read"
             self.close()
             raise DataError(f"{self._name} holds {held} ({self.path.stat().st_size:,} bytes). Pass a video.")
         self._stream.thread_type = "AUTO"

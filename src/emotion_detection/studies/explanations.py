@@ -6,7 +6,6 @@ hundreds of faces, and maps averaged over all faces with the same answer.
 
 import datetime
 import logging
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -333,13 +332,8 @@ def load_average_heat() -> dict[str, np.ndarray]:
         MissingFileError: they are not there.
         DataError: they are damaged.
     """
-    path = folder() / "averages.npz"
-    files.require(path, remake=REMAKE)
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            return {kind: archive[kind] for kind in KINDS}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise files.damaged(path, f"it cannot be read ({error})", remake=REMAKE) from error
+    expected = {kind: ("f", (len(EMOTIONS), None, None)) for kind in KINDS}
+    return files.read_arrays(folder() / "averages.npz", expected=expected, remake=REMAKE)
 
 
 def heat_by_place(values: dict, heat: dict[str, np.ndarray]) -> pd.DataFrame:

@@ -11,6 +11,7 @@ arXiv:1503.02531.
 
 import dataclasses
 import hashlib
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,8 @@ from emotion_detection.errors import DataError
 from emotion_detection.runs import store
 from emotion_detection.training import backends, fast_layers, mobilenet
 from emotion_detection.training.recipe import Targets
+
+log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -98,8 +101,12 @@ def taught(settings: Targets, faces: FaceDataset) -> np.ndarray:
     sources_sha256 = [files.sha256(_source_of(name)) for name in settings.teachers]
     key = f"{faces.fingerprint} {settings.distillation_temperature} {' '.join(sources_sha256)}"
     path = paths.run_cache_dir() / "teachers" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
-    if path.is_file():
-        return np.load(path)
+    if path.exists():
+        try:
+            expected = {"answers": ("f", (len(faces), len(EMOTIONS)))}
+            return files.read_arrays(path, what="cache of answers", expected=expected)["answers"]
+        except DataError as error:
+            log.warning("%s The teachers are asked again.", error)
     answers = np.mean(
         [_answers_of(name, faces, settings.distillation_temperature) for name in settings.teachers], axis=0
     )

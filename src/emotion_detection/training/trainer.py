@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 
 from emotion_detection import files, paths
 from emotion_detection.data import FaceDataset, ferplus
+from emotion_detection.errors import DataError
 from emotion_detection.evaluation import metrics
 from emotion_detection.runs import provenance, store
 from emotion_detection.training import backends, batches, fast_layers, mobilenet, optimizers, splits, targets
@@ -285,11 +286,11 @@ def _cached_array(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
     if not path.exists():
         return None
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        log.warning("The cached features %s are damaged (%s): computing them anew.", paths.displayed(path), error)
+        expected = {"features": ("f", shape)}
+        return files.read_arrays(path, what="cache of features", expected=expected, mapped=True)["features"]
+    except DataError as error:
+        log.warning("%s They are computed anew.", error)
         return None
-    return array if array.shape == shape else None
 
 
 class _Checkpoint:
@@ -314,15 +315,16 @@ class _Checkpoint:
         """Load the last state into `model`, if there is one; return the history so far."""
         if not self.path.exists():
             return []
+        state = {f"v{index:04d}": variable for index, variable in enumerate(_state(model))}
+        expected = {name: (np.dtype(each.dtype).kind, tuple(each.shape)) for name, each in state.items()}
         try:
-            with self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-                arrays = [archive[f"v{index:04d}"] for index in range(len(_state(model)))]
-                history = json.loads(archive["history"].tobytes())
-        except Exception as error:  # zipfile, zlib, numpy and json each raise their own
-            log.warning("The checkpoint %s is damaged (%s): starting anew.", paths.displayed(self.path), error)
+            arrays = files.read_arrays(self.path, what="checkpoint", expected=expected | {"history": ("u", (None,))})
+            history = json.loads(arrays["history"].tobytes())  # NaN where an epoch was not validated
+        except (DataError, ValueError) as error:
+            log.warning("%s Training starts anew.", error)
             return []
-        for array, variable in zip(arrays, _state(model), strict=True):
-            variable.assign(array)
+        for name, variable in state.items():
+            variable.assign(arrays[name])
         log.info("%s goes on after epoch %d", self.name, len(history))
         return history
 
