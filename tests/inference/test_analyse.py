@@ -58,6 +58,20 @@ def test_the_public_name_takes_the_shipped_network():
     assert table.attrs["without_face"] == [] and table.attrs["failed"] == {}
 
 
+def test_labels_choose_what_a_classifier_answers_with():
+    class Either(AlwaysHappy):
+        labels, classes = "votes", EMOTIONS
+
+        def with_labels(self, labels):
+            other = Either()
+            other.labels, other.classes = labels, (*EMOTIONS[:-1], labels)
+            return other
+
+    tools = {"detector": OneBox(BOX), "classifier": Either()}
+    assert tuple(analyse.analyse(PORTRAIT, **tools).columns) == face_table.columns()
+    assert analyse.analyse(PORTRAIT, **tools, labels="fer2013").columns[-1] == "fer2013"
+
+
 def test_a_folder_is_searched_with_its_folders_and_what_cannot_be_read_is_told(tmp_path, caplog):
     (tmp_path / "in" / "deep").mkdir(parents=True)
     for name in ("b.png", "in/A.JPG", "in/deep/c.webp"):

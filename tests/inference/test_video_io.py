@@ -111,7 +111,7 @@ def test_a_jump_of_the_clock_is_told_and_closed(tmp_path):
     times, _, notes = seen(path)
     np.testing.assert_allclose(times, np.arange(len(times)) / FRAMES_PER_S, atol=0.001)
     assert len(times) == 43
-    assert notes == ["Its clock jumps after 0:00.8 and 1 more times; what follows is joined without a gap."]
+    assert notes == ["Its clock jumps after 0:00.8, the first of 2 times; what follows is joined without a gap."]
 
 
 def test_names_that_ffmpeg_takes_for_an_address_and_names_that_are_not_utf8_are_files(tmp_path):

@@ -34,6 +34,7 @@ def analyse(
     *,
     detector: detection.Detector | None = None,
     classifier: EmotionClassifier | None = None,
+    labels: str | None = None,
     minimum_confidence: float | None = None,
     **video_settings,
 ) -> pd.DataFrame:
@@ -45,6 +46,8 @@ def analyse(
             list of such pictures.
         detector: finds the faces; YuNet where it is found, else OpenCV's Haar cascade, if None.
         classifier: the shipped network if None.
+        labels: what is answered with: "votes", what most of ten people would say, or "fer2013", what FER2013 would; if
+            None, the classifier's own, which are the shipped network's votes.
         minimum_confidence: below this a label is "not sure"; the network's own threshold if None.
         video_settings: `every_ms`, `smoothing_s`, `progress`, as for `recording.analyse_recording`.
 
@@ -61,6 +64,8 @@ def analyse(
     Example:
         >>> analyse("me.jpg")[["face", "label"]]
     """
+    if labels is not None:
+        classifier = classifier.with_labels(labels) if classifier else EmotionClassifier.load(labels=labels)
     tools = {"detector": detector, "classifier": classifier, "minimum_confidence": minimum_confidence}
     is_path = isinstance(source, str | Path)
     if is_path and video_io.is_recording(source) and not Path(source).is_dir():

@@ -159,8 +159,8 @@ class Recording:
         if len(self._lost) > 3:
             found.append(f"{len(self._lost) - 3} more places are damaged.")
         if self._jumps:
-            more = f" and {len(self._jumps) - 1} more times" if len(self._jumps) > 1 else ""
-            found.append(f"Its clock jumps after {clock(self._jumps[0])}{more}; what follows is joined without a gap.")
+            again = f", the first of {len(self._jumps)} times" if len(self._jumps) > 1 else ""
+            found.append(f"Its clock jumps after {clock(self._jumps[0])}{again}; what follows is joined without a gap.")
         end_s, said_s = self.time_s + 1 / self.frames_per_s, self.announced_s
         if not self._jumps and said_s is not None and said_s - end_s > max(SHORTEST_LOSS_S, SMALLEST_LOSS * said_s):
             found.append(f"It can be read up to {clock(end_s)} of {clock(said_s)}: the rest is damaged or missing.")
