@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from emotion_detection import files, paths
+from emotion_detection import files, paths, terminal
 from emotion_detection.errors import DataError, MissingFileError
 
 
@@ -133,7 +133,7 @@ def test_arrays_that_unpack_without_end_are_refused(tmp_path, monkeypatch):
 )
 def test_secrets_in_addresses_are_masked(place, shown):
     assert paths.displayed(place) == shown
-    assert paths.without_secrets(f"[Errno 5] '{place.replace(' ', '%20')}': no") == f"[Errno 5] '{shown}': no"
+    assert terminal.without_secrets(f"[Errno 5] '{place.replace(' ', '%20')}': no") == f"[Errno 5] '{shown}': no"
 
 
 def test_a_path_is_shown_from_the_project_on(isolated):

@@ -6,12 +6,12 @@ from emotion_detection import terminal
 class ProjectError(Exception):
     """An error whose message is meant for the reader: the command line prints it and exits with 1.
 
-    Commands of this program that it names are shown as they can be typed in the working directory, control characters,
-    which names and contents of files may hold, as escapes.
+    Commands of this program that it names are shown as they can be typed in the working directory. What names and
+    contents of files may hold does no harm: control characters are escapes, and secrets in addresses are masked.
     """
 
     def __str__(self):
-        text = terminal.as_typed(str(self.args[0]) if self.args else "")
+        text = terminal.without_secrets(terminal.as_typed(str(self.args[0]) if self.args else ""))
         return "".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in text)
 
 

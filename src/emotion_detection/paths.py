@@ -3,12 +3,12 @@
 import contextlib
 import importlib.resources
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import platformdirs
 
+from emotion_detection import terminal
 from emotion_detection.errors import DataError
 
 SEARCHED_SUBFOLDERS = ("", "data", "raw", "models")
@@ -17,9 +17,6 @@ IMAGENET_FILES = (
     "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
 )
 """Names under which the ImageNet weights of MobileNetV2 are looked for; the second is Keras' own."""
-
-_ADDRESS = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]+:/{1,2})(\S*@)?([^\s?]*)(\?[^\s'\"]*)?")
-"""An address: kind (`Path` leaves one slash of two), user, host and path, query."""
 
 _chosen: dict[str, Path] = {}  # by `use_output_dir`; goes before the environment's
 
@@ -197,17 +194,7 @@ def displayed(place: Path | str) -> str:
 
     A path inside the project is relative to it. User, password and query of an address are masked: secrets are there.
     """
-    if _ADDRESS.search(str(place)):
-        return without_secrets(str(place).replace(" ", "%20"))
+    if terminal.ADDRESS.search(str(place)):
+        return terminal.without_secrets(str(place).replace(" ", "%20"))
     path = Path(place).resolve()
     return path.relative_to(project_root()).as_posix() if path.is_relative_to(project_root()) else path.as_posix()
-
-
-def without_secrets(text: str) -> str:
-    """Return a text, such as a library's message, with user, password and query of each address in it masked."""
-
-    def masked(found: re.Match) -> str:
-        kind, user, host, query = found.groups()
-        return f"{kind}{'***@' if user else ''}{host}{'?***' if query else ''}"
-
-    return _ADDRESS.sub(masked, text)

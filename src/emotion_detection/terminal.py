@@ -16,6 +16,10 @@ CANONICAL = re.compile(r"(?<![/\\])python -m emotion_detection")
 """How messages name this program; `as_typed` puts in its place what works here."""
 
 
+ADDRESS = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]+:/{1,2})(\S*@)?([^\s?]*)(\?[^\s'\"]*)?")
+"""An address: kind (`Path` leaves one slash of two), user, host and path, query."""
+
+
 def make_readable() -> None:
     """Have standard output and error write signs that their code page lacks in another way: Python raises."""
     codecs.register_error("readable", _readable)
@@ -47,3 +51,13 @@ def _python() -> str:
     with contextlib.suppress(ValueError):
         return str(running.relative_to(Path.cwd()))
     return f'"{running}"' if os.name == "nt" else shlex.quote(str(running))
+
+
+def without_secrets(text: str) -> str:
+    """Return a text, such as a message, with user, password and query of each address in it masked."""
+
+    def masked(found: re.Match) -> str:
+        kind, user, host, query = found.groups()
+        return f"{kind}{'***@' if user else ''}{host}{'?***' if query else ''}"
+
+    return ADDRESS.sub(masked, text)

@@ -29,6 +29,25 @@ def test_mistakes_are_answered_with_a_sentence_and_the_right_exit_code(recorded,
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("analyse", "ADDRESS"),
+        ("analyse", "ADDRESS", "--csv", "out.csv"),
+        ("analyse", "a.mp4", "--csv", "ADDRESS"),
+        ("explain", "ADDRESS", "--out", "out.png"),
+        ("data", "check", "ADDRESS"),
+        ("data", "pictures", "ADDRESS"),
+        ("evaluate", "ADDRESS"),
+    ],
+)
+@pytest.mark.parametrize("address", ["rtsp://user:secret@host/s", "http://host/video?user=me&pwd=secret"])
+def test_no_command_prints_the_secrets_of_an_address(isolated, call, command, address):
+    code, out, err = call(*(address if each == "ADDRESS" else each for each in command))
+    assert code in (1, 2)
+    assert "secret" not in out + err
+
+
 def test_a_data_folder_that_does_not_exist_is_named(isolated, call, monkeypatch):
     monkeypatch.setenv("EMOTION_DATA_DIR", str(isolated / "nowhere"))
     code, _, err = call("data", "check")

@@ -131,8 +131,8 @@ def _checked_folder(folder: Path | str) -> Path:
     if not folder.is_dir():
         received = "it is a file" if folder.exists() else "it does not exist"
         raise MissingFileError(
-            f"The folder of pictures {folder} was not found: {received}. Give a folder that holds a folder of pictures "
-            "for each emotion, such as happy/ and sad/."
+            f"The folder of pictures {paths.displayed(folder)} was not found: {received}. Give a folder that holds a "
+            "folder of pictures for each emotion, such as happy/ and sad/."
         )
     return folder.resolve()
 

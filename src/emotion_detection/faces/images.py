@@ -73,7 +73,9 @@ def check_file(path: Path) -> None:
     """Raise MissingFileError or DataError unless there is a file that is not empty."""
     if not path.is_file():
         received = "it is a folder" if path.is_dir() else "no such file"
-        raise MissingFileError(f"The picture {path} was not found: {received}. Pass the path of a JPEG, PNG or WebP.")
+        raise MissingFileError(
+            f"The picture {paths.displayed(path)} was not found: {received}. Pass the path of a JPEG, PNG or WebP."
+        )
     if path.stat().st_size == 0:
         raise DataError(f"The picture {paths.displayed(path)} is empty (0 bytes). Copy or download it again.")
 

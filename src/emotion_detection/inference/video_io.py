@@ -70,7 +70,7 @@ class Recording:
         self.path = Path(path)
         if not self.path.is_file():
             received = "it is a folder" if self.path.is_dir() else "no such file"
-            raise MissingFileError(f"The recording {path} was not found: {received}. Pass the path of a video file.")
+            raise MissingFileError(f"{self._name} was not found: {received}. Pass the path of a video file.")
         if self.path.stat().st_size == 0:
             raise DataError(f"{self._name} is empty (0 bytes). Copy it again.")
         self._container, self._file = None, self.path.open("rb")  # FFmpeg takes a name with a colon for an address
