@@ -141,7 +141,9 @@ def test_a_try_never_overwrites_a_record_of_other_settings(isolated, faces, trai
 def test_without_fer2013_a_try_learns_from_drawn_faces_and_says_so(isolated, trained, capsys):
     notebook.try_recipe("tl_top", epochs=1, faces=2000)
     assert trained[0][1].name == "drawn sample"
-    assert "drawn faces" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "1,680 **drawn faces, random first weights**" in said
+    assert "all that there are (2,000 were asked for)" in said
 
 
 @pytest.mark.parametrize(

@@ -83,14 +83,20 @@ def written_beside(path: Path, *, private: bool = False) -> Iterator[Path]:
             if private:
                 temporary.chmod(0o600)
             temporary.replace(path)
-        except OSError as error:
-            names_another = error.filename is not None and error.errno not in FULL
-            if names_another or isinstance(error, ProjectError):
+        except Exception as error:
+            nameless = isinstance(error, OSError) and error.filename is None  # numpy's, where a write was cut short
+            if isinstance(error, ProjectError) or not (nameless or is_full(error)):
                 raise
+            reason = os.strerror(errno.ENOSPC) if is_full(error) else error
             raise DataError(
-                f"{path} was not written: {error.strerror or error}. Free some room there (and in "
-                f"{tempfile.gettempdir()}, where some writers prepare files), or choose another place."
+                f"{path} was not written: {reason}. Free some room there and where temporary files go (TMPDIR), or "
+                "choose another place."
             ) from error
+
+
+def is_full(error: Exception) -> bool:
+    """Return whether an error, of Python's or of another library's, says that a disk is full."""
+    return getattr(error, "errno", None) in FULL or any(os.strerror(number) in str(error) for number in FULL)
 
 
 @contextlib.contextmanager

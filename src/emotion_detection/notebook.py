@@ -49,13 +49,13 @@ def _provenance() -> str:
     if paths.pictures_dir() is not None:
         fast = " FAST mode: one epoch, random first weights, so no number below is a result." if _mode.fast else ""
         return (
-            f"**Your own pictures, `{paths.pictures_dir().name}`, in FER2013's place.** Runs on them are read from "
-            f"`{paths.displayed(paths.results_dir())}`, or trained; what the text says of FER2013 is not about them."
-            + fast
+            f"**Your own pictures, {formatting.code(paths.pictures_dir().name)}, in FER2013's place.** Runs on them are "
+            f"read from {formatting.code(paths.displayed(paths.results_dir()))}, or trained; what the text says of FER2013 "
+            f"is not about them.{fast}"
         )
     if _mode.fast:
         return FAST_BANNER
-    where = f"Figures go to `{paths.displayed(paths.figures_dir())}`."
+    where = f"Figures go to {formatting.code(paths.displayed(paths.figures_dir()))}."
     if _mode.retrain:
         return (
             "**RETRAIN: what this notebook makes is made again from FER2013**, runs where it trains them (hours), "

@@ -5,6 +5,7 @@ import json
 import pytest
 
 import making_pictures
+from emotion_detection import paths
 from emotion_detection.data import load_sample
 from emotion_detection.runs import registry, store
 
@@ -121,3 +122,13 @@ def test_the_shipped_network_is_scored_on_a_folder_of_pictures(call, tmp_path):
 
 def test_crop_is_for_own_pictures_alone(recorded, call):
     assert call("evaluate", "tl_top", "--crop", "none")[0] == 2
+
+
+def test_an_experiment_stays_where_it_is(recorded):
+    run = store.load_run("tl_top")
+    with paths.writing_to(paths.scratch_dir()):
+        store.write_run("tl_top_try", run.info, run.history, {})
+    folder = store.write_run("tl_top_try", run.info, run.history, run.predictions)
+    assert folder == recorded / "output" / "results" / "tl_top_try-s0"
+    assert store.load_run("tl_top_try").is_final
+    assert store.recorded(here=True) == ["tl_top-s0"]

@@ -4,7 +4,9 @@ Functions elsewhere return numbers, and tables as numeric DataFrames with snake_
 a table into text once, where it is shown: it reads from a column's name what kind of number it holds.
 """
 
+import html
 import numbers
+import re
 from collections.abc import Callable
 
 import pandas as pd
@@ -153,12 +155,29 @@ def format_table(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
+def code(text: str) -> str:
+    """Return text, such as a file's name, as Markdown code, in which no sign of it means anything."""
+    text = re.sub(r"[\r\n]", " ", text)
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    space = " " if text[:1] == "`" or text[-1:] == "`" else ""
+    return f"{fence}{space}{text}{space}{fence}"
+
+
 def to_markdown(frame: pd.DataFrame) -> str:
-    """Return a table of text as GitHub Markdown, without its index; columns after the first are right-aligned."""
+    """Return a table of text as GitHub Markdown, without its index; columns after the first are right-aligned.
+
+    What would be read as HTML is escaped; other signs of Markdown are left, since tables hold links and code.
+    """
     rows = [list(frame.columns), *frame.itertuples(index=False)]
-    cells = [[str(value).replace("|", "\\|") for value in row] for row in rows]
+    cells = [[_in_cell(str(value)) for value in row] for row in rows]
     cells.insert(1, ["---"] + ["---:"] * (len(frame.columns) - 1))
     return "\n".join("| " + " | ".join(row) + " |" for row in cells) + "\n"
+
+
+def _in_cell(text: str) -> str:
+    """Return text for one cell: no end of it, no end of the line, no HTML tag or entity begins in it."""
+    text = re.sub(r"<(?=[A-Za-z/!?])|&(?=#?\w+;)", lambda sign: html.escape(sign[0]), text.replace("|", "\\|"))
+    return re.sub(r"[\r\n]+", " ", text)
 
 
 def _with_ends(columns: list[str]) -> dict[str, tuple[str, str] | None]:

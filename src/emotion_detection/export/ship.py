@@ -115,11 +115,15 @@ def export_run(
 
     Raises:
         MissingFileError: the run's network is not on this machine.
+        DataError: the path ends otherwise than this format does, or cannot be written.
     """
     if form not in SUFFIXES:
         raise UnknownNameError(f"{form!r} is no format of networks. Use one of {', '.join(SUFFIXES)}.")
     run, trained = store.load_run(name), store.trained_network(name)
     path = Path(path) if path is not None else export_dir() / f"{run.name}{SUFFIXES[form]}"
+    ending = Path(f"network{SUFFIXES[form]}").suffix
+    if path.suffix.lower() != ending:
+        raise DataError(f"A network as {form} was to be written to {path}. End its name in {ending}.")
     files.check_outputs([path], inputs=[trained])
     if form == "keras":
         with files.written_beside(path) as temporary:

@@ -7,7 +7,7 @@ import importlib
 import importlib.metadata
 import sys
 
-from emotion_detection import paths, terminal
+from emotion_detection import files, paths, terminal
 from emotion_detection.errors import ProjectError
 from emotion_detection.runs import registry, store
 
@@ -24,6 +24,10 @@ REMEDIES = {
     },
     "shipped network": {"without_it": "no picture gets an answer", "to_get_it": "`git checkout -- data/models`"},
     "recorded runs": {"without_it": "no figure can be redrawn", "to_get_it": "`git checkout -- data/results`"},
+    "a place to write": {
+        "without_it": "no figure or run of yours is kept",
+        "to_get_it": "set `EMOTION_OUTPUT_DIR` to a folder of yours, then start Jupyter",
+    },
 }
 NATIVE_MODULES = {"cv2": "OpenCV", "ai_edge_litert.interpreter": "LiteRT"}
 
@@ -60,6 +64,7 @@ def requirements():
         "YuNet face detector": detection.find_yunet() is not None,
         "shipped network": registry.card_path().is_file(),
         "recorded runs": bool(store.recorded()),
+        "a place to write": _can_write(),
     }
     rows = [{"what": what, "found": is_there} | REMEDIES[what] for what, is_there in found.items()]
     return pd.DataFrame(rows)
@@ -71,6 +76,14 @@ def _has_fer2013() -> bool:
     try:
         fer2013.find_source()
     except ProjectError:  # not there, or damaged: `data check` says what is wrong
+        return False
+    return True
+
+
+def _can_write() -> bool:
+    try:
+        files.require_writable(paths.scratch_dir())
+    except ProjectError:
         return False
     return True
 

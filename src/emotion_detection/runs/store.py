@@ -64,8 +64,9 @@ def full_name(name: str) -> str:
 
 
 def run_dir(name: str) -> Path:
-    """Return the folder that a run is written to, whether it exists or not."""
-    return paths.results_dir() / full_name(name)
+    """Return the folder that a run is written to, whether it exists or not; an experiment stays where it is."""
+    folder, tried = paths.results_dir() / full_name(name), paths.scratch_dir() / "results" / full_name(name)
+    return tried if tried.is_dir() and not folder.is_dir() else folder
 
 
 def find_dir(name: str, *, here: bool = False) -> Path | None:

@@ -4,9 +4,11 @@ Here, and in `export/`, TensorFlow and Keras are imported; nowhere else. How a t
 `inference/`, which knows nothing of this package.
 """
 
+import functools
 import os
 
 
+@functools.cache
 def import_keras():
     """Import Keras, with what TensorFlow's C++ code writes to stderr when it starts kept from the terminal or cell."""
     kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)

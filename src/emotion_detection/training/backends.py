@@ -11,12 +11,13 @@ import contextlib
 import functools
 from collections.abc import Iterator
 
-import keras
 import numpy as np
 from tqdm.auto import tqdm
 
 from emotion_detection.errors import DataError
-from emotion_detection.training import batches, mobilenet
+from emotion_detection.training import batches, import_keras, mobilenet
+
+keras = import_keras()
 
 PREDICT_BATCH = 128
 STATISTICS_BATCH = 64

@@ -11,8 +11,11 @@ On JAX with an accelerator one: the gradient of a depthwise convolution is slow 
 shifted, with the nine weights of each channel give the same.
 """
 
-import keras
 import numpy as np
+
+from emotion_detection.training import import_keras
+
+keras = import_keras()
 
 
 @keras.saving.register_keras_serializable("emotion_detection")

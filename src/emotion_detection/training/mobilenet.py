@@ -187,6 +187,8 @@ def load_network(path: Path) -> keras.Model:
     try:
         return keras.saving.load_model(path, safe_mode=True, compile=False)
     except Exception as error:  # zipfile, h5py, json and Keras each raise their own
+        if files.is_full(error):  # of temporary files: the network is not damaged
+            raise
         raise DataError(
             f"The network {paths.displayed(path)} cannot be loaded ({type(error).__name__}: {error}). "
             "The file is damaged: restore it (git checkout -- data/models) or train the run again."

@@ -2,11 +2,12 @@
 
 import contextlib
 
-import keras
 import numpy as np
 
-from emotion_detection.training import targets
+from emotion_detection.training import import_keras, targets
 from emotion_detection.training.recipe import Optimisation, Recipe
+
+keras = import_keras()
 
 
 def compile_for(model: keras.Model, recipe: Recipe, *, steps_per_epoch: int) -> None:

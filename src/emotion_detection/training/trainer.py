@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
 from scipy import special
@@ -19,8 +18,19 @@ from emotion_detection.data import FaceDataset, ferplus
 from emotion_detection.errors import DataError
 from emotion_detection.evaluation import metrics
 from emotion_detection.runs import provenance, store
-from emotion_detection.training import backends, batches, fast_layers, mobilenet, optimizers, splits, targets
+from emotion_detection.training import (
+    backends,
+    batches,
+    fast_layers,
+    import_keras,
+    mobilenet,
+    optimizers,
+    splits,
+    targets,
+)
 from emotion_detection.training.recipe import Recipe
+
+keras = import_keras()
 
 log = logging.getLogger(__name__)
 

@@ -14,6 +14,7 @@ from emotion_detection import paths
 from emotion_detection.data import FaceDataset, load_sample, selection
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
+from emotion_detection.evaluation import formatting
 from emotion_detection.runs import store
 from emotion_detection.training import catalog, import_keras
 from emotion_detection.training.recipe import Recipe
@@ -64,19 +65,21 @@ def plan(
     recipe = (original.replace(continues=None).fast() if fast else original).replace(**changes)
     dataset = _faces_or_sample(fast=fast)
     is_drawn = "sample" in dataset.name
-    if faces is not None:
-        dataset = _fewer_training_faces(dataset, min(faces, len(dataset.training)) if is_drawn else faces, seed)
+    lacks = is_drawn and faces is not None and faces > len(dataset.training)
+    if faces is not None and not lacks:
+        dataset = _fewer_training_faces(dataset, faces, seed)
     if is_drawn and paths.find_file(*paths.IMAGENET_FILES) is None:
         recipe = recipe.replace(weights=None)
     with _output():
         recipe, recorded = _free_name(recipe, name, dataset, seed)
-        where = paths.displayed(paths.results_dir())
+        where = formatting.code(paths.displayed(paths.results_dir()))
     if recorded is not None:
         drawn = " It learned from **drawn faces**, so no score is a result." if recorded.is_sample else ""
-        said = f"Read as it was trained before: `{recorded.name}` in `{where}`.{drawn}"
+        said = f"Read as it was trained before: `{recorded.name}` in {where}.{drawn}"
     else:
         first = "" if recipe.network.weights else ", random first weights"
         kind = f"**drawn faces{first}** (no FER2013, so no score is a result)" if is_drawn else "faces"
+        kind += f", all that there are ({faces:,} were asked for)" if lacks else ""
         duration = "seconds" if fast else expected_time(base, recipe, len(dataset.training))
         said = f"Training `{recipe.name}-s{seed}` on {len(dataset.training):,} {kind}: {duration}."
     return Trial(recipe, dataset, seed, recorded, said)
