@@ -90,3 +90,13 @@ def drawn_faces():
     """Five blurred noise pictures, uint8 (5, 48, 48)."""
     coarse = np.random.default_rng(0).integers(0, 256, (5, 8, 8), np.uint8)
     return coarse.repeat(6, axis=1).repeat(6, axis=2)
+
+
+@pytest.fixture
+def small_disk():
+    """No file of this process may be larger than 100,000 bytes."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -92,16 +92,6 @@ def test_names_that_are_not_utf_8_are_written_as_the_bytes_that_they_are(tmp_pat
     assert files.read_json(tmp_path / "a.json", remake="")["name"] == "caf\udce9.jpg"
 
 
-@pytest.fixture
-def small_disk():
-    """No file of this process may be larger than 100,000 bytes."""
-    resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def test_without_room_the_earlier_file_stays_and_the_error_names_the_file(tmp_path, small_disk):
     path = tmp_path / "array.npy"
     path.write_text("earlier")

@@ -48,10 +48,10 @@ def _provenance() -> str:
     """Return in a sentence or two what the notebook's numbers come from, in Markdown."""
     if paths.pictures_dir() is not None:
         fast = " FAST mode: one epoch, random first weights, so no number below is a result." if _mode.fast else ""
+        pictures, results = paths.pictures_dir().name, paths.displayed(paths.results_dir())
         return (
-            f"**Your own pictures, {formatting.code(paths.pictures_dir().name)}, in FER2013's place.** Runs on them are "
-            f"read from {formatting.code(paths.displayed(paths.results_dir()))}, or trained; what the text says of FER2013 "
-            f"is not about them.{fast}"
+            f"**Your own pictures, {formatting.code(pictures)}, in FER2013's place.** Runs on them are read from "
+            f"{formatting.code(results)}, or trained; what the text says of FER2013 is not about them.{fast}"
         )
     if _mode.fast:
         return FAST_BANNER

@@ -58,3 +58,12 @@ def test_the_network_of_a_fast_run_is_not_put_among_those_of_the_project(recorde
     assert code == 1
     assert "learned from drawn sample" in error
     assert not (recorded / "data" / "models").exists()
+
+
+def test_an_export_whose_name_does_not_say_its_format_or_that_finds_no_room_is_refused(call, tmp_path, small_disk):
+    code, _, error = call("export", "float16", "--output", str(tmp_path / "network"))
+    assert code == 1 and "End its name in .tflite" in error
+    code, _, error = call("export", "keras", "--output", str(tmp_path / "network.keras"))
+    assert code == 1
+    assert "network.keras was not written: No space left on device" in error
+    assert not list(tmp_path.iterdir())

@@ -1,3 +1,4 @@
+import html
 import math
 
 import numpy as np
@@ -110,3 +111,25 @@ def test_a_named_index_is_the_first_column_and_a_plain_one_is_left_out():
 def test_markdown_aligns_numbers_and_escapes_bars():
     frame = pd.DataFrame({"a": ["x|y"], "b": ["1"]})
     assert formatting.to_markdown(frame) == "| a | b |\n| --- | ---: |\n| x\\|y | 1 |\n"
+
+
+HOSTILE = [
+    "<img src=x onerror=alert(1)>",
+    "</code><script>alert(1)</script>",
+    "`a` ``b",
+    "`",
+    "a|b\n\n# c",
+    "&lt;b&gt;",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_name_of_a_file_is_shown_as_it_is_and_never_read_as_markdown_or_html(name):
+    to_html = pytest.importorskip("nbconvert.filters").markdown2html
+    shown = html.unescape(to_html(f"In {formatting.code(name)}."))
+    assert shown == f"<p>In <code>{name.replace(chr(10), ' ')}</code>.</p>\n".replace("&", "&amp;").replace(
+        "&amp;", "&"
+    )
+    table = to_html(formatting.to_markdown(pd.DataFrame({"file": [name], "n": ["1"]})))
+    assert "<img" not in table and "<script" not in table
+    assert table.count("<tr>") == 2 and table.count("<td") == 2

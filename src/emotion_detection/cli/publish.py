@@ -17,7 +17,9 @@ def ship(run: Annotated[str, typer.Argument(help="A final run whose network is o
     from emotion_detection.data import load_fer2013
     from emotion_detection.export import ship as shipping
     from emotion_detection.reporting import documents
+    from emotion_detection.runs import registry
 
+    registry.check_is_ours("data/models/")
     card = shipping.ship(run, load_fer2013())
     documents.write()
     typer.echo(json.dumps(card, indent=1))
