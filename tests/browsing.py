@@ -14,10 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
+import nbformat
 import playwright.sync_api
 import pytest
 
 from emotion_detection.live import demo_clip
+from emotion_detection.reporting import notebooks
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_chromium = pytest.mark.skipif(
@@ -25,6 +27,7 @@ needs_chromium = pytest.mark.skipif(
 )
 FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 VIEWPORT = {"width": 1200, "height": 1600}
+START = ".emotion-live button.start"
 
 
 def free_port() -> int:
@@ -69,6 +72,35 @@ def run_cell(page, index: int) -> None:
             prompt = page.locator(".jp-Notebook .jp-CodeCell .jp-InputPrompt").nth(index)
             return playwright.sync_api.expect(prompt).to_have_text(re.compile(r"\[\d+\]"), timeout=20_000)
     pytest.fail("The cell was run four times and never finished")
+
+
+def chromium(driver, *flags: str):
+    """Start Debian's Chromium."""
+    return driver.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
+
+
+def open_notebook(page, address: str, folder, name: str, *cells: str) -> None:
+    """Write a notebook, open it in JupyterLab or Notebook 7 and run its first cell."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.metadata.kernelspec = {"name": notebooks.KERNEL, "display_name": "Emotion Detection", "language": "python"}
+    nbformat.write(notebook, folder / f"{name}.ipynb")
+
+    page.goto(f"{address}/{name}.ipynb?reset")
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=60_000)
+    run_cell(page, 0)
+
+
+def start(page) -> None:
+    page.locator(START).first.click(timeout=60_000)
+
+
+def wait_for_answers(page) -> None:
+    page.wait_for_function(
+        """() => [...document.querySelectorAll(".emotion-live .status")]
+            .some((status) => /(\\d+) answers.s/.exec(status.innerText)?.[1] > 0)""",
+        timeout=60_000,
+    )
 
 
 def run_the_live_cell(page, address: str) -> None:

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-const { Pump, facesStatus, heatColors, labelColor, readableOn, refusal } = await import(process.env.WIDGET_MODULE);
+const { FACE_COLORS, Pump, faceColor, heatColors, placed, refusal, statusText } = await import(process.env.WIDGET_MODULE);
 
 test("two frames are under way at most, and an answer makes room for the next", () => {
   const pump = new Pump();
@@ -84,11 +84,11 @@ test("every refusal says what to do", () => {
   for (const name of names) assert.match(refusal(name), /Start|https/);
 });
 
-test("a minute without a face is told with what may help", () => {
-  assert.equal(facesStatus(1, 0), "1 face");
-  assert.equal(facesStatus(3, 90_000), "3 faces");
-  assert.equal(facesStatus(0, 1000), "no face");
-  assert.match(facesStatus(0, 60_500), /^no face for 60 s: look into the camera/);
+test("the status is short", () => {
+  const rates = { answers: 23.7, delay: 40.2 };
+  assert.equal(statusText(rates, 1), "24 answers/s · 1 face · 40 ms");
+  assert.equal(statusText(rates, 3), "24 answers/s · 3 faces · 40 ms");
+  assert.equal(statusText({ answers: 0, delay: null }, 0), "0 answers/s · no face");
 });
 
 test("a frame that was lost on its way makes room after three seconds, and is counted", () => {
@@ -101,11 +101,16 @@ test("a frame that was lost on its way makes room after three seconds, and is co
   assert.equal(pump.rates(3100).dropped, 1);
 });
 
-test("a box has the colour of its label, grey where not sure, and words that can be read on it", () => {
-  const emotions = [{ shown: "Happy", color: "#E6A700" }, { shown: "Sad", color: "#0072B2" }];
-  assert.equal(labelColor("Happy", emotions), "#E6A700");
-  assert.equal(labelColor("not sure", emotions), "#4A4A4A");
-  assert.deepEqual(["#E6A700", "#0072B2", "#4A4A4A"].map(readableOn), ["black", "white", "white"]);
+test("a face has the colour of its number, and after the last they begin anew", () => {
+  assert.equal(faceColor(1), FACE_COLORS[0]);
+  assert.equal(faceColor(FACE_COLORS.length + 2), FACE_COLORS[1]);
+  assert.equal(new Set(FACE_COLORS).size, FACE_COLORS.length);
+});
+
+test("a picture of another shape than the stage lies in its middle", () => {
+  assert.deepEqual(placed(640, 480, [320, 240]), [0, 0, 320, 240]);
+  assert.deepEqual(placed(1280, 720, [640, 480]), [0, 60, 640, 360]);
+  assert.deepEqual(placed(480, 640, [640, 480]), [140, 0, 360, 480]);
 });
 
 test("heat is clear at nothing, yellow for a little and red for most", () => {

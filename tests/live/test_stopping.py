@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from emotion_detection.errors import CameraError, MissingFileError
-from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.live import FileReplay, LiveView, sources, worker
 from emotion_detection.live.widget import _deliver
 from emotion_detection.live.worker import Trouble
@@ -48,7 +47,7 @@ def test_the_camera_is_released_however_it_is_stopped(opened, monkeypatch, way):
             "stop": view.stop,
             "trait": lambda: setattr(view.frame, "running", False),
             "close": view.close,
-            "source": lambda: setattr(view.controls.menu, "value", "clip"),
+            "source": lambda: setattr(view.frame, "chosen", 1),
         }
         actions[way]()
     ends = time.monotonic() + 5
@@ -77,21 +76,6 @@ def test_a_view_that_is_collected_leaves_no_thread(classifier, detector):
     del view
     gc.collect()
     assert gone() is None
-
-
-def test_a_button_says_what_runs_also_while_no_page_is_open(opened):
-    view, browser = opened(FileReplay())
-    view.controls.button.value = view.frame.running = True
-    browser.wait_for("frame")
-    assert view.controls.button.icon == "stop"
-    view.frame.running = False
-    assert not view.controls.button.value and view.controls.button.icon == "play"
-
-
-def test_on_a_page_that_is_loaded_again_the_button_follows_the_view_and_never_the_view_the_button(opened):
-    view, _browser = opened()
-    (link,) = [link for link in view._links if (view.frame, "running") in (link.source, link.target)]
-    assert link.source == (view.frame, "running")  # the page sets a link's target from its source when it is loaded
 
 
 def test_lost_frames_do_not_stop_the_stream(opened, monkeypatch):
@@ -131,8 +115,7 @@ def test_a_busy_camera_ends_in_a_message_and_a_second_view_goes_on(opened):
 
 def test_a_camera_that_is_not_there_says_so_and_offers_others(opened, monkeypatch):
     view, browser = opened()
-    view.controls.menu.value = "kernel:3"
-    view.frame.running = True
+    browser.say({"type": "open", "address": "3"})
     message = browser.wait_for("ended")["message"]
     assert "The kernel's camera 3 does not open" in message and "this browser's camera" in message
     assert not view.frame.running
@@ -168,14 +151,9 @@ def test_an_exception_on_one_frame_is_shown_and_the_stream_goes_on(opened, detec
     assert "RuntimeError: a bad moment" in browser.of("error")[0]["message"]
 
 
-def test_a_missing_network_is_told_with_what_to_do(opened, monkeypatch):
-    def missing():
-        raise MissingFileError("The network data/models/emotion_mobilenetv2.tflite is missing. Restore it.")
-
-    monkeypatch.setattr(EmotionClassifier, "load", missing)
-    view, browser = opened(FileReplay(), classifier=None)
-    view.frame.running = True
-    assert "Restore it" in browser.wait_for("ended")["message"]
+def test_a_missing_network_is_told_with_what_to_do(tmp_path):
+    with pytest.raises(MissingFileError, match="no network"):
+        LiveView(classifier=tmp_path / "gone.tflite")
 
 
 def test_no_face_is_an_answer(opened):

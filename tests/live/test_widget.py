@@ -15,9 +15,10 @@ from emotion_detection.errors import DataError
 from emotion_detection.faces import cropping
 from emotion_detection.inference import tracking
 from emotion_detection.inference.pipeline import NOT_SURE
+from emotion_detection.inference.stream import COLUMNS
 from emotion_detection.live import FileReplay, LiveView
-from emotion_detection.live.timeline import COLUMNS, Timeline
-from emotion_detection.live.widget import FOLDER
+from emotion_detection.live.frame import FOLDER
+from emotion_detection.live.timeline import Timeline
 from playing_page import FACE_JPEG, jpeg
 from stand_ins import face_at
 
@@ -124,30 +125,29 @@ def test_a_callback_gets_every_result_and_its_exception_is_shown_while_the_strea
 
 def test_the_threshold_is_that_of_the_model_card_and_its_worth_is_told(opened, classifier):
     view, _ = opened()
-    assert view.controls.confidence.value == classifier.metadata["confidence"]["threshold"]
-    assert "of those answers are right" in view.controls.worth.value
-    view.controls.confidence.value = 0.9
-    told = view.controls.worth.value
-    view.controls.confidence.value = 0.2
-    assert told != view.controls.worth.value
+    assert view.frame.minimum_confidence == classifier.metadata["confidence"]["threshold"]
+    assert "of the answers are right" in view.frame.worth
+    view.frame.minimum_confidence = 0.9
+    told = view.frame.worth
+    view.frame.minimum_confidence = 0.2
+    assert told != view.frame.worth
 
 
 def test_settings_take_effect_while_it_runs(opened):
     view, browser = opened(FileReplay(), minimum_confidence=0.0)
     view.frame.running = True
     assert browser.wait_for("frame", count=2)["faces"][0]["labels"]["emotion_mobilenetv2"] == "Happy"
-    view.controls.confidence.value = 1.0
+    view.frame.minimum_confidence = 1.0
     n = len(browser.of("frame"))
     assert browser.wait_for("frame", count=n + 3)["faces"][0]["labels"]["emotion_mobilenetv2"] == "not sure"
 
 
 def test_why_is_off_at_first_and_shows_heat_where_the_face_is_once_it_is_ticked(opened):
     view, browser = opened(FileReplay())
-    assert not view.controls.why.value and view.controls.why_of.disabled
+    assert view.frame.explained == ""
     view.frame.running = True
     assert browser.wait_for("frame", count=2)["faces"][0]["heat"] is None
-    view.controls.why.value = True
-    assert not view.controls.why_of.disabled
+    view.frame.explained = "answer"
     n = len(browser.of("frame"))
     [face] = browser.wait_for("frame", count=n + 3)["faces"]
     cells = np.array(face["heat"]["cells"])
@@ -161,15 +161,14 @@ def test_why_is_off_at_first_and_shows_heat_where_the_face_is_once_it_is_ticked(
 
 def test_evidence_for_another_emotion_looks_different_and_can_be_taken_away(opened):
     view, browser = opened(FileReplay())
-    view.controls.why.value = True
     view.frame.running = True
     cells = {}
     for emotion in ("answer", "sad"):
-        view.controls.why_of.value = emotion
+        view.frame.explained = emotion
         n = len(browser.of("frame"))
         cells[emotion] = browser.wait_for("frame", count=n + 3)["faces"][0]["heat"]["cells"]
     assert cells["answer"] != cells["sad"]
-    view.controls.why.value = False
+    view.frame.explained = ""
     n = len(browser.of("frame"))
     assert browser.wait_for("frame", count=n + 3)["faces"][0]["heat"] is None
 
@@ -182,7 +181,7 @@ def test_a_network_that_cannot_say_why_is_told_and_goes_on_answering(opened):
     view, browser = opened(FileReplay(), classifier=Surprised())
     view.frame.running = True
     browser.wait_for("frame")
-    view.controls.why.value = True
+    view.frame.explained = "answer"
     assert "cannot say why" in browser.wait_for("notice")["message"]
     n = len(browser.of("frame"))
     assert browser.wait_for("frame", count=n + 3)["faces"][0]["heat"] is None
@@ -197,7 +196,7 @@ def test_arguments_out_of_range_are_refused(arguments):
 def test_settings_moved_while_it_opens_are_those_of_the_first_answer(opened):
     view, browser = opened(FileReplay())
     view.frame.running = True
-    view.controls.confidence.value = 1.0
+    view.frame.minimum_confidence = 1.0
     assert browser.wait_for("frame")["faces"][0]["labels"]["emotion_mobilenetv2"] == NOT_SURE
 
 
@@ -220,14 +219,15 @@ def test_the_timeline_is_tidy_and_holds_what_was_answered(opened):
 
 def test_the_timeline_is_drawn_and_downloaded(opened):
     view, browser = opened(FileReplay())
-    view.controls.plot.click()
+    browser.say({"type": "timeline"})
     assert "no face was seen" in browser.wait_for("notice")["message"]
     view.frame.running = True
     browser.wait_for("frame", count=5)
     view.stop()
-    view.controls.plot.click()
-    assert bytes(view._picture.value).startswith(b"\x89PNG") and view._picture.layout.display == ""
-    view.controls.save.click()
+    browser.say({"type": "timeline"})
+    svg = browser.wait_for("timeline")["svg"]
+    assert svg.startswith("<svg") and "currentColor" in svg and "seconds" in svg
+    browser.say({"type": "save"})
     download = browser.wait_for("download")
     assert download["name"].endswith(".csv") and download["text"].startswith("time_s,face,x,y")
     assert download["text"].count("\n") == len(view.timeline()) + 1
@@ -246,7 +246,7 @@ def test_no_trait_ever_holds_a_frame_or_an_answer(opened):
     state = view.frame.get_state()
     assert set(state) == before[view.frame]
     texts = {key: value for key, value in state.items() if key not in ("_esm", "_css", "_anywidget_id")}
-    assert len(str(texts)) < 2000 and not any(isinstance(value, bytes | memoryview) for value in texts.values())
+    assert len(str(texts)) < 3000 and not any(isinstance(value, bytes | memoryview) for value in texts.values())
 
 
 # The rest

@@ -112,9 +112,16 @@ class Engine:
         settings = {"smoothing_s": smoothing_s, "minimum_confidence": minimum_confidence, "remembered_s": remembered_s}
         self._trackers = {name: FaceTracker(**settings) for name in classifiers}
 
-    def set(self, *, smoothing_s: float, minimum_confidence: float, explained: str | None = None) -> None:
-        """Change the settings from the next frame on."""
-        self.explained = explained
+    def set(
+        self,
+        *,
+        classifiers: dict[str, EmotionClassifier],
+        smoothing_s: float,
+        minimum_confidence: float,
+        explained: str | None = None,
+    ) -> None:
+        """Change the settings from the next frame on; networks keep their names, and faces their numbers."""
+        self.classifiers, self.explained = classifiers, explained
         for tracker in self._trackers.values():
             tracker.smoothing_s, tracker.minimum_confidence = smoothing_s, minimum_confidence
 
@@ -128,11 +135,12 @@ class Engine:
         began = time.perf_counter()
         boxes, crops = detection.find_faces(frame.bgr, self.detector)
         detected = time.perf_counter()
-        first_network = next(iter(self.classifiers.values()))
+        networks = self.classifiers  # another thread may change the settings meanwhile
+        first_network = next(iter(networks.values()))
         asked = self.explained is not None and crops and self.can_explain
         evidence = class_activation.evidence(first_network, crops) if asked else None
         found = {}
-        for name, network in self.classifiers.items():
+        for name, network in networks.items():
             if evidence is not None and network is first_network:  # it is not asked again
                 probabilities = network.calibrated(evidence[0])
                 classes = getattr(network, "classes", EMOTIONS)

@@ -86,6 +86,8 @@ class FaceTracker:
                 track = _Track(self._identities, face.box, np.asarray(face.probabilities, np.float32), time_s)
                 self._tracks.append(track)
             elapsed_s = max(0.0, time_s - track.seen_s)
+            if track.probabilities.shape != face.probabilities.shape:  # contempt was asked for, or no longer
+                track.probabilities = face.probabilities
             share = 1.0 if self.smoothing_s == 0 else -np.expm1(-elapsed_s / self.smoothing_s)
             moved = track.probabilities + share * (face.probabilities - track.probabilities)
             track.box, track.probabilities, track.seen_s = face.box, moved.astype(np.float32), time_s

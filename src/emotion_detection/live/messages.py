@@ -1,36 +1,78 @@
-"""What the kernel sends to the page: the faces of an answer as plain values, and a frame as JPEG."""
+"""What the kernel sends: an answer to the page and as JSON, a frame as JPEG."""
 
 import itertools
+from collections.abc import Set
 
 import cv2
 
 from emotion_detection.emotions import DISPLAY_NAMES
 from emotion_detection.inference.stream import Frame, Heat, LiveResult
+from emotion_detection.inference.tracking import TrackedFace
 
 SENT_JPEG_QUALITY = 75
 SENT_LONG_SIDE_PX = 640
+PEOPLE = 10  # a share of the votes is told as so many people
 
 
-def faces_of(result: LiveResult) -> list[dict]:
-    """Return the faces of a result as the page draws them: boxes as shares of the frame."""
+def faces_of(result: LiveResult, *, of_votes: Set[str] = frozenset()) -> list[dict]:
+    """Return the faces of a result as the page draws them: boxes as shares of the frame.
+
+    `of_votes` names the networks whose answers are shares of people's votes.
+    """
     width, height = result.size
     lines = []
     for index, (face, heat) in enumerate(itertools.zip_longest(result.faces, result.heats)):
-        box = face.box
-        shares = (box.x / width, box.y / height, box.width / width, box.height / height)
         found = {name: faces[index] for name, faces in result.by_network.items()}
+        shares = {name: _share_of(each, name in of_votes) for name, each in found.items()}
         lines.append(
             {
                 "id": face.identity,
-                "box": [round(value, 4) for value in shares],
+                "box": _box_of(face, result),
                 "probabilities": {
                     name: [round(float(value), 3) for value in each.probabilities] for name, each in found.items()
                 },
                 "labels": {name: DISPLAY_NAMES.get(each.label, each.label) for name, each in found.items()},
+                "shares": shares,
+                "said": {
+                    name: f"{shares[name]} {'would say' if name in of_votes else 'for'} {_top_of(each)}"
+                    for name, each in found.items()
+                },
                 "heat": None if heat is None else _heat_of(heat, width, height),
             }
         )
     return lines
+
+
+def answer_of(result: LiveResult, *, time_s: float) -> dict:
+    """Return a result as other programs get it, by the first network: plain values, boxes as shares of the frame."""
+    return {
+        "time_s": round(time_s, 3),
+        "faces": [
+            {
+                "face": face.identity,
+                "box": _box_of(face, result),
+                "label": face.label,
+                "shares": {
+                    name: round(float(value), 4) for name, value in zip(face.classes, face.probabilities, strict=True)
+                },
+            }
+            for face in result.faces
+        ],
+    }
+
+
+def _share_of(face: TrackedFace, of_votes: bool) -> str:
+    """Return the share of the most probable emotion: "7 of 10" people, or "68 %"."""
+    return f"{round(PEOPLE * face.confidence)} of {PEOPLE}" if of_votes else f"{100 * face.confidence:.0f} %"
+
+
+def _top_of(face: TrackedFace) -> str:
+    return DISPLAY_NAMES[face.classes[int(face.probabilities.argmax())]]
+
+
+def _box_of(face: TrackedFace, result: LiveResult) -> list[float]:
+    (width, height), box = result.size, face.box
+    return [round(value, 4) for value in (box.x / width, box.y / height, box.width / width, box.height / height)]
 
 
 def _heat_of(heat: Heat, width: int, height: int) -> dict:

@@ -1,5 +1,6 @@
 """The panel "Teach it your face" of the live cell (experimental): prompts, a table, a switch, a file of numbers."""
 
+import dataclasses
 import functools
 import html
 import threading
@@ -39,10 +40,11 @@ class TeachingPanel(ipywidgets.VBox):
     frames in another.
     """
 
-    def __init__(self):
+    def __init__(self, **layout):
         self.network: personal.PersonalClassifier | None = None
         self._reason = "Click Start above: the prompts begin with the first picture."
-        self._head: personal.Head | None = None
+        self._heads: dict[str, personal.Head] = {}  # of each set of labels
+        self._labels = "votes"
         self._calibration: personal.Calibration | None = None
         self._asked: tuple[str, ...] = ()
         self._missed: list[str] = []
@@ -57,8 +59,13 @@ class TeachingPanel(ipywidgets.VBox):
             ipywidgets.HBox([self._file, self._save, self._load], **ROW),
         ]
         buttons, *others = self._controls
-        super().__init__([self._introduction, buttons, self._prompt, self._status, self._table, *others])
+        super().__init__([self._introduction, buttons, self._prompt, self._status, self._table, *others], **layout)
         self._update()
+
+    @property
+    def _head(self) -> personal.Head | None:
+        """The head for the labels that are answered with."""
+        return self._heads.get(self._labels)
 
     # What the view calls
 
@@ -79,12 +86,13 @@ class TeachingPanel(ipywidgets.VBox):
         self._reason = "This network has no model card: load it with EmotionClassifier.load to teach it."
         personal.network_of(network)
         self.network = network
-        brings_one = self._head is None and network.personal_head is not None
-        head, self._head = self._head or network.personal_head, None
+        self._labels = getattr(network, "labels", self._labels)
+        head = self._heads.pop(self._labels, None)
+        if head is None and network.personal_head is not None:
+            head, self._which.value = network.personal_head, PERSONAL
         network.personal_head = head  # refused if it was loaded for another network
-        self._head = head
-        if brings_one:
-            self._which.value = PERSONAL
+        if head is not None:
+            self._heads[self._labels] = head
         network.is_on = self._which.value == PERSONAL
 
     def answered(self, result: LiveResult) -> None:
@@ -186,8 +194,10 @@ class TeachingPanel(ipywidgets.VBox):
 
     def _open_lesson(self) -> None:
         fitting.warm_up()  # the first fit then takes no longer than the next
-        if self._calibration is None or self._calibration.network != personal.network_of(self.network):
-            self._calibration = personal.Calibration.of(self.network)
+        fresh = personal.Calibration.of(self.network)  # of this network, and these labels
+        known = dataclasses.replace(self._calibration or fresh, clips=())
+        if self._calibration is None or dataclasses.astuple(known) != dataclasses.astuple(fresh):
+            self._calibration = fresh
         self._lesson, self._asked = Lesson(self._calibration, self._asked), ()
         self._say("")
         self._show(self._lesson.step)
@@ -223,7 +233,7 @@ class TeachingPanel(ipywidgets.VBox):
     # The head
 
     def _use(self, head: personal.Head) -> None:
-        self.network.personal_head = self._head = head
+        self.network.personal_head = self._heads[self._labels] = head
         self.network.is_on = True
         self._which.value = PERSONAL
 
@@ -239,7 +249,7 @@ class TeachingPanel(ipywidgets.VBox):
         network = self.network if self.network is not None else EmotionClassifier.load()
         head = personal.load(Path(self._file.value), network)
         if self.network is None:
-            self._head, self._which.value = head, PERSONAL  # in use as soon as the view is started
+            self._heads[self._labels], self._which.value = head, PERSONAL  # in use as soon as the view is started
         else:
             self._use(head)
         self._table.value = ""

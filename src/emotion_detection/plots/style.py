@@ -62,6 +62,9 @@ and two more for what goes beyond three."""
 
 SPLIT_COLORS = dict(zip(("Training", "PublicTest", "PrivateTest"), SERIES_COLORS, strict=False))
 INK = "#222222"
+INKS = tuple({STYLE[name].lower() for name in ("text.color", "xtick.color", "axes.edgecolor")} | {"#000000"})
+"""Colours of what is written, lines and marks: in a dark page they turn light."""
+
 NAMES = [DISPLAY_NAMES[emotion] for emotion in EMOTIONS]
 PERCENT = matplotlib.ticker.PercentFormatter(1.0, decimals=0, symbol=" %")
 
@@ -246,3 +249,14 @@ def _banner_pixels(text: str, width_px: int, dpi: int) -> np.ndarray:
         strip = matplotlib.figure.Figure(figsize=((width_px + 0.5) / dpi, BANNER_HEIGHT_IN), facecolor="#FFD166")
         strip.text(0.5, 0.46, text, ha="center", va="center", weight="bold", fontsize=11)
     return _pixels(strip, dpi)
+
+
+def themed_svg(figure: matplotlib.figure.Figure) -> str:
+    """Return the figure as SVG for a page: without background, its text and axes in the page's own colour."""
+    stream = io.StringIO()
+    with matplotlib.rc_context(STYLE | {"svg.fonttype": "none", "svg.hashsalt": "emotions"}):
+        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
+    svg = stream.getvalue()
+    for color in INKS:
+        svg = svg.replace(color, "currentColor")
+    return svg[svg.index("<svg") :]
