@@ -66,8 +66,8 @@ def test_a_file_that_is_no_video_is_told_as_an_analysis_tells_it(tmp_path):
 
 def test_an_address_is_taken_from_the_view_and_opened(opened, video):
     view, browser = opened()
-    browser.say({"type": "choose", "source": "address", "address": str(video)})
-    assert view.controls.menu.value == "address"
+    browser.say({"type": "open", "address": str(video)})
+    assert view.frame.sources[view.frame.chosen]["key"] == "address"
     browser.wait_for("frame")
 
 
@@ -86,42 +86,28 @@ def test_an_address_is_taken_from_the_view_and_opened(opened, video):
 def test_what_does_not_open_is_told_without_credentials(opened, address, caplog, capfd):
     caplog.set_level(logging.DEBUG)
     view, browser = opened()
-    browser.say({"type": "choose", "source": "address", "address": address})
+    browser.say({"type": "open", "address": address})
     message = browser.wait_for("ended")["message"]
     assert "There is no video" in message or message.startswith("The rtsp stream does not open")
     assert "secret" not in message
-    states = str([widget.get_state() for widget in (view, view.frame, view.controls.menu, view.controls.worth)])
+    states = str([widget.get_state() for widget in (view, view.frame)])
     written = capfd.readouterr()
     assert "secret" not in states + caplog.text + written.out + written.err + str(browser.messages)
 
 
 def test_an_address_is_asked_for_before_it_is_opened(opened):
     view, browser = opened()
-    view.controls.menu.value = "address"
-    assert view.frame.kinds[view.frame.chosen] == "address"
+    view.frame.chosen = [each["key"] for each in view.frame.sources].index("address")
     view.frame.running = True
-    assert "Type it into the field" in browser.wait_for("ended")["message"]
-
-
-def test_a_source_that_is_not_offered_is_not_started(opened):
-    view, browser = opened()
-    browser.say({"type": "choose", "source": "kernel:99"})
-    assert not view.frame.running
+    assert "Pass a camera's number" in browser.wait_for("ended")["message"]
 
 
 def test_another_address_is_opened_while_one_is_shown(opened, video):
     _, browser = opened()
-    browser.say({"type": "choose", "source": "address", "address": str(video)})
+    browser.say({"type": "open", "address": str(video)})
     browser.wait_for("frame")
-    browser.say({"type": "choose", "source": "address", "address": "nothing/there.mp4"})
+    browser.say({"type": "open", "address": "nothing/there.mp4"})
     assert "nothing/there.mp4" in browser.wait_for("ended")["message"]
-
-
-def test_the_button_for_an_address_asks_for_one_and_opens_nothing(opened):
-    view, browser = opened()
-    browser.say({"type": "choose", "source": "address"})
-    assert "Type the path" in browser.wait_for("notice")["message"]
-    assert not view.frame.running and view.frame.kinds[view.frame.chosen] == "address"
 
 
 def test_an_address_is_told_by_its_kind_and_a_file_by_its_name():

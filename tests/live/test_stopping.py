@@ -152,7 +152,7 @@ def test_an_exception_on_one_frame_is_shown_and_the_stream_goes_on(opened, detec
 
 
 def test_a_missing_network_is_told_with_what_to_do(tmp_path):
-    with pytest.raises(MissingFileError, match="no network"):
+    with pytest.raises(MissingFileError, match=r"gone\.tflite is missing"):
         LiveView(classifier=tmp_path / "gone.tflite")
 
 

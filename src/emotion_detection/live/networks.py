@@ -20,7 +20,8 @@ class Networks:
         self._first = next(iter(by_name.values()))
         self.labels: str = getattr(self._first, "labels", "fer2013")
         self.contempt: bool = getattr(self._first, "contempt", False)
-        self.threshold: float = getattr(self._first, "threshold", 0.0)  # a network of the reader's own has none
+        self._facts: dict = getattr(self._first, "facts", None) or getattr(self._first, "metadata", None) or {}
+        self.threshold = registry.threshold_of(self._facts)
         self.of_votes = {name for name, network in by_name.items() if getattr(network, "labels", None) == "votes"}
 
     @classmethod
@@ -58,7 +59,7 @@ class Networks:
 
     def worth(self, minimum_confidence: float) -> str:
         """Return what a minimum confidence is worth on FER2013's PrivateTest; empty where no model card says it."""
-        found = registry.at_threshold(getattr(self._first, "facts", {}), minimum_confidence)
+        found = registry.at_threshold(self._facts, minimum_confidence)
         if found is None:
             return ""
         return f"On PrivateTest {found[0]:.0%} of the faces get an answer, {found[1]:.0%} of the answers are right."

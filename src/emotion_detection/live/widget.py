@@ -197,10 +197,13 @@ class LiveView(ipywidgets.VBox):
     # Timeline
 
     def _draw_timeline(self) -> None:
-        from emotion_detection import plots
-        from emotion_detection.inference import recording
-        from emotion_detection.plots import style
-
+        try:
+            from emotion_detection import plots
+            from emotion_detection.inference import recording
+            from emotion_detection.plots import style
+        except ProjectError as error:  # matplotlib is not installed
+            self._notice(str(error))
+            return
         table = self.timeline()
         if table.empty:
             self._notice("There is no timeline yet: no face was seen.")
