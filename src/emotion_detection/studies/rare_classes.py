@@ -23,12 +23,8 @@ def scores_by_arm(runs: Sequence[Run]) -> pd.DataFrame:
     for run in runs:
         predictions = run.predictions["Folds"]
         f1 = metrics.per_class(predictions)["f1"]
-        rows[run.display_name] = {
-            "accuracy": metrics.accuracy(predictions),
-            "macro_f1": f1.mean(),
-            **{f"f1_{emotion}": f1[emotion] for emotion in RARE},
-            "n": len(predictions),
-        }
+        scores = {"accuracy": metrics.accuracy(predictions), "macro_f1": f1.mean()}
+        rows[run.display_name] = scores | f1[list(RARE)].add_prefix("f1_").to_dict() | {"n": len(predictions)}
     return pd.DataFrame.from_dict(rows, orient="index").astype({"n": int}).rename_axis("arm")
 
 
@@ -65,20 +61,16 @@ def official_f1(plain: Run, other: Run) -> pd.DataFrame:
     """
     before, after = (run.predictions["PrivateTest"] for run in (plain, other))
     table = comparison.compare_f1(after, before).add_prefix("f1_difference_")
-    table = table.rename(columns={"f1_difference_difference": "f1_difference"})
-    for position, (column, predictions) in enumerate({"f1_plain": before, "f1_other": after}.items()):
-        f1 = metrics.per_class(predictions)["f1"]
-        table.insert(position, column, [*f1[list(EMOTIONS)], f1.mean()])
-    return table.rename_axis("emotion")
+    f1 = pd.DataFrame({"f1_plain": metrics.per_class(before)["f1"], "f1_other": metrics.per_class(after)["f1"]})
+    f1.loc["macro"] = f1.mean()
+    return f1.join(table.rename(columns={"f1_difference_difference": "f1_difference"})).rename_axis("emotion")
 
 
 def disgust_and_twins(official: Run, in_folds: Run, twins: Mapping[str, np.ndarray] | None) -> pd.DataFrame:
     """Return the F1 of Disgust of the same recipe on PrivateTest with and without twins in Training, and in folds.
 
-    Args:
-        official: final, trained on all of Training.
-        in_folds: the same recipe in folds, which keep identical and near twins together.
-        twins: as `leakage.load_twins` returns them; None where they are not about these faces (drawn sample).
+    The run `in_folds` kept identical and near twins together; `twins` are those of `leakage.load_twins`, or None where
+    they are not about these faces (drawn sample).
 
     Returns:
         Index `faces`; columns `f1_disgust` and `n`.
@@ -88,6 +80,6 @@ def disgust_and_twins(official: Run, in_folds: Run, twins: Mapping[str, np.ndarr
     if twins is not None:
         parts["PrivateTest, no identical twin in Training"] = leakage.without_twins(private, twins)
     parts["Training, in folds that keep twins together"] = in_folds.predictions["Folds"]
-    found = {name: metrics.per_class(predictions).loc["disgust"] for name, predictions in parts.items()}
-    rows = {name: {"f1_disgust": row["f1"], "n": int(row["support"])} for name, row in found.items()}
-    return pd.DataFrame.from_dict(rows, orient="index").astype({"n": int}).rename_axis("faces")
+    found = {name: metrics.per_class(each).loc["disgust", ["f1", "support"]] for name, each in parts.items()}
+    table = pd.DataFrame(found).T.set_axis(["f1_disgust", "n"], axis=1)
+    return table.astype({"n": int}).rename_axis("faces")
