@@ -47,7 +47,6 @@ def test_pages_hold_so_many_faces_and_stop_at_the_last(labelled):
 
 def test_the_controls_choose_what_is_shown(labelled):
     browser = label_browser.disagreements(*labelled)
-    browser.update()
     assert len(browser.result.values["captions"]) == 18
     browser.children[0].value = "happy"
     assert browser.result.values["captions"] == []

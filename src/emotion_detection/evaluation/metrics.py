@@ -95,21 +95,19 @@ class Intervals:
 
     accuracy: tuple[float, float]
     macro_f1: tuple[float, float]
-    weighted_f1: tuple[float, float]
     f1: np.ndarray
 
 
 def bootstrap(
     predictions: Predictions, *, resamples: int = RESAMPLES, seed: int = SEED, classes: Sequence[str] = EMOTIONS
 ) -> Intervals:
-    """Return 95 % intervals of accuracy, macro-F1 (over `classes`), weighted F1 and the F1 of each class."""
+    """Return 95 % intervals of accuracy, macro-F1 (over `classes`) and the F1 of each class."""
     counts = confusion(predictions)
     drawn = resampled_confusions(counts, resamples=resamples, seed=seed)
-    f1, support = f1_of(drawn), counts.sum(axis=1)
+    f1 = f1_of(drawn)
     return Intervals(
         accuracy=percentile_interval(accuracy_of(drawn)),
         macro_f1=percentile_interval(f1[:, [EMOTIONS.index(name) for name in classes]].mean(axis=1)),
-        weighted_f1=percentile_interval(f1 @ support / support.sum()),
         f1=np.array([percentile_interval(f1[:, index]) for index in CLASS_INDICES]),
     )
 

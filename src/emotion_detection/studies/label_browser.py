@@ -92,21 +92,23 @@ def disagreements(dataset: FaceDataset | None = None, votes: ferplus.FerPlus | N
     except MissingFileError as error:
         return ipywidgets.HTML(f"<p>{html.escape(str(error))}</p>")
 
-    def page_with(label, voters_say, votes_for_it, only_where_they_differ, page):
-        agreement = tuple(count / VOTERS for count in votes_for_it)
-        chosen = {"fer2013": label, "ferplus_label": voters_say, "disagreeing": only_where_they_differ}
-        return page_of(dataset, filtered(table, agreement=agreement, **chosen), page)
+    def show(label, voters_say, votes_for_it, differing, page):
+        from IPython.display import display
 
-    browser = ipywidgets.interactive(
-        page_with,
-        label=[ANY, *EMOTIONS],
-        voters_say=[ANY, *ferplus.CLASSES, "none"],
-        votes_for_it=ipywidgets.IntRangeSlider(value=(VOTERS // 2 + 1, VOTERS), min=1, max=VOTERS),
-        only_where_they_differ=True,
-        page=ipywidgets.BoundedIntText(1, min=1, max=10_000),
+        agreement = tuple(count / VOTERS for count in votes_for_it)
+        found = filtered(table, fer2013=label, ferplus_label=voters_say, agreement=agreement, disagreeing=differing)
+        display(figure := page_of(dataset, found, page))
+        return figure
+
+    votes_for_it = (VOTERS // 2 + 1, VOTERS)
+    return ipywidgets.interactive(
+        show,
+        label=ipywidgets.Dropdown(options=[ANY, *EMOTIONS], description="FER2013:"),
+        voters_say=ipywidgets.Dropdown(options=[ANY, *ferplus.CLASSES, "none"], description="FER+:"),
+        votes_for_it=ipywidgets.IntRangeSlider(value=votes_for_it, min=1, max=VOTERS, description="votes for it:"),
+        differing=ipywidgets.Checkbox(True, description="only where the two differ"),
+        page=ipywidgets.BoundedIntText(1, min=1, max=10_000, description="page:"),
     )
-    browser.auto_display = True  # what `page_with` returns
-    return browser
 
 
 def mistakes(*, label: str, answer: str, n: int = 12):
