@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from emotion_detection.errors import DataError
 from emotion_detection.faces import preprocessing
@@ -119,3 +120,11 @@ def test_a_single_face_in_place_of_a_batch_is_explained(shape):
 
 def test_bgr_and_rgb_are_not_the_same(noise):
     assert (preprocessing.to_gray48(noise) != preprocessing.to_gray48(cv2.cvtColor(noise, cv2.COLOR_BGR2RGB))).any()
+
+
+def test_pil_pictures_are_faces_whatever_their_colours_and_depth(noise):
+    face = np.ascontiguousarray(noise[:48, :48, 0])
+    deep = Image.fromarray(face.astype(np.uint16) * 257)
+    opaque = Image.merge("LA", (Image.fromarray(face), Image.new("L", face.shape, 255)))
+    batch = preprocessing.to_gray48_batch([Image.fromarray(face), deep, opaque])
+    np.testing.assert_array_equal(batch, [face] * 3)

@@ -56,6 +56,14 @@ def test_a_face_is_cropped_upright_however_the_still_is_turned(portrait, name, a
     assert np.corrcoef(crop.ravel(), upright.ravel())[0, 1] > 0.75
 
 
+@needs_yunet
+def test_a_turned_face_is_where_it_is_in_a_large_still(portrait):
+    still = np.ascontiguousarray(np.rot90(cv2.resize(portrait, (2560, 2560), interpolation=cv2.INTER_LINEAR), -1))
+    [box] = stills.load_detector("yunet").detect(still)
+    assert abs(box.x + box.width / 2 - 5 * (511 - 118)) < 60 and abs(box.y + box.height / 2 - 5 * 224) < 60
+    assert box.angle_deg == pytest.approx(90, abs=15)
+
+
 def test_a_still_without_a_face_has_none_in_its_turned_copies(detector):
     blank = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
     assert detector.detect(blank) == []

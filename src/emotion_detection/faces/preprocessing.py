@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from emotion_detection.errors import DataError
+from emotion_detection.faces import images
 
 FACE_SIZE_PX = 48  # side of the network's input, and of a FER2013 face
 MIN_SIZE_PX = 24  # smallest side of a crop that is accepted: half of FER2013's resolution
@@ -102,7 +103,7 @@ def check_face(face: np.ndarray) -> None:
 def _checked_face(face: np.ndarray | Image.Image) -> np.ndarray:
     """Return one of several faces as an array; refuse what looks like a whole photograph."""
     if isinstance(face, Image.Image):
-        face = np.asarray(face if face.mode == "L" else face.convert("RGB"))
+        face = images.upright_bgr(face)[..., ::-1]
     if isinstance(face, np.ndarray) and face.ndim in (2, 3) and max(face.shape) > MAX_SIZE_PX:
         size = "×".join(f"{side:,}" for side in face.shape[1::-1])
         raise DataError(f"{size} px looks like a whole photograph, expected {EXPECTED}. {FIND_FACES}")

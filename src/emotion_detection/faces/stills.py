@@ -73,16 +73,16 @@ class StillDetector:
 
     def _in_turned_copies(self, bgr: np.ndarray) -> list[FaceBox]:
         """Return the faces in small copies that are turned anticlockwise, where they are in the still."""
-        height, width = bgr.shape[:2]
-        ratio = min(1.0, self._detector.long_side_px / max(height, width))
-        center, found = ((width - 1) / 2, (height - 1) / 2), []
+        ratio = min(1.0, self._detector.long_side_px / max(bgr.shape))
+        size = [max(1, round(side * ratio)) for side in bgr.shape[1::-1]]
+        small, found = cv2.resize(bgr, size, interpolation=cv2.INTER_AREA), []
+        center = (np.array(size) - 1) / 2
         for turn_deg in TURNS_DEG:
-            matrix = cv2.getRotationMatrix2D(center, turn_deg, ratio)
-            cosine, sine = np.abs(matrix[0, :2])
-            size = (math.ceil(width * cosine + height * sine), math.ceil(width * sine + height * cosine))
-            matrix[:, 2] += (np.array(size) - 1) / 2 - center
-            copy = cv2.warpAffine(bgr, matrix, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
-            back = cv2.invertAffineTransform(matrix)
+            matrix = cv2.getRotationMatrix2D(center, turn_deg, 1.0)
+            turned_size = np.ceil(np.abs(matrix[:, :2]) @ size).astype(int)
+            matrix[:, 2] += (turned_size - 1) / 2 - center
+            copy = cv2.warpAffine(small, matrix, turned_size, borderMode=cv2.BORDER_REPLICATE)
+            back = cv2.invertAffineTransform(matrix) / ratio
             found += [_turned_back(box, back, turn_deg, ratio) for box in self._detector.detect(copy)]
         return found
 
