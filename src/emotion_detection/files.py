@@ -405,6 +405,9 @@ def download(url: str, path: Path, *, sha256: str | None, by_hand: str) -> Path:
 
 def reason_of(error: Exception) -> str:
     """Return in a few words what an error of another package says."""
+    unreachable = re.search(r"host='([^']+)'.*Max retries", str(error))
+    if unreachable:
+        return f"{unreachable[1]} was not reached"
     return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no reason given'])[0][:120]}"
 
 

@@ -1,6 +1,7 @@
 """`runs`, `evaluate`, `ferplus`: scores of recorded runs, and records that are damaged."""
 
 import json
+import re
 
 import pytest
 
@@ -19,6 +20,17 @@ def test_evaluate_json_is_one_object_with_the_promised_keys(recorded, call):
     assert (scores["run"], scores["split"], scores["n"]) == ("tl_top-s0", "PrivateTest", 140)
     answer = store.load_run("tl_top").predictions["PrivateTest"]
     assert scores["accuracy"] == pytest.approx((answer.predicted == answer.label).mean())
+
+
+def test_evaluate_prints_scores_per_emotion_and_the_confusion_matrix_and_draws_it(recorded, call):
+    code, out, _ = call("evaluate", "tl_top", "--plot", "matrix.png")
+    answer = store.load_run("tl_top").predictions["PrivateTest"]
+    angry = [(answer.predicted[answer.label == 0] == index).sum() for index in range(7)]
+    assert code == 0
+    recall, support = 100 * angry[0] / sum(angry), sum(angry)
+    assert re.search(rf"Angry +\S+ % +{recall:.1f} % +0\.\d+ +{support}\n", out)
+    assert re.search("Angry +" + " +".join(map(str, angry)) + r"\n", out)
+    assert (recorded / "matrix.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_evaluate_reads_the_split_that_is_asked_for(recorded, call):

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+import emotion_detection
+
 
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
@@ -46,6 +48,10 @@ def test_no_command_prints_the_secrets_of_an_address(isolated, call, command, ad
     code, out, err = call(*(address if each == "ADDRESS" else each for each in command))
     assert code in (1, 2)
     assert "secret" not in out + err
+
+
+def test_the_version_is_the_packages(call):
+    assert call("--version")[:2] == (0, f"emotion-detection {emotion_detection.__version__}\n")
 
 
 def test_a_data_folder_that_does_not_exist_is_named(isolated, call, monkeypatch):

@@ -8,7 +8,7 @@ import pandas as pd
 import typer
 
 from emotion_detection import files
-from emotion_detection.cli.options import PICTURES, refuse, use_pictures
+from emotion_detection.cli.options import MAINTAINERS, PICTURES, refuse, use_pictures
 from emotion_detection.emotions import DISPLAY_NAMES
 from emotion_detection.errors import MissingFileError
 from emotion_detection.runs import registry, store
@@ -143,7 +143,7 @@ def _split_name(split: str | None) -> str | None:
     return names[split]
 
 
-@app.command("ferplus")
+@app.command("ferplus", rich_help_panel=MAINTAINERS)
 def record_ferplus(names: Annotated[list[str], typer.Argument(metavar="RUN...", help="Recorded runs.")]):
     """Record how runs' answers go with FER+'s votes (needs them); `evaluate RUN --final` does it for a new run."""
     from emotion_detection.evaluation import ferplus_scores
@@ -153,7 +153,7 @@ def record_ferplus(names: Annotated[list[str], typer.Argument(metavar="RUN...", 
         typer.echo(f"{store.run_dir(name)}/run.json")
 
 
-@app.command()
+@app.command(rich_help_panel=MAINTAINERS)
 def robustness(
     networks: Annotated[
         list[str] | None, typer.Argument(metavar="[NETWORK]...", help="Else those without a record of their own.")
@@ -166,7 +166,7 @@ def robustness(
     _measure_each(networks, [name for name in measuring.networks() if name not in recorded], measuring.measure)
 
 
-@app.command("baselines")
+@app.command("baselines", rich_help_panel=MAINTAINERS)
 def record_baselines(
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Else those without a record.")] = None,
 ):

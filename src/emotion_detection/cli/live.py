@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from emotion_detection import files, paths
-from emotion_detection.cli.options import PICTURES, refuse, use_pictures
+from emotion_detection.cli.options import MAINTAINERS, PICTURES, refuse, use_pictures
 from emotion_detection.errors import MissingFileError
 
 LIVE_NOTEBOOK = "10_live_webcam.ipynb"
@@ -47,8 +47,11 @@ def live(
     use_pictures(pictures)
     if lab:
         refuse({"--network": network, "--run": run}, "This is for the page; a notebook takes LiveView(classifier=…).")
+        _require("jupyterlab", "Run `make demo` in the project's folder, or `pip install 'emotion-detection[lab]'`.")
         _serve_lab(opens_browser=browser)
         return
+    other = "in JupyterLab the cell works without it: `python -m emotion_detection live --lab`."
+    _require("voila", f"Run `pip install 'emotion-detection[page]'`; {other}")
     if run is not None:
         from emotion_detection.export import ship
 
@@ -58,7 +61,7 @@ def live(
     _serve_page(write_page(network), opens_browser=browser)
 
 
-@app.command("personal")
+@app.command("personal", rich_help_panel=MAINTAINERS)
 def personal_heads(
     record: Annotated[bool, typer.Option("--record", help="Simulate again (minutes; needs FER2013).")] = False,
 ):
@@ -72,6 +75,12 @@ def personal_heads(
     if not personal_simulation.is_of_shipped(found):
         typer.echo(f"Warning: this is another network's record. Make it anew: {found['command']}", err=True)
     typer.echo(formatting.format_table(personal_simulation.changes_table(found)).to_string(index=False))
+
+
+def _require(server: str, remedy: str) -> None:
+    """Raise MissingFileError where what serves the cell is not installed."""
+    if importlib.util.find_spec(server) is None:
+        raise MissingFileError(f"The cell is served by {server}, which is not installed here. {remedy}")
 
 
 def write_page(network: Path | None = None) -> Path:
@@ -97,11 +106,6 @@ def write_page(network: Path | None = None) -> Path:
 
 def _serve_lab(*, opens_browser: bool) -> None:
     """Run JupyterLab on the live notebook; it opens the browser itself."""
-    if importlib.util.find_spec("jupyterlab") is None:
-        raise MissingFileError(
-            "The notebook is opened in JupyterLab, which is not installed here. Run `make demo` in the project's "
-            "folder, or `pip install 'emotion-detection[lab]'`."
-        )
     place = [f"--notebook-dir={paths.project_root() / 'notebooks'}", f"--LabApp.default_url=/lab/tree/{LIVE_NOTEBOOK}"]
     options = ["--allow-root", "--LabApp.news_url=None", *([] if opens_browser else ["--no-browser"])]
     with _running(["jupyter", "lab", *place, *options]):
@@ -110,11 +114,6 @@ def _serve_lab(*, opens_browser: bool) -> None:
 
 def _serve_page(page: Path, *, opens_browser: bool) -> None:
     """Run Voilà on a notebook; its token keeps the page, and so the cameras, from other users of this machine."""
-    if importlib.util.find_spec("voila") is None:
-        raise MissingFileError(
-            "The page is served by Voilà, which is not installed here. Run `pip install 'emotion-detection[page]'`; in "
-            "JupyterLab the cell works without it: `python -m emotion_detection live --lab`."
-        )
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]

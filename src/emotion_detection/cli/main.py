@@ -1,4 +1,4 @@
-"""The command line: `python -m emotion_detection --help`."""
+"""Name the emotion of faces in pictures, videos and a webcam; train networks on FER2013 and score them."""
 
 import contextlib
 import logging

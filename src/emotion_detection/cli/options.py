@@ -12,6 +12,10 @@ PICTURES = typer.Option(
 )
 
 
+MAINTAINERS = "For maintainers"
+"""Where `--help` lists the commands that record studies and write the project's own files."""
+
+
 def use_pictures(pictures: Path | None) -> None:
     """Have a folder of pictures take FER2013's place in this process and those that it starts."""
     if pictures is not None:

@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from emotion_detection import paths
+from emotion_detection.cli.options import MAINTAINERS
 
 app = typer.Typer()
 
 
-@app.command()
+@app.command(rich_help_panel=MAINTAINERS)
 def ship(run: Annotated[str, typer.Argument(help="A final run whose network is on this machine.")]):
     """Put a run's network into data/models/ as the one that is shipped."""
     from emotion_detection.data import load_fer2013
@@ -25,7 +26,7 @@ def ship(run: Annotated[str, typer.Argument(help="A final run whose network is o
     typer.echo(json.dumps(card, indent=1))
 
 
-@app.command()
+@app.command(rich_help_panel=MAINTAINERS)
 def keep(run: Annotated[str, typer.Argument(help="A recorded run whose network is on this machine.")]):
     """Put a run's network, rounded to float16, into data/models/kept/: runs that go on from it find it there."""
     from emotion_detection.export import ship as shipping
@@ -51,7 +52,7 @@ def export(
     typer.echo(f"{path} ({path.stat().st_size:,} bytes)")
 
 
-@app.command()
+@app.command(rich_help_panel=MAINTAINERS)
 def report():
     """Rewrite README's results and the model card from data/results/."""
     from emotion_detection.reporting import documents
@@ -63,7 +64,7 @@ def report():
 RECORD = typer.Option("--record", help="Measure, and record; else only show what is recorded.")
 
 
-@app.command()
+@app.command(rich_help_panel=MAINTAINERS)
 def photographs(
     folder: Annotated[Path | None, typer.Argument(help="FOLDER/<emotion>/*.jpg, photographs of people.")] = None,
     record: Annotated[bool, RECORD] = False,
@@ -75,7 +76,7 @@ def photographs(
     _show(study.summary(study.load()))
 
 
-@app.command()
+@app.command(rich_help_panel=MAINTAINERS)
 def groups(
     folder: Annotated[Path | None, typer.Argument(help="The Face Research Lab London Set.")] = None,
     record: Annotated[bool, RECORD] = False,

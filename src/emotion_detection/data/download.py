@@ -157,9 +157,7 @@ def _published_names(folder: Path, by_hand: str) -> dict[str, str]:
 
 def _unfinished(target: Path) -> Path:
     """Return the folder that a download grows in; it stays after an interruption."""
-    folder = target.with_name(f".fetching-{target.name}")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return target.with_name(f".fetching-{target.name}")
 
 
 def _replace(received: Path, target: Path) -> None:

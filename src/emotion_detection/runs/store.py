@@ -145,7 +145,7 @@ def is_recorded(name: str, *, here: bool = False) -> bool:
 
 def nearest(name: str, known: list[str]) -> str:
     """Return a sentence that names the known name nearest to `name`, or lists all that are known."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f"Did you mean {close[0]!r}?" if close else f"Known are: {', '.join(known) or 'none'}."
 
 

@@ -39,8 +39,8 @@ def load_people(pictures: Path) -> pd.DataFrame:
     """
     if not (pictures / INFO).is_file():
         raise MissingFileError(
-            f"{pictures} holds no {INFO}. Get the Face Research Lab London Set (doi:10.6084/m9.figshare.5047666.v5), "
-            f"and put {INFO}, neutral_front/ and smiling_front/ into one folder."
+            f"{pictures} holds no {INFO}. Name a copy of the Face Research Lab London Set "
+            "(doi:10.6084/m9.figshare.5047666.v5): python -m emotion_detection data fetch london"
         )
     info = pd.read_csv(pictures / INFO, dtype={"face_id": str})
     both = [all((pictures / each.format(name)).is_file() for each in PICTURES.values()) for name in info["face_id"]]

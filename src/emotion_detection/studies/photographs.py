@@ -125,7 +125,8 @@ def record(pictures: Path, *, detector: detection.Detector | None = None) -> lis
     listed = [path for each in found.values() for path in each]
     if not listed:
         raise MissingFileError(
-            f"{pictures} holds no <emotion>/*.jpg. Name its folders as the emotions are named: {', '.join(EMOTIONS)}."
+            f"{pictures} holds no <emotion>/*.jpg. Name its folders as the emotions are named: {', '.join(EMOTIONS)}. "
+            "Those of the record: python -m emotion_detection data fetch photographs"
         )
     detector = detector or detection.load_detector()
     label = np.repeat(np.arange(len(EMOTIONS)), [len(each) for each in found.values()])

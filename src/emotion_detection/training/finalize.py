@@ -72,8 +72,8 @@ def check_not_final(run: store.Run) -> None:
     """Raise DataError if PrivateTest is recorded already."""
     if run.is_final:
         raise DataError(
-            f"PrivateTest is recorded for {run.name} since {run.info['final']['at']}; it is reported once. "
-            "Read it with: evaluate RUN. To start over: train RECIPE --retrain."
+            f"PrivateTest is recorded for {run.name} since {run.info['final']['at']}; it is reported once. Read it: "
+            f"python -m emotion_detection evaluate {run.name}. To start over, train the run again with --retrain."
         )
 
 
