@@ -26,14 +26,15 @@ def faces():
 
 @pytest.fixture(scope="module")
 def tiny():
-    """A network of three layers that goes the same way as the shipped one, with feature maps of (11, 11, 8)."""
+    """A network of few layers that goes the same way as the shipped one, with feature maps of (11, 11, 8)."""
     keras.utils.set_random_seed(0)
     inputs = keras.Input((None, None, 1), dtype="uint8", name="faces")
     values = keras.layers.Resizing(96, 96, interpolation="bilinear")(inputs)
     values = keras.layers.Rescaling(1 / 127.5, -1.0)(values)
     values = keras.layers.Conv2D(8, 9, strides=8, activation="relu")(values)
     pooled = keras.layers.GlobalAveragePooling2D(name="features")(values)
-    return keras.Model(inputs, keras.layers.Dense(7, name="logits")(pooled), name="tiny")
+    heads = [keras.layers.Dense(7, name="logits")(pooled), keras.layers.Dense(8, name="votes")(pooled)]
+    return keras.Model(inputs, heads, name="tiny")
 
 
 @pytest.fixture(scope="module")
@@ -49,15 +50,16 @@ def written(tiny, faces, tmp_path_factory):
 
 
 def parity(model, path, faces: np.ndarray) -> float:
-    """The largest difference between the probabilities of a Keras network and of its LiteRT file."""
-    expected = softmax(np.asarray(model.predict(faces[..., None], verbose=0)))
-    return float(np.abs(expected - EmotionClassifier(path, temperature=1.0).predict_proba(faces)).max())
+    """The largest difference between the probabilities of a Keras network and of its LiteRT file, of both heads."""
+    answers = EmotionClassifier(path).outputs(("logits", "votes"), faces).values()
+    expected = model.predict(faces[..., None], verbose=0)
+    return max(float(np.abs(softmax(a) - softmax(b)).max()) for a, b in zip(expected, answers, strict=True))
 
 
 @pytest.mark.parametrize(("form", "tolerance"), [("float16", 1e-3), ("int8", 0.03)])
 def test_an_exported_network_has_named_outputs_and_answers_as_keras(tiny, faces, written, form, tolerance):
     assert parity(tiny, written[form], faces.pixels[:20]) < tolerance
-    exported = EmotionClassifier(written[form])
+    exported = EmotionClassifier(written[form], labels="fer2013")
     feature_map, features = (exported.output(name, faces.pixels[:3]) for name in ("feature_map", "features"))
     assert (feature_map.shape, feature_map.dtype) == ((3, 11, 11, 8), np.float32)
     tolerance = {"float16": 1e-4, "int8": 0.05}[form]
@@ -83,14 +85,14 @@ def test_int8_computes_in_integers(written):
 
 def test_an_exported_network_says_what_it_is(tiny, written):
     for form, path in written.items():
-        classifier = EmotionClassifier.load(path)  # without a card beside it
+        classifier = EmotionClassifier.load(path, labels="fer2013")  # without a card beside it
         assert classifier.temperature == SAYS["temperature"]
         assert classifier.metadata | SAYS == classifier.metadata
         assert classifier.metadata["format"] == form
         kernel, bias = classifier.head
         np.testing.assert_array_equal(kernel, tiny.get_layer("logits").get_weights()[0])
         assert bias.shape == (7,)
-    calibration = EmotionClassifier(written["int8"]).metadata["calibration"]
+    calibration = EmotionClassifier(written["int8"], labels="fer2013").metadata["calibration"]
     assert calibration == {"data": "drawn sample", "split": "Training", "faces": 50, "seed": 0}
 
 
@@ -109,9 +111,9 @@ def test_the_weights_in_a_file_stay_aligned(written):
 def test_what_a_file_says_can_be_replaced(written, faces, tmp_path):
     copy = tmp_path / "copy.tflite"
     copy.write_bytes(written["float16"].read_bytes())
-    expected = EmotionClassifier(copy).logits(faces.pixels[:5])
+    expected = EmotionClassifier(copy, labels="fer2013").logits(faces.pixels[:5])
     network_metadata.write(copy, SAYS | {"temperature": 2.0}, {})
-    again = EmotionClassifier(copy)
+    again = EmotionClassifier(copy, labels="fer2013")
     assert again.temperature == 2.0
     np.testing.assert_array_equal(again.logits(faces.pixels[:5]), expected)
 
@@ -129,13 +131,21 @@ def test_a_file_for_other_classes_is_refused(written, tmp_path, says, received):
     copy.write_bytes(written["float16"].read_bytes())
     network_metadata.write(copy, says, {})
     with pytest.raises(DataError, match=received):
-        EmotionClassifier(copy)
+        EmotionClassifier(copy, labels="fer2013")
+
+
+def test_a_network_without_votes_answers_with_fer2013s_labels_alone(tiny, tmp_path):
+    one_head = keras.Model(tiny.input, tiny.outputs[0])
+    path = litert.export_litert(one_head, tmp_path / "labels.tflite", says=SAYS)
+    assert EmotionClassifier.load(path, labels="fer2013").label_sets == ("fer2013",)
+    with pytest.raises(DataError, match='Pass labels="fer2013"'):
+        EmotionClassifier.load(path)
 
 
 def test_a_file_that_says_nothing_is_read_at_temperature_one(tiny, tmp_path):
     path = litert.export_litert(tiny, tmp_path / "plain.tflite")
-    assert EmotionClassifier(path).temperature == 1.0
-    assert EmotionClassifier(path).metadata == {}
+    assert EmotionClassifier(path, labels="fer2013").temperature == 1.0
+    assert EmotionClassifier(path, labels="fer2013").metadata == {}
     with pytest.raises(MissingFileError, match=r"no model card plain\.json"):
         EmotionClassifier.load(path)
 
@@ -195,8 +205,9 @@ needs_onnx = pytest.mark.skipif(
 def test_onnx_answers_as_keras_and_says_what_it_is(tiny, faces, tmp_path):
     path = ship.export(tiny, tmp_path / "tiny.onnx", form="onnx", says=SAYS)
     answers, said = on_onnx(path, faces.pixels[:20])
-    expected = np.asarray(tiny.predict(faces.pixels[:20, :, :, None], verbose=0))
-    np.testing.assert_allclose(answers["logits"], expected, atol=1e-3)
+    logits, votes = tiny.predict(faces.pixels[:20, :, :, None], verbose=0)
+    np.testing.assert_allclose(answers["logits"], logits, atol=1e-3)
+    np.testing.assert_allclose(answers["votes"], votes, atol=1e-3)
     assert answers["feature_map"].shape == (20, 11, 11, 8)
     assert said["temperature"] == SAYS["temperature"]
 

@@ -84,7 +84,7 @@ def main():
     if not registry.card_path().is_file():
         print(f"{PROBABILITIES.name} not written: data/models/ holds no network")
         return
-    classifier = EmotionClassifier.load()
+    classifier = EmotionClassifier.load(labels="fer2013")
     values = {detector.name: probabilities(detector, classifier) for detector in detectors}
     network = {key: classifier.metadata[key] for key in ("run", "finished")}
     files.write_json(PROBABILITIES, network | values)

@@ -20,25 +20,25 @@ PORTRAIT = paths.sample_dir() / "astronaut.webp"
 # Maps
 
 
-def test_the_mean_of_a_class_activation_is_the_logit(classifier, drawn_faces):
-    logits = classifier.logits(drawn_faces)
+def test_the_mean_of_a_class_activation_is_the_score(classifier, drawn_faces):
+    scores = classifier.output("scores", drawn_faces)
     answered = class_activation.activation_maps(classifier, drawn_faces)
     assert answered.shape == (5, 3, 3) and answered.dtype == np.float32
-    np.testing.assert_allclose(answered.mean(axis=(1, 2)), logits.max(axis=1), atol=1e-4)
+    np.testing.assert_allclose(answered.mean(axis=(1, 2)), scores.max(axis=1), atol=1e-4)
     for index, name in enumerate(EMOTIONS):
         maps = class_activation.activation_maps(classifier, drawn_faces, name)
-        np.testing.assert_allclose(maps.mean(axis=(1, 2)), logits[:, index], atol=1e-4)
+        np.testing.assert_allclose(maps.mean(axis=(1, 2)), scores[:, index], atol=1e-4)
 
 
-def test_evidence_has_the_logits_and_the_maps_of_all_emotions_from_one_pass(classifier, drawn_faces):
-    logits, maps = class_activation.evidence(classifier, drawn_faces)
-    np.testing.assert_array_equal(logits, classifier.logits(drawn_faces))
+def test_evidence_has_the_scores_and_the_maps_of_all_emotions_from_one_pass(classifier, drawn_faces):
+    scores, maps = class_activation.evidence(classifier, drawn_faces)
+    np.testing.assert_array_equal(scores, classifier.output("scores", drawn_faces))
     assert maps.shape == (5, 3, 3, 7)
     np.testing.assert_array_equal(maps[..., 3], class_activation.activation_maps(classifier, drawn_faces, "happy"))
 
 
 def test_the_head_is_that_of_the_keras_network(classifier, model):
-    weights, biases = classifier.head
+    weights, biases = classifier.with_labels("fer2013").head
     kernel, bias = model.get_layer("logits").get_weights()
     np.testing.assert_allclose(weights, kernel, atol=1e-3)  # float16 in the file
     np.testing.assert_allclose(biases, bias, atol=1e-3)
@@ -60,7 +60,7 @@ def test_an_emotion_that_is_none_is_refused(classifier, drawn_faces):
 
 
 def test_a_file_without_the_weights_of_its_last_layer_is_refused(classifier, monkeypatch):
-    monkeypatch.setattr(classifier, "_head", {})
+    monkeypatch.setattr(classifier, "_heads", {})
     with pytest.raises(DataError, match="last layer"):
         classifier.head  # noqa: B018
 

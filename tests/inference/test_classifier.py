@@ -12,8 +12,8 @@ import PIL.Image
 import pytest
 
 from emotion_detection import files, paths
-from emotion_detection.emotions import EMOTIONS
-from emotion_detection.errors import DataError, MissingFileError
+from emotion_detection.emotions import EMOTIONS, VOTES
+from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
 from emotion_detection.faces import preprocessing
 from emotion_detection.inference import classifier
 from emotion_detection.inference.classifier import EmotionClassifier
@@ -92,6 +92,10 @@ def test_a_file_that_is_no_network_is_refused_even_if_the_card_vouches_for_it(ne
         ({"temperature": 0}, "temperature is 0"),
         ({"temperature": "1.5"}, "temperature is '1.5'"),
         ({"temperature": None}, "temperature is None"),
+        ({"votes": {"classes": list(EMOTIONS)}}, "votes' classes"),
+        ({"votes": {"classes": list(VOTES), "temperature": -1}}, "votes' temperature is -1"),
+        ({"votes": {"classes": list(VOTES), "temperature": 1, "prior": [0.1], "balanced": {}}}, "8 numbers"),
+        ({"votes": {"classes": list(VOTES), "temperature": 1, "prior": [0.1] * 8, "balanced": {}}}, "strength"),
         ({"files": []}, "table of files"),
         ({"files": {"network.tflite": "abc"}}, "table of files"),
     ],
@@ -107,12 +111,6 @@ def test_a_damaged_card_is_refused(network, content):
     network.with_suffix(".json").write_bytes(content)
     with pytest.raises(DataError, match="model card"):
         EmotionClassifier.load(network)
-
-
-@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])
-def test_a_temperature_must_be_positive(network, temperature):
-    with pytest.raises(DataError, match="temperature"):
-        EmotionClassifier(network, temperature=temperature)
 
 
 def test_softmax_is_exact_for_large_logits():
@@ -143,9 +141,47 @@ def test_probabilities_sum_to_one_in_fer2013_order(shipped, drawn_faces):
 def test_the_temperature_of_the_card_is_applied_once(shipped, drawn_faces):
     card = json.loads(NETWORK.with_suffix(".json").read_text(encoding="utf-8"))
     expected = classifier.softmax(shipped.logits(drawn_faces) / card["temperature"])
+    np.testing.assert_array_equal(shipped.with_labels("fer2013").predict_proba(drawn_faces), expected)
+    expected = classifier.softmax(shipped.output("votes", drawn_faces)[:, :7] / card["votes"]["temperature"])
     np.testing.assert_array_equal(shipped.predict_proba(drawn_faces), expected)
-    plain = EmotionClassifier(NETWORK, temperature=1.0)
-    np.testing.assert_array_equal(plain.logits(drawn_faces), shipped.logits(drawn_faces))
+
+
+def test_votes_have_contempt_on_request_and_sum_to_one_either_way(shipped, drawn_faces):
+    eight = shipped.with_labels("votes", contempt=True)
+    assert (shipped.labels, shipped.classes, eight.classes) == ("votes", EMOTIONS, VOTES)
+    with_contempt, without = eight.predict_proba(drawn_faces), shipped.predict_proba(drawn_faces)
+    np.testing.assert_allclose(with_contempt.sum(axis=1), 1, rtol=1e-5)
+    seven = with_contempt[:, :7] / with_contempt[:, :7].sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(without, seven, rtol=1e-4)
+
+
+def test_a_balanced_prior_divides_probabilities_by_a_power_of_the_prior(shipped, drawn_faces):
+    balanced, facts = shipped.with_labels("votes", prior="balanced"), registry.read_card()["votes"]
+    adjusted = shipped.predict_proba(drawn_faces) / np.array(facts["prior"])[:7] ** facts["balanced"]["strength"]
+    expected = adjusted / adjusted.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(balanced.predict_proba(drawn_faces), expected, rtol=1e-4)
+    assert balanced.threshold == facts["balanced"]["confidence"]["threshold"]
+
+
+def test_other_labels_are_answers_of_the_same_open_network(shipped, drawn_faces):
+    labels = shipped.with_labels("fer2013")
+    assert labels._interpreter is shipped._interpreter and shipped.labels == "votes"
+    np.testing.assert_array_equal(labels.output("scores", drawn_faces), shipped.logits(drawn_faces))
+    assert (labels.threshold, labels.temperature) == (0.39, 1.1017)
+
+
+@pytest.mark.parametrize(
+    ("labels", "settings", "error"),
+    [
+        ("people", {}, UnknownNameError),
+        ("votes", {"prior": "even"}, UnknownNameError),
+        ("fer2013", {"prior": "balanced"}, DataError),
+        ("fer2013", {"contempt": True}, DataError),
+    ],
+)
+def test_answers_that_no_network_has_are_refused(labels, settings, error):
+    with pytest.raises(error):
+        EmotionClassifier.load(labels=labels, **settings)
 
 
 def test_every_face_goes_through_the_one_way_to_the_input(shipped, drawn_faces):
@@ -178,13 +214,14 @@ def test_features_are_the_pooled_feature_map(shipped, drawn_faces):
 
 
 @pytest.mark.parametrize("form", registry.SUFFIXES)
-def test_the_last_layer_turns_features_into_logits(form, drawn_faces):
+def test_the_last_layers_turn_features_into_scores(form, drawn_faces):
     network = EmotionClassifier.load(form)
-    kernel, bias = network.head
-    assert (kernel.shape, bias.shape) == ((1280, 7), (7,))
-    expected = network.output("features", drawn_faces) @ kernel + bias
-    tolerance = {"float16": 0.02, "int8": 0.5}[form]
-    np.testing.assert_allclose(network.logits(drawn_faces), expected, atol=tolerance)
+    for answering in (network, network.with_labels("votes", contempt=True), network.with_labels("fer2013")):
+        kernel, bias = answering.head
+        assert (kernel.shape, bias.shape) == ((1280, len(answering.classes)), (len(answering.classes),))
+        expected = network.output("features", drawn_faces) @ kernel + bias
+        tolerance = {"float16": 0.02, "int8": 0.5}[form]
+        np.testing.assert_allclose(answering.output("scores", drawn_faces), expected, atol=tolerance)
 
 
 def test_a_format_is_loaded_by_its_name(drawn_faces):
@@ -199,15 +236,16 @@ def test_a_format_is_loaded_by_its_name(drawn_faces):
 
 @pytest.mark.parametrize("form", registry.SUFFIXES)
 def test_a_shipped_file_says_what_it_is(form):
-    network, card = EmotionClassifier(registry.network_path(form)), registry.read_card()
+    network, card = EmotionClassifier(registry.network_path(form), labels="fer2013"), registry.read_card()
     assert network.classes == tuple(network.metadata["classes"])
     assert network.temperature == network.metadata["temperature"] == card["temperature"]
+    assert network.metadata["votes"] == card["votes"]
     assert network.metadata["keras_sha256"] == card["files"][f"{registry.SHIPPED}.keras"]["sha256"]
     assert (network.metadata["format"], network.metadata["run"]) == (form, card["run"])
 
 
 def test_an_unknown_output_is_refused(shipped, drawn_faces):
-    with pytest.raises(DataError, match="logits, features, feature_map"):
+    with pytest.raises(DataError, match="scores, logits, votes, features, feature_map"):
         shipped.output("softmax", drawn_faces)
 
 

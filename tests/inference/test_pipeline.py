@@ -23,7 +23,7 @@ def portrait():
 
 @pytest.fixture(scope="module")
 def shipped():
-    return EmotionClassifier.load()
+    return EmotionClassifier.load(labels="fer2013")
 
 
 @pytest.fixture(params=["yunet", "haar"])

@@ -21,19 +21,19 @@ SHIFT = np.random.default_rng(1).normal(size=personal.WIDTH).astype(np.float32)
 class Network:
     """Seven clouds of features, and the head that tells them apart; a user's camera shifts all clouds alike."""
 
-    temperature = 1.0
+    label_sets, temperature, classes, contempt, prior, threshold, facts = (), 1.0, EMOTIONS, False, None, 0.0, {}
 
-    def __init__(self, sha256: str = NETWORK):
-        self.metadata, self.sha256 = {}, sha256
+    def __init__(self, sha256: str = NETWORK, labels: str = "votes"):
+        self.metadata, self.sha256, self.labels = {}, sha256, labels
 
     head = (4 * CENTERS.T / personal.WIDTH, np.zeros(7, np.float32))
 
     @staticmethod
-    def logits(features: np.ndarray) -> np.ndarray:
+    def scores(features: np.ndarray) -> np.ndarray:
         return 4 * features @ CENTERS.T / personal.WIDTH
 
     def outputs(self, names, faces):
-        return {"features": faces, "logits": self.logits(faces)}
+        return {"features": faces, "scores": self.scores(faces)}
 
 
 def faces_of(emotion: int, *, count: int = 20, seed: int = 0, shift: float = 1.5) -> np.ndarray:
@@ -43,11 +43,11 @@ def faces_of(emotion: int, *, count: int = 20, seed: int = 0, shift: float = 1.5
 
 
 def calibrated(emotions=EMOTIONS, *, shift: float = 1.5) -> personal.Calibration:
-    calibration = personal.Calibration(NETWORK, 1.0)
+    calibration = personal.Calibration(NETWORK, "votes", 1.0)
     for emotion in emotions:
         for take in (1, 2):
             features = faces_of(EMOTIONS.index(emotion), seed=take, shift=shift)
-            calibration = calibration.with_clip(personal.Clip(emotion, features, Network.logits(features)))
+            calibration = calibration.with_clip(personal.Clip(emotion, features, Network.scores(features)))
     return calibration
 
 
@@ -56,9 +56,9 @@ def accuracy(head: personal.Head | None, *, shift: float = 1.5) -> np.ndarray:
     right = []
     for emotion in range(7):
         features = faces_of(emotion, count=100, seed=9, shift=shift)
-        logits = Network.logits(features)
-        logits = logits if head is None else head.corrected(logits, features)
-        right.append((logits.argmax(axis=1) == emotion).mean())
+        scores = Network.scores(features)
+        scores = scores if head is None else head.corrected(scores, features)
+        right.append((scores.argmax(axis=1) == emotion).mean())
     return np.array(right)
 
 
@@ -66,8 +66,8 @@ def accuracy(head: personal.Head | None, *, shift: float = 1.5) -> np.ndarray:
 def prepared(isolated):
     """Average features of the synthetic network, as recorded for the shipped one."""
     personal.prepared_for.cache_clear()
-    averages = fitting.Averages(CENTERS, Network.logits(CENTERS).astype(np.float32))
-    personal.write_prepared(NETWORK, personal.Prepared(averages, fitting.Settings()))
+    averages = fitting.Averages(CENTERS, Network.scores(CENTERS).astype(np.float32))
+    personal.write_prepared(NETWORK, "votes", personal.Prepared(averages, fitting.Settings()))
     yield
     personal.prepared_for.cache_clear()
 
@@ -142,21 +142,21 @@ def test_each_emotion_and_each_clip_weigh_the_same_however_long_they_are():
 
 def test_an_empty_calibration_is_refused():
     with pytest.raises(DataError, match="Nothing is recorded"):
-        personal.fit(personal.Calibration(NETWORK, 1.0))
+        personal.fit(personal.Calibration(NETWORK, "votes", 1.0))
 
 
 @pytest.mark.parametrize(
-    ("emotion", "features", "logits", "words"),
+    ("emotion", "features", "scores", "words"),
     [
         ("bored", (3, 1280), (3, 7), "'bored' is no emotion"),
         ("happy", (3, 1000), (3, 7), r"features \(3, 1000\)"),
-        ("happy", (3, 1280), (2, 7), r"logits \(2, 7\)"),
+        ("happy", (3, 1280), (2, 7), r"scores \(2, 7\)"),
         ("happy", (0, 1280), (0, 7), "n from 1 on"),
     ],
 )
-def test_a_clip_of_another_shape_is_refused(emotion, features, logits, words):
+def test_a_clip_of_another_shape_is_refused(emotion, features, scores, words):
     with pytest.raises((DataError, UnknownNameError), match=words):
-        personal.Clip(emotion, np.zeros(features, np.float32), np.zeros(logits, np.float32))
+        personal.Clip(emotion, np.zeros(features, np.float32), np.zeros(scores, np.float32))
 
 
 def test_a_clip_with_numbers_that_are_not_finite_is_refused():
@@ -208,14 +208,23 @@ def test_weights_and_outputs_are_those_of_the_answers(prepared):
     network = personal.PersonalClassifier(Network(), personal.fit(calibrated()))
     for network.is_on in (True, False):
         weights, biases = network.head
-        logits = network.outputs(("logits",), features)["logits"]
-        np.testing.assert_allclose(logits, features @ weights + biases, atol=1e-3)
-        np.testing.assert_allclose(network.predict_proba(features), network.calibrated(logits))
+        scores = network.outputs(("scores",), features)["scores"]
+        np.testing.assert_allclose(scores, features @ weights + biases, atol=1e-3)
+        np.testing.assert_allclose(network.predict_proba(features), network.calibrated(scores))
 
 
 def test_a_head_of_another_network_is_refused(prepared):
     with pytest.raises(DataError, match="made for another network"):
         personal.PersonalClassifier(Network("b" * 64), personal.fit(calibrated()))
+
+
+def test_a_head_is_for_the_labels_that_it_was_taught(prepared):
+    head = personal.fit(calibrated())
+    with pytest.raises(DataError, match=r"labels='votes'.*answers with 'fer2013'"):
+        personal.PersonalClassifier(Network(labels="fer2013"), head)
+    eight = head.corrected(np.zeros((2, 8), np.float32), np.ones((2, 1280), np.float32))
+    np.testing.assert_array_equal(eight[:, :7], head.corrected(np.zeros((2, 7)), np.ones((2, 1280), np.float32)))
+    assert (eight[:, 7] == 0).all()
 
 
 def test_a_network_without_a_card_cannot_be_taught():
@@ -240,7 +249,7 @@ def test_a_saved_head_answers_the_same_to_the_last_bit(saved):
     again = personal.load(path, Network())
     np.testing.assert_array_equal(again.weights, head.weights)
     np.testing.assert_array_equal(again.bias, head.bias)
-    assert (again.frames, again.network, again.note) == (head.frames, head.network, head.note)
+    assert (again.frames, again.network, again.labels, again.note) == (head.frames, head.network, "votes", head.note)
 
 
 def test_the_file_is_small_holds_numbers_alone_and_says_what_they_are(saved):
@@ -248,7 +257,7 @@ def test_the_file_is_small_holds_numbers_alone_and_says_what_they_are(saved):
     values = json.loads(path.read_text(encoding="utf-8"))
     assert values["privacy"] == privacy == head.privacy
     assert "8,967 numbers computed from 80 moments" in privacy and "no picture" in privacy
-    assert set(values) == {"kind", "privacy", "network", "frames", "note", "bias", "weights"}
+    assert set(values) == {"kind", "privacy", "network", "labels", "frames", "note", "bias", "weights"}
     assert np.shape(values["weights"]) == (1280, 7) and path.stat().st_size < 200_000
 
 
@@ -287,7 +296,7 @@ def test_a_cut_file_and_a_missing_one_are_told(saved):
 
 
 def test_damaged_averages_are_told(prepared):
-    personal.prepared_path().write_bytes(b"PK no archive")
+    personal.prepared_path("votes").write_bytes(b"PK no archive")
     personal.prepared_for.cache_clear()
     with pytest.raises(DataError, match="git checkout -- data/results/personal"):
         personal.fit(calibrated())
@@ -298,7 +307,18 @@ def test_a_head_from_the_shipped_network_fits_the_card():
     assert personal.network_of(network) == registry.read_card()["files"]["emotion_mobilenetv2.tflite"]["sha256"]
 
 
-def test_no_single_face_is_in_what_is_prepared():
-    prepared = personal.prepared_for(personal.network_of(EmotionClassifier.load()))
-    assert prepared.averages.features.shape == (7, 1280) and prepared.averages.logits.shape == (7, 7)
-    assert (prepared.averages.logits.argmax(axis=1) == np.arange(7)).all()
+@pytest.mark.parametrize(("labels", "highest"), [("fer2013", 7), ("votes", 5)])
+def test_no_single_face_is_in_what_is_prepared(labels, highest):
+    """Faces with FER2013's label are averaged; ten people would call many of the angry and sad ones neutral."""
+    prepared = personal.prepared_for(personal.network_of(EmotionClassifier.load()), labels)
+    assert prepared.averages.features.shape == (7, 1280) and prepared.averages.scores.shape == (7, 7)
+    assert (prepared.averages.scores.argmax(axis=1) == np.arange(7)).sum() >= highest
+
+
+def test_other_labels_of_the_shipped_network_keep_a_head_only_where_it_fits():
+    network = EmotionClassifier.load()
+    head = personal.Head(network.sha256, "votes", np.zeros((1280, 7), np.float32), np.ones(7, np.float32), {})
+    eight = personal.PersonalClassifier(network, head).with_labels("votes", contempt=True)
+    assert eight.classes[-1] == "contempt" and eight.personal_head is head
+    with pytest.raises(DataError, match="labels='votes'"):
+        eight.with_labels("fer2013")

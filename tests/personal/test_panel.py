@@ -26,7 +26,7 @@ NOTHING = np.full((480, 640, 3), 40, np.uint8)
 
 
 def seen(value: float = 0.0) -> dict[str, np.ndarray]:
-    return {"features": np.full((1, 1280), value, np.float32), "logits": np.zeros((1, 7), np.float32)}
+    return {"features": np.full((1, 1280), value, np.float32), "scores": np.zeros((1, 7), np.float32)}
 
 
 def go_on(taught: lesson.Lesson, seconds: float, *, begin_s: float = 0.0, face=lambda time_s: True) -> float:
@@ -38,7 +38,7 @@ def go_on(taught: lesson.Lesson, seconds: float, *, begin_s: float = 0.0, face=l
 
 @pytest.fixture
 def taught():
-    return lesson.Lesson(personal.Calibration(NETWORK, 1.0), ["happy", "sad"])
+    return lesson.Lesson(personal.Calibration(NETWORK, "votes", 1.0), ["happy", "sad"])
 
 
 @pytest.fixture(scope="module")
@@ -132,9 +132,9 @@ def test_skip_goes_on_and_stop_ends_and_keeps_what_is_finished(taught):
 
 def test_a_lesson_asks_for_emotions_only():
     with pytest.raises(UnknownNameError, match="'bored' is no emotion"):
-        lesson.Lesson(personal.Calibration(NETWORK, 1.0), ["bored"])
+        lesson.Lesson(personal.Calibration(NETWORK, "votes", 1.0), ["bored"])
     with pytest.raises(DataError, match="no emotion to ask for"):
-        lesson.Lesson(personal.Calibration(NETWORK, 1.0), [])
+        lesson.Lesson(personal.Calibration(NETWORK, "votes", 1.0), [])
 
 
 def test_a_face_is_taught_in_three_calls_without_a_widget(classifier, detector, tmp_path):

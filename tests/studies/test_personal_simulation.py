@@ -68,7 +68,7 @@ def test_one_call_records_averages_settings_gain_and_harm(tmp_path, monkeypatch)
     changes |= {"TESTED_PER_EMOTION": 3, "FRAMES_PER_CLIP": 2, "USERS": {"choosing": 2, "reporting": 3}}
     for name, value in changes.items():
         monkeypatch.setattr(personal_simulation, name, value)
-    monkeypatch.setattr(personal, "prepared_path", lambda: tmp_path / "averages.npz")
+    monkeypatch.setattr(personal, "prepared_path", lambda labels: tmp_path / "averages.npz")
     personal.prepared_for.cache_clear()
     path = personal_simulation.record(synthetic.load_sample(1400))
     record = personal_simulation.load()
@@ -77,7 +77,7 @@ def test_one_call_records_averages_settings_gain_and_harm(tmp_path, monkeypatch)
     assert (
         len(record["choosing"]) == 8 and len(record["reporting"][personal_simulation.DRAWN]["7"]["all"]["users"]) == 3
     )
-    prepared = personal.prepared_for(record["network"])
+    prepared = personal.prepared_for(record["network"], "fer2013")
     assert dataclasses.asdict(prepared.settings) == record["settings"]
     assert len(personal_simulation.changes_table(record)) == 12
     personal.prepared_for.cache_clear()
@@ -94,7 +94,7 @@ def test_users_who_all_change_alike_have_an_interval_of_that_change():
 def test_the_record_is_that_of_the_shipped_network():
     record = personal_simulation.load()
     assert personal_simulation.is_of_shipped(record), f"the network was replaced: run `{record['command']}`"
-    prepared = personal.prepared_for(record["network"])
+    prepared = personal.prepared_for(record["network"], "fer2013")
     assert prepared is not None and dataclasses.asdict(prepared.settings) == record["settings"]
 
 

@@ -6,7 +6,7 @@ import pytest
 from emotion_detection.errors import MissingFileError
 from emotion_detection.faces import detection
 from emotion_detection.runs import registry
-from emotion_detection.studies import baselines, photographs
+from emotion_detection.studies import baselines, photographs, robustness
 from making_pictures import BLACK, SHADES, WholePicture, name_shades, write_gray
 
 
@@ -16,12 +16,13 @@ def made_record(confusion) -> dict:
 
 @pytest.fixture
 def recorded(tmp_path, monkeypatch):
-    """Pictures: 30 neutral (20 right, 8 angry, 2 without a face) and 4 happy, all right; measured."""
+    """Pictures: 30 neutral (20 right, 8 angry, 2 without a face), one damaged, and 4 happy, all right; measured."""
     shades = [SHADES["neutral"]] * 20 + [SHADES["angry"]] * 8 + [BLACK] * 2
     for index, shade in enumerate(shades):
         write_gray(tmp_path / "pictures" / "neutral" / f"{index}.jpg", shade)
     for index in range(4):
         write_gray(tmp_path / "pictures" / "happy" / f"{index}.jpg", SHADES["happy"])
+    (tmp_path / "pictures" / "neutral" / "damaged.jpg").write_bytes(b"no picture")
     sha256 = registry.read_card()["files"][registry.network_path().name]["sha256"]
     known = {"name": baselines.OURS["float16"], "format": "float16", "sha256": sha256}
     monkeypatch.setattr(photographs, "loaded_networks", lambda: [(name_shades, known)])
@@ -37,6 +38,11 @@ def test_a_face_that_is_not_found_counts_as_an_error(recorded):
     assert table.loc["neutral", "recall"] == pytest.approx(20 / 30)
     assert photographs.confusion(recorded).loc["neutral", "no face"] == 2
     assert recorded["detector"] == "whole picture" and len(recorded["pictures_sha256"]) == 64
+
+
+def test_a_damaged_picture_is_named_and_not_counted(recorded, caplog):
+    assert recorded["n"]["neutral"] == sum(recorded["confusion"][6]) == 30
+    assert [each.getMessage() for each in caplog.get_records("setup") if "damaged.jpg" in each.getMessage()]
 
 
 def test_the_mean_is_over_classes_with_25_pictures_and_more(recorded):
@@ -70,6 +76,6 @@ def test_a_folder_without_emotions_is_refused(tmp_path):
 
 def test_the_committed_records_are_of_the_shipped_files_and_complete():
     records = photographs.load()
-    assert list(records)[:2] == ["shipped_float16", "shipped_int8"]
+    assert list(records)[:6] == list(robustness.SHIPPED)
     assert {sum(map(sum, record["confusion"])) for record in records.values()} == {1076}
     assert {record["detector"] for record in records.values()} == {detection.YuNetDetector.name}

@@ -21,10 +21,10 @@ def measured(tmp_path, monkeypatch):
     monkeypatch.setattr(robustness, "folder", lambda: tmp_path)
     monkeypatch.setattr(robustness, "networks", lambda: ["mini_XCEPTION"])
 
-    def answer(pixels):
-        return np.array([known.get(face.tobytes(), 3) for face in pixels])
+    def scores(pixels):
+        return np.eye(7)[[known.get(face.tobytes(), 3) for face in pixels]]
 
-    monkeypatch.setattr(robustness, "_network", lambda name: (answer, {"name": name}))
+    monkeypatch.setattr(robustness, "load_network", lambda name: (scores, {"name": name}))
     return json.loads(robustness.measure("mini_XCEPTION", faces).read_text(encoding="utf-8"))
 
 

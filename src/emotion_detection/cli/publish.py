@@ -13,15 +13,23 @@ app = typer.Typer()
 
 
 @app.command(rich_help_panel=MAINTAINERS)
-def ship(run: Annotated[str, typer.Argument(help="A final run whose network is on this machine.")]):
-    """Put a run's network into data/models/ as the one that is shipped."""
+def ship(
+    run: Annotated[str, typer.Argument(help="A final run whose network is on this machine.")],
+    photographs: Annotated[
+        Path | None, typer.Option(help="FOLDER/<emotion>/*.jpg, photographs of people: choose the balanced prior.")
+    ] = None,
+):
+    """Put a run's network into data/models/ as the one that is shipped, with a second head for FER+'s votes."""
     from emotion_detection.data import load_fer2013
     from emotion_detection.export import ship as shipping
     from emotion_detection.reporting import documents
     from emotion_detection.runs import registry
+    from emotion_detection.studies import photographs as study
 
     registry.check_is_ours("data/models/")
-    card = shipping.ship(run, load_fer2013())
+    faces, dataset = study.labelled_faces(photographs) if photographs else None, load_fer2013()
+    shipping.ship(run, dataset)
+    card = shipping.teach_votes(dataset, photographs=faces)
     documents.write()
     typer.echo(json.dumps(card, indent=1))
 

@@ -20,7 +20,7 @@ import pandas as pd
 from emotion_detection import paths
 from emotion_detection.data import tables
 from emotion_detection.data.dataset import SPLITS, FaceDataset
-from emotion_detection.emotions import EMOTIONS, FERPLUS_EMOTIONS, FERPLUS_TO_FER2013
+from emotion_detection.emotions import FERPLUS_EMOTIONS, FERPLUS_TO_FER2013, VOTES
 from emotion_detection.errors import DataError, MissingFileError, OverlapError
 
 FILE_NAMES = ("fer2013new.csv", "FERPlus/fer2013new.csv", "FERPlus-master/fer2013new.csv")
@@ -29,7 +29,7 @@ NAMES_SHA256 = "6215afa5820d2f17dc20f0465ada3dbefa38ef127ce083d6a615402e9643f89b
 """Of the image names in their order, joined by line ends: votes are joined by position, so no row may be moved."""
 
 VOTE_COLUMNS = (*FERPLUS_EMOTIONS, "unknown", "NF")
-CLASSES = (*EMOTIONS, "contempt")  # the eight classes of FER+ in the order used here: FER2013's seven, then contempt
+CLASSES = VOTES
 CONTEMPT = 7
 OFFICIAL_ROWS = 35887
 GET_IT = "Download fer2013new.csv again from the FER+ repository of Microsoft (see data/README.md)."

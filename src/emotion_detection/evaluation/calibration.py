@@ -5,6 +5,7 @@ import pandas as pd
 from scipy import optimize, special
 
 from emotion_detection import files
+from emotion_detection.data.dataset import TEST_SPLITS
 from emotion_detection.errors import DataError
 from emotion_detection.evaluation.resampling import RESAMPLES, SEED, percentile_interval
 from emotion_detection.runs.run import Predictions, Run
@@ -92,6 +93,25 @@ def _mean_gap(index: np.ndarray, gaps: np.ndarray) -> float:
     return np.abs(np.bincount(index, gaps)).sum() / len(gaps)
 
 
+def debiased_calibration_error(confidence: np.ndarray, outcome: np.ndarray) -> float:
+    """Return how far confidence and outcome lie apart, without what chance adds; a root mean square, 0–1.
+
+    Args:
+        confidence: float array (n,), 0–1.
+        outcome: float array (n,): whether the answer was right, or the share of people who gave it, 0–1.
+
+    Returns:
+        Over `CALIBRATION_BINS` bins of equally many faces, of the mean gap squared less its variance by chance; 0 where
+        chance alone explains more than the gaps.
+
+    Reference:
+        Kumar et al. 2019, arXiv:1909.10155; why the plain error misleads: Roelofs et al. 2022, arXiv:2012.08668.
+    """
+    gaps = np.array_split((confidence - outcome)[np.argsort(confidence, kind="stable")], CALIBRATION_BINS)
+    squares = sum(len(each) * each.mean() ** 2 - each.var(ddof=1) for each in gaps)
+    return float(np.sqrt(max(squares / len(confidence), 0.0)))
+
+
 def negative_log_likelihood(predictions: Predictions, *, temperature: float = 1.0) -> float:
     """Return the mean of −log(probability of the label), in nats."""
     return float(np.mean(negative_log_likelihoods(predictions, temperature)))
@@ -111,8 +131,18 @@ def fit_temperature(predictions: Predictions) -> float:
     """
     if predictions.split == "PrivateTest":
         raise DataError("A temperature was to be fitted on PrivateTest, which is for reporting. Fit it on PublicTest.")
+    return temperature_for(predictions.logits, np.eye(predictions.logits.shape[1])[predictions.label])
+
+
+def temperature_for(logits: np.ndarray, targets: np.ndarray) -> float:
+    """Return the temperature (0.05–20) that makes targets, shares (n, classes), most likely by logits of that shape."""
+
+    def loss(log_temperature: float) -> float:
+        return -float((targets * special.log_softmax(logits / np.exp(log_temperature), axis=1)).sum(axis=1).mean())
+
+    logits = logits.astype(np.float64)
     found = optimize.minimize_scalar(
-        lambda log_temperature: negative_log_likelihood(predictions, temperature=np.exp(log_temperature)),
+        loss,
         bounds=(np.log(0.05), np.log(20.0)),
         method="bounded",
         options={"xatol": 1e-6},
@@ -161,14 +191,17 @@ def choose_threshold(predictions: Predictions, *, temperature: float, wanted: fl
 
 
 def of_run(run: Run) -> dict:
-    """Return what a model card says about a final run: the threshold chosen, and the table of both test splits."""
-    temperature = run.info["temperature"]
-    tables = {
-        split: coverage(run.predictions[split], temperature=temperature) for split in ("PublicTest", "PrivateTest")
-    }
+    """Return `of_predictions` of a final run on both test splits."""
+    parts = {split: run.predictions[split] for split in TEST_SPLITS}
+    return of_predictions(parts, temperature=run.info["temperature"])
+
+
+def of_predictions(parts: dict[str, Predictions], *, temperature: float, wanted: float = WANTED_ACCURACY) -> dict:
+    """Return what a model card says about confidence: the threshold chosen on PublicTest, and a table of each split."""
+    tables = {split: coverage(each, temperature=temperature) for split, each in parts.items()}
     return {
-        "threshold": choose_threshold(run.predictions["PublicTest"], temperature=temperature),
-        "wanted_accuracy": WANTED_ACCURACY,
+        "threshold": choose_threshold(parts["PublicTest"], temperature=temperature, wanted=wanted),
+        "wanted_accuracy": wanted,
         "thresholds": THRESHOLDS.tolist(),
         **{
             split: {name: files.rounded(table[name].tolist()) for name in ("coverage", "accuracy")}

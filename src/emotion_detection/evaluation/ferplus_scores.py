@@ -6,7 +6,6 @@ import numpy as np
 
 from emotion_detection.data import ferplus
 from emotion_detection.data.dataset import TEST_SPLITS
-from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError
 from emotion_detection.evaluation import leakage, metrics, mistakes, resampling
 from emotion_detection.runs import store
@@ -42,7 +41,7 @@ def counts_of(predictions: Predictions, votes: ferplus.FerPlus, twins: dict[str,
 
     Returns:
         `n` and `accuracy` against the strict majority, `confusion` (a row per class of `ferplus.CLASSES`, a column per
-        answer), the same under `deduplicated`, and `by_agreement` as `mistakes.by_agreement` counts it.
+        answer, seven or eight), the same under `deduplicated`, and `by_agreement` as `mistakes.by_agreement` counts it.
     """
     kept = leakage.without_twins(predictions, twins)
     return {
@@ -54,7 +53,7 @@ def counts_of(predictions: Predictions, votes: ferplus.FerPlus, twins: dict[str,
 
 def _against_majority(predictions: Predictions, votes: ferplus.FerPlus) -> dict:
     labels = votes.majority(strict=True)[predictions.row]
-    counts = np.zeros((len(ferplus.CLASSES), len(EMOTIONS)), int)
+    counts = np.zeros((len(ferplus.CLASSES), predictions.logits.shape[1]), int)
     counted = labels >= 0
     np.add.at(counts, (labels[counted], predictions.predicted[counted]), 1)
     return ferplus_strict(predictions, labels) | {"confusion": counts.tolist()}
@@ -89,18 +88,19 @@ def ferplus_strict(predictions: Predictions, labels: np.ndarray) -> dict:
 def scores(recorded: dict) -> dict:
     """Return accuracy and macro-F1 with 95 % bootstrap intervals from a recorded confusion with FER+'s labels.
 
-    Contempt has no answer that could be right: its faces count as errors in the accuracy and, in macro-F1, which is
-    over the seven emotions, as wrong answers of the emotion that was named.
+    For a network of seven classes contempt has no answer that could be right: its faces count as errors in the accuracy
+    and, in macro-F1, which is over the classes that the network has, as wrong answers of the emotion that was named.
 
     Returns:
         `n`, `accuracy`, `accuracy_ci`, `macro_f1`, `macro_f1_ci`, and by emotion `f1` and `f1_ci`; 0–1.
     """
-    counts = np.zeros((len(ferplus.CLASSES), len(ferplus.CLASSES)), int)
-    counts[:, : len(EMOTIONS)] = recorded["confusion"]
+    answered = np.array(recorded["confusion"])
+    names = ferplus.CLASSES[: answered.shape[1]]
+    counts = np.pad(answered, [(0, 0), (0, len(ferplus.CLASSES) - len(names))])
     drawn = resampling.resampled_confusions(counts)
     both = np.concatenate([counts[None], drawn])
     accuracy = metrics.accuracy_of(both)
-    f1 = metrics.f1_of(both)[:, : len(EMOTIONS)]
+    f1 = metrics.f1_of(both)[:, : len(names)]
     macro_f1 = f1.mean(axis=1)
     return {
         "n": int(counts.sum()),
@@ -108,6 +108,6 @@ def scores(recorded: dict) -> dict:
         "accuracy_ci": resampling.percentile_interval(accuracy[1:]),
         "macro_f1": float(macro_f1[0]),
         "macro_f1_ci": resampling.percentile_interval(macro_f1[1:]),
-        "f1": dict(zip(EMOTIONS, f1[0].tolist(), strict=True)),
-        "f1_ci": {name: resampling.percentile_interval(f1[1:, index]) for index, name in enumerate(EMOTIONS)},
+        "f1": dict(zip(names, f1[0].tolist(), strict=True)),
+        "f1_ci": {name: resampling.percentile_interval(f1[1:, index]) for index, name in enumerate(names)},
     }

@@ -9,6 +9,7 @@ least squared error, the last layer or the first block in float32, the last laye
 best loses 0.4 points.
 """
 
+import copy
 import dataclasses
 import warnings
 from pathlib import Path
@@ -59,12 +60,13 @@ def export_litert(model, path: Path, *, says: dict | None = None, calibration: C
 
     In float16 weights are rounded, but for the first block's, and the arithmetic is float32. In int8 weights (one scale
     per channel) and values between layers are 8-bit integers. The file's signature has the input
-    `faces`, uint8 (n, 48, 48, 1), and the float32 outputs `logits` (n, 7), `features` (n, 1280) and `feature_map`
-    (n, 3, 3, 1280 at 96 px). What the file says about itself, and the last layer, are put into it as
-    `network_metadata` says.
+    `faces`, uint8 (n, 48, 48, 1), and the float32 outputs `logits` (n, 7), `votes` (n, 8) if the model has them,
+    `features` (n, 1280) and `feature_map` (n, 3, 3, 1280 at 96 px). What the file says about itself, and the last
+    layers, are put into it as `network_metadata` says.
 
     Args:
-        model: Keras functional model from uint8 faces to logits, with a pooling layer named "features".
+        model: Keras functional model from uint8 faces to logits, or to logits and votes, with a pooling layer named
+            "features".
         path: ends in `.tflite`; written atomically.
         says: as `ship.describe` makes it; nothing is put into the file if None.
         calibration: faces to fit 8 bits to; None: float16.
@@ -91,7 +93,7 @@ def export_litert(model, path: Path, *, says: dict | None = None, calibration: C
             ) from error
         if says is not None:
             arithmetic = {"format": "int8", "calibration": calibration.description} if calibration else {}
-            network_metadata.write(temporary, {"format": "float16"} | says | arithmetic, head_of(model))
+            network_metadata.write(temporary, {"format": "float16"} | says | arithmetic, heads_of(model))
     return Path(path)
 
 
@@ -184,8 +186,58 @@ def _check_same(float16: np.ndarray, float32: np.ndarray) -> None:
         )
 
 
+def add_votes(path: Path, kernel: np.ndarray, bias: np.ndarray) -> Path:
+    """Give a LiteRT file the output `votes`: a linear layer in float32 on its output `features`.
+
+    Nothing else in the file changes, so that its other outputs stay the same to the last bit. Votes that it has already
+    are replaced.
+
+    Args:
+        path: a LiteRT network with an output "features"; rewritten atomically.
+        kernel: float32 array (features, classes).
+        bias: float32 array (classes,).
+    """
+    from ai_edge_litert import schema_py_generated as schema
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(Path(path).read_bytes()))
+    graph, outputs = model.subgraphs[0], model.signatureDefs[0].outputs
+    places = {output.name.decode(): output.tensorIndex for output in outputs}
+    weights = [np.frombuffer(np.ascontiguousarray(each, np.float32), np.uint8) for each in (kernel.T, bias)]
+    if "votes" in places:
+        layer = next(operator for operator in graph.operators if places["votes"] in operator.outputs)
+        for index, data in zip(layer.inputs[1:], weights, strict=True):
+            model.buffers[graph.tensors[index].buffer].data = data
+    else:
+        inputs = [places["features"]]
+        for name, data, shape in zip(
+            ("votes/kernel", "votes/bias"), weights, (kernel.T.shape, bias.shape), strict=True
+        ):
+            inputs.append(len(graph.tensors))
+            graph.tensors.append(schema.TensorT(shape=list(shape), buffer=len(model.buffers), name=name))
+            model.buffers.append(schema.BufferT(data=data))
+        votes = copy.deepcopy(graph.tensors[places["features"]])
+        votes.name, votes.shape = "votes", [*votes.shape[:-1], len(bias)]
+        if votes.shapeSignature is not None:
+            votes.shapeSignature = [*votes.shapeSignature[:-1], len(bias)]
+        votes.buffer = len(model.buffers)
+        model.buffers.append(schema.BufferT())
+        code = schema.BuiltinOperator.FULLY_CONNECTED
+        layer = schema.OperatorT(opcodeIndex=len(model.operatorCodes), inputs=inputs, outputs=[len(graph.tensors)])
+        layer.builtinOptionsType = schema.BuiltinOptions.FullyConnectedOptions
+        layer.builtinOptions = schema.FullyConnectedOptionsT()
+        model.operatorCodes.append(schema.OperatorCodeT(deprecatedBuiltinCode=code, builtinCode=code, version=1))
+        outputs.append(schema.TensorMapT(name="votes", tensorIndex=len(graph.tensors)))
+        graph.outputs = [*graph.outputs, len(graph.tensors)]
+        graph.tensors.append(votes)
+        graph.operators.append(layer)
+    with files.written_beside(path) as temporary:
+        temporary.write_bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    return Path(path)
+
+
 def with_named_outputs(model):
-    """Return a Keras model with the outputs `logits`, `features` and `feature_map` that shares `model`'s weights.
+    """Return a Keras model with the outputs that a file has, by name, that shares `model`'s weights.
 
     Raises:
         DataError: the model has no layer named "features".
@@ -198,18 +250,20 @@ def with_named_outputs(model):
             f"Build networks with emotion_detection.training.mobilenet.build_model."
         )
     pooling = model.get_layer("features")
-    outputs = {"logits": model.output, "features": pooling.output, "feature_map": pooling.input}
+    answers = dict(zip(("logits", "votes"), model.outputs, strict=False))
+    outputs = answers | {"features": pooling.output, "feature_map": pooling.input}
     return keras.Model(model.input, outputs, name=model.name)
 
 
-def head_of(model) -> dict[str, np.ndarray]:
-    """Return weights and biases of the last layer by `network_metadata.HEAD`, where it alone follows the pooling."""
+def heads_of(model) -> dict[str, np.ndarray]:
+    """Return weights and biases of the last layers by `network_metadata.HEADS`, of each that follows the pooling."""
     import keras
 
-    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
-    if len(dense) != 1:
+    dense = {layer.name: layer for layer in model.layers if isinstance(layer, keras.layers.Dense)}
+    if not set(dense) <= set(network_metadata.HEADS):
         return {}
-    return dict(zip(network_metadata.HEAD, dense[0].get_weights(), strict=True))
+    pairs = [zip(network_metadata.HEADS[name], layer.get_weights(), strict=True) for name, layer in dense.items()]
+    return {name: values for pair in pairs for name, values in pair}
 
 
 def outputs_of(model) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Where trained networks go: files in any format, `data/models/` with a card, `data/models/kept/` for later runs."""
 
 import contextlib
+import functools
 import shutil
 import zipfile
 from pathlib import Path
@@ -14,10 +15,10 @@ from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, UnknownNameError
 from emotion_detection.evaluation import calibration as confidence
 from emotion_detection.evaluation import formatting
-from emotion_detection.export import litert, onnx
+from emotion_detection.export import litert, onnx, votes
 from emotion_detection.inference.classifier import EmotionClassifier
-from emotion_detection.runs import registry, store
-from emotion_detection.training import mobilenet
+from emotion_detection.runs import network_metadata, registry, store
+from emotion_detection.training import backends, mobilenet
 
 LARGEST_DIFFERENCE = {"float16": 0.001, "int8": 0.005}
 """Format → how far its accuracy may be from Keras' on each test split (0–1)."""
@@ -57,11 +58,11 @@ def export(
     return litert.export_litert(model, path, says=says, calibration=calibration if form == "int8" else None)
 
 
-def describe(model, *, run: store.Run, keras_file: Path, name: str) -> dict:
+def describe(model, *, run: store.Run, keras_file: Path, name: str, of_votes: dict | None = None) -> dict:
     """Return what a network's files say about themselves, and what reads them relies on.
 
     These are labels, input, outputs, temperature, minimum confidence, and where the network is from: the run, and the
-    SHA-256 of its Keras file.
+    SHA-256 of its Keras file. `of_votes` are the facts of its second head, if it has one.
     """
     return {
         "name": name,
@@ -83,6 +84,7 @@ def describe(model, *, run: store.Run, keras_file: Path, name: str) -> dict:
         "data": run.info["data"]["name"],
         "parameters": run.info["parameters"]["all"],
         **_confidence(run),
+        **({"votes": of_votes} if of_votes else {}),
     }
 
 
@@ -129,8 +131,10 @@ def export_run(
         with files.written_beside(path) as temporary:
             shutil.copyfile(trained, temporary)
         return path
-    model, is_shipped = mobilenet.load_network(trained), registry.is_shipped(run)
-    says = describe(model, run=run, keras_file=trained, name=registry.SHIPPED if is_shipped else run.name)
+    model, is_shipped = mobilenet.load_network(trained, votes=True), registry.is_shipped(run)
+    known = registry.read_card().get("votes") if is_shipped else None
+    shown = registry.SHIPPED if is_shipped else run.name
+    says = describe(model, run=run, keras_file=trained, name=shown, of_votes=known)
     return export(model, path, form=form, says=says, calibration=calibration)
 
 
@@ -140,7 +144,7 @@ def export_dir() -> Path:
 
 
 def ship(name: str, dataset: FaceDataset) -> dict:
-    """Write a final run's network to `data/models/` and return its card.
+    """Write a final run's network to `data/models/` and return its card; `teach_votes` adds the second head.
 
     Each LiteRT file answers all faces of PublicTest and PrivateTest and is compared with what Keras answered when
     the run was evaluated. Nothing is written unless all agree.
@@ -175,9 +179,52 @@ def ship(name: str, dataset: FaceDataset) -> dict:
             export(model, temporary, form=form, says=says, calibration=calibration)
             formats[form] = checked(form, temporary, run, dataset)
         formats["int8"]["calibration"] = calibration.description
-    card = _card(run, litert.outputs_of(model), formats, [keras_file, *map(registry.network_path, registry.SUFFIXES)])
+    shipped = [keras_file, *map(registry.network_path, registry.SUFFIXES)]
+    card = _card(run, litert.outputs_of(model), formats, shipped)
     files.write_json(registry.card_path(), card)
     return card
+
+
+def teach_votes(dataset: FaceDataset, *, photographs: votes.Photographs | None = None) -> dict:
+    """Add a second head, for FER+'s votes, to the shipped network's files and card, or replace it; return the card.
+
+    What the files said before, logits among it, stays as it was to the last bit.
+
+    Args:
+        dataset: FER2013; its Training faces are learned from, its test faces choose and report.
+        photographs: choose how strongly a balanced prior adjusts the votes; None: the card gets no such prior.
+
+    Raises:
+        MissingFileError: the shipped network, or FER+'s votes, are not on this machine.
+        DataError: the data set lost FER2013's row numbers.
+    """
+    card, keras_file = registry.read_card(), paths.models_dir() / f"{registry.SHIPPED}.keras"
+    plain = mobilenet.load_network(keras_file)
+    head = votes.fit_head(functools.partial(_features, plain), dataset, photographs=photographs)
+    model = mobilenet.with_votes(plain, head.kernel, head.bias)
+    with contextlib.ExitStack() as stack:
+        written = stack.enter_context(files.written_beside(keras_file))
+        mobilenet.save_model(model, written)
+        changed = {"votes": head.facts, "outputs": litert.outputs_of(model), "keras_sha256": files.sha256(written)}
+        for form in registry.SUFFIXES:
+            temporary = stack.enter_context(files.written_beside(registry.network_path(form)))
+            shutil.copyfile(registry.network_path(form), temporary)
+            litert.add_votes(temporary, head.kernel, head.bias)
+            said, heads = network_metadata.read(temporary)
+            heads |= dict(zip(network_metadata.HEADS["votes"], (head.kernel, head.bias), strict=True))
+            network_metadata.write(temporary, said | changed, heads)
+    card |= {name: changed[name] for name in ("votes", "outputs")}
+    card["files"] = _digests([keras_file, *map(registry.network_path, registry.SUFFIXES)])
+    files.write_json(registry.card_path(), card)
+    return card
+
+
+def _features(model, faces: np.ndarray) -> np.ndarray:
+    """Return what a network's last layer weighs of uint8 faces (n, 48, 48): float32 (n, features)."""
+    import keras
+
+    pooled = keras.Model(model.input, model.get_layer("features").output)
+    return backends.predict_logits(pooled, faces, progress="features")
 
 
 def checked(form: str, path: Path, run: store.Run, dataset: FaceDataset) -> dict:
@@ -219,7 +266,7 @@ def compared(path: Path, expected: store.Predictions, dataset: FaceDataset) -> d
             f"{expected.split} has {len(faces):,} faces that are not the {len(expected):,} recorded ones. Use the copy "
             "of FER2013 that the run was trained on."
         )
-    classifier = EmotionClassifier(path, temperature=1.0)
+    classifier = EmotionClassifier(path, labels="fer2013")
     logits = classifier.logits(faces.pixels)
     received = store.Predictions(expected.split, expected.row, expected.label, logits)
     right = [float((each.predicted == each.label).mean()) for each in (received, expected)]
@@ -246,8 +293,12 @@ def _card(run: store.Run, outputs: dict, formats: dict, network_files: list[Path
         "confidence": confidence.of_run(run),
         "parameters": run.info["parameters"]["all"],
         "formats": formats,
-        "files": {path.name: {"sha256": files.sha256(path), "bytes": path.stat().st_size} for path in network_files},
+        "files": _digests(network_files),
     }
+
+
+def _digests(network_files: list[Path]) -> dict:
+    return {path.name: {"sha256": files.sha256(path), "bytes": path.stat().st_size} for path in network_files}
 
 
 def keep(name: str) -> Path:

@@ -32,12 +32,13 @@ COLD_RGB, HOT_RGB = np.array([255, 225, 60], np.float32), np.array([225, 20, 20]
 def activation_maps(classifier: EmotionClassifier, faces: preprocessing.Faces, emotion: Emotion = None) -> np.ndarray:
     """Return class activation maps of a network on LiteRT: the last layer, applied to each place before pooling.
 
-    The last layer is linear and pooling is a mean, so that a map's mean over its places is the emotion's logit.
+    The last layer is linear and pooling is a mean, so that a map's mean over its places is the emotion's score.
 
     Args:
         classifier: the network.
         faces: as for `EmotionClassifier.predict_proba`.
-        emotion: whose evidence: a name, an int array (n,) of classes, or None for each face's most probable one.
+        emotion: whose evidence: one of `classifier.classes`, an int array (n,) of their places, or None for each
+            face's most probable one.
 
     Returns:
         float32 array (n, 3, 3).
@@ -49,16 +50,16 @@ def activation_maps(classifier: EmotionClassifier, faces: preprocessing.Faces, e
     Reference:
         Zhou et al.: Learning Deep Features for Discriminative Localization. CVPR 2016.
     """
-    logits, maps = evidence(classifier, faces)
-    classes = logits.argmax(axis=1) if emotion is None else classes_of(emotion, len(logits))
+    scores, maps = evidence(classifier, faces)
+    classes = scores.argmax(axis=1) if emotion is None else classes_of(emotion, len(scores), classifier.classes)
     return maps[np.arange(len(maps)), :, :, classes]
 
 
 def evidence(classifier: EmotionClassifier, faces: preprocessing.Faces) -> tuple[np.ndarray, np.ndarray]:
-    """Return logits (n, 7) and the class activations of all emotions (n, 3, 3, 7), from one pass of the network."""
+    """Return scores (n, classes) and class activations (n, 3, 3, classes) of all emotions, from one pass."""
     weights, biases = classifier.head
-    found = classifier.outputs(("logits", "feature_map"), faces)
-    return found["logits"], found["feature_map"] @ weights + biases
+    found = classifier.outputs(("scores", "feature_map"), faces)
+    return found["scores"], found["feature_map"] @ weights + biases
 
 
 def can_explain(classifier) -> bool:

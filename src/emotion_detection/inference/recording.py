@@ -18,7 +18,6 @@ from emotion_detection.faces import detection
 from emotion_detection.inference import face_table, pipeline, tracking, video_io
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.inference.stream import Engine, Frame, LiveResult
-from emotion_detection.runs import registry
 
 PROGRESS_AFTER_S = 2.0
 PLOTTED_MOMENTS = 4000  # more than a page has pixels
@@ -157,7 +156,7 @@ def _engine(every_ms, smoothing_s, minimum_confidence, detector, classifier) -> 
         {card.get("name", type(classifier).__name__): classifier},
         copy.copy(detector) if detector is not None else tracking.live_detector(),
         smoothing_s=smoothing_s,
-        minimum_confidence=registry.threshold_of(card) if minimum_confidence is None else minimum_confidence,
+        minimum_confidence=getattr(classifier, "threshold", 0.0) if minimum_confidence is None else minimum_confidence,
         remembered_s=max(tracking.REMEMBERED_S, 2 * (every_ms or 0) / 1000),
     )
 

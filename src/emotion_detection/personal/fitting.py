@@ -1,7 +1,7 @@
 """The fit of a personal head (experimental): a small correction of the shipped one, from some clips of one face.
 
-Answers become `logits + features @ weights + bias`, a multinomial logistic regression that starts from the shipped head
-(its logits are an offset) and pays for every step away from it. An emotion that was not recorded has no example that
+Answers become `scores + features @ weights + bias`, a multinomial logistic regression that starts from the shipped head
+(its scores are an offset) and pays for every step away from it. An emotion that was not recorded has no example that
 speaks for it, and would lose to those that have; so each clip stands in for it, too, moved by the difference of the two
 emotions' average features in Training.
 
@@ -44,7 +44,7 @@ class Examples:
     """What is learned from, a row each; the weights sum to 1, and `recorded` emotions have a clip."""
 
     features: np.ndarray  # float32 (n, 1280)
-    logits: np.ndarray  # float32 (n, 7), the shipped head's
+    scores: np.ndarray  # float32 (n, 7), the shipped head's
     label: np.ndarray  # int (n,), 0–6
     weight: np.ndarray  # float (n,)
     recorded: int
@@ -55,7 +55,7 @@ class Averages:
     """What Training looks like to the network on average, an emotion a row: float32 (7, 1280) and (7, 7)."""
 
     features: np.ndarray
-    logits: np.ndarray
+    scores: np.ndarray
 
 
 def examples(clips: Sequence, averages: Averages | None, *, settings: Settings, most_frames: int) -> Examples:
@@ -64,7 +64,7 @@ def examples(clips: Sequence, averages: Averages | None, *, settings: Settings, 
     Each recorded emotion weighs the same, of an emotion each clip, of a clip each frame.
 
     Args:
-        clips: with `emotion`, `features` and `logits`, as `personal.Clip`.
+        clips: with `emotion`, `features` and `scores`, as `personal.Clip`.
         averages: the network's; None for no stand-ins.
         settings: its `stand_in` and `reach` are used.
         most_frames: of a clip so many are taken, evenly spaced.
@@ -74,23 +74,23 @@ def examples(clips: Sequence, averages: Averages | None, *, settings: Settings, 
     for clip in clips:
         taken = np.unique(np.linspace(0, len(clip.features) - 1, most_frames).round().astype(int))
         share = 1 / names.count(clip.emotion)
-        parts.append((clip.features[taken], clip.logits[taken], EMOTIONS.index(clip.emotion), share))
+        parts.append((clip.features[taken], clip.scores[taken], EMOTIONS.index(clip.emotion), share))
     if averages is not None and settings.stand_in > 0:
         parts += _stand_ins(parts, averages, settings, share=settings.stand_in / len(set(names)))
     weight = np.concatenate([np.full(len(features), share / len(features)) for features, _, _, share in parts])
-    features, logits = (np.concatenate([part[index] for part in parts]) for index in (0, 1))
+    features, scores = (np.concatenate([part[index] for part in parts]) for index in (0, 1))
     label = np.concatenate([np.full(len(part[0]), part[2]) for part in parts])
-    return Examples(features, logits, label, weight / weight.sum(), len(set(names)))
+    return Examples(features, scores, label, weight / weight.sum(), len(set(names)))
 
 
 def _stand_ins(parts: list[tuple], averages: Averages, settings: Settings, *, share: float) -> list[tuple]:
     """Return a row per clip and emotion without a clip: the clip's mean, moved from one emotion towards the other."""
     rows = []
     for missing in sorted(set(range(len(EMOTIONS))) - {label for _, _, label, _ in parts}):
-        for features, logits, label, of_emotion in parts:
+        for features, scores, label, of_emotion in parts:
             features_step = settings.reach * (averages.features[missing] - averages.features[label])
-            logits_step = settings.reach * (averages.logits[missing] - averages.logits[label])
-            moved = features.mean(axis=0) + features_step, logits.mean(axis=0) + logits_step
+            scores_step = settings.reach * (averages.scores[missing] - averages.scores[label])
+            moved = features.mean(axis=0) + features_step, scores.mean(axis=0) + scores_step
             rows.append((moved[0][None], moved[1][None], missing, share * of_emotion))
     return rows
 
@@ -139,7 +139,7 @@ class _Problem:
 
     def __init__(self, reduced: np.ndarray, learned: Examples, temperature: float, settings: Settings):
         self._rows = np.column_stack([reduced, np.ones(len(reduced))])
-        self._offset = learned.logits.astype(np.float64) / temperature
+        self._offset = learned.scores.astype(np.float64) / temperature
         self._wanted = np.eye(len(EMOTIONS))[learned.label]
         self._weight = learned.weight[:, None]
         self._temperature = temperature

@@ -32,42 +32,46 @@ KIND = "personal head of emotion_detection, version 1"
 LEARNED_FRAMES = 16
 """Frames of a clip that are learned from, evenly spaced: those between differ too little to tell more."""
 
-LEARNED_OUTPUTS = ("logits", "features")
+LEARNED_OUTPUTS = ("scores", "features")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Clip:
-    """A few seconds of one expression: float32 features (frames, 1280) and logits (frames, 7) of the network."""
+    """A few seconds of one expression: float32 features (frames, 1280) and scores (frames, 7) of the network."""
 
     emotion: str
     features: np.ndarray
-    logits: np.ndarray
+    scores: np.ndarray
 
     def __post_init__(self):
         frames = len(self.features)
         if self.emotion not in EMOTIONS:
             raise UnknownNameError(f"{self.emotion!r} is no emotion. Use one of {', '.join(EMOTIONS)}.")
-        if frames < 1 or self.features.shape != (frames, WIDTH) or self.logits.shape != (frames, len(EMOTIONS)):
+        if frames < 1 or self.features.shape != (frames, WIDTH) or self.scores.shape != (frames, len(EMOTIONS)):
             raise DataError(
-                f"A clip has features {self.features.shape} and logits {self.logits.shape}, expected (n, {WIDTH}) and "
+                f"A clip has features {self.features.shape} and scores {self.scores.shape}, expected (n, {WIDTH}) and "
                 f"(n, {len(EMOTIONS)}), n from 1 on. Take both from classifier.outputs({LEARNED_OUTPUTS}, faces)."
             )
-        if not (np.isfinite(self.features).all() and np.isfinite(self.logits).all()):
+        if not (np.isfinite(self.features).all() and np.isfinite(self.scores).all()):
             raise DataError(f"A clip of {self.emotion} holds numbers that are not finite. Record it again.")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Calibration:
-    """The clips of one person in front of one network (its SHA-256); they live in memory, and no method writes them."""
+    """The clips of one person in front of one network (its SHA-256) that answers with one set of labels.
+
+    They live in memory, and no method writes them.
+    """
 
     network: str
+    labels: str
     temperature: float
     clips: tuple[Clip, ...] = ()
 
     @classmethod
     def of(cls, network: classifier.EmotionClassifier | PersonalClassifier) -> Calibration:
         """Return an empty calibration for a network."""
-        return cls(network_of(network), network.temperature)
+        return cls(network_of(network), network.labels, network.temperature)
 
     def with_clip(self, clip: Clip) -> Calibration:
         """Return the calibration with one more clip."""
@@ -86,10 +90,11 @@ class Calibration:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Head:
-    """What is added to the answers of one network: `logits + features @ weights + bias`.
+    """What is added to the answers of one network with one set of labels: `scores + features @ weights + bias`.
 
     Args:
         network: SHA-256 of the network's file; on another network the numbers mean nothing.
+        labels: "votes" or "fer2013"; with others they mean nothing either.
         weights: float32 array (1280, 7).
         bias: float32 array (7,).
         frames: emotion → frames of each clip that it was learned from.
@@ -97,14 +102,17 @@ class Head:
     """
 
     network: str
+    labels: str
     weights: np.ndarray
     bias: np.ndarray
     frames: dict[str, list[int]]
     note: str = ""
 
-    def corrected(self, logits: np.ndarray, features: np.ndarray) -> np.ndarray:
-        """Return the personal logits, float32 (n, 7), from the general ones (n, 7) and features (n, 1280)."""
-        return logits + features @ self.weights + self.bias
+    def corrected(self, scores: np.ndarray, features: np.ndarray) -> np.ndarray:
+        """Return personal scores from general ones, float32 (n, 7 or 8), and features (n, 1280); contempt stays."""
+        found = np.array(scores)
+        found[..., : len(EMOTIONS)] += features @ self.weights + self.bias
+        return found
 
     @property
     def privacy(self) -> str:
@@ -125,14 +133,15 @@ class PersonalClassifier:
         personal_head: made for this network; None answers as the network does.
 
     Raises:
-        DataError: the head was made for another network.
+        DataError: the head was made for another network, or for other labels.
     """
-
-    classes = EMOTIONS
 
     def __init__(self, general: classifier.EmotionClassifier, personal_head: Head | None = None):
         self.general, self.is_on = general, True
         self.temperature, self.metadata = general.temperature, general.metadata
+        self.label_sets, self.labels = general.label_sets, general.labels
+        self.contempt, self.prior = general.contempt, general.prior
+        self.classes, self.threshold, self.facts = general.classes, general.threshold, general.facts
         self.sha256 = getattr(general, "sha256", None)
         self._personal: Head | None = None
         self.personal_head = personal_head
@@ -145,31 +154,46 @@ class PersonalClassifier:
     @personal_head.setter
     def personal_head(self, head: Head | None) -> None:
         if head is not None:
-            _check_network(head.network, network_of(self.general), "This personal head")
+            _check_network(head.network, head.labels, self.general, "This personal head")
         self._personal = head
+
+    def with_labels(self, labels: str, *, contempt: bool = False, prior: str | None = None) -> PersonalClassifier:
+        """Return the same open network with another answer, as `EmotionClassifier.with_labels`, and the same head.
+
+        Raises:
+            DataError: the head was taught for other labels.
+        """
+        general = self.general.with_labels(labels, contempt=contempt, prior=prior)
+        other = PersonalClassifier(general, self.personal_head)
+        other.is_on = self.is_on
+        return other
 
     @property
     def head(self) -> tuple[np.ndarray, np.ndarray]:
-        """Weights (1280, 7) and biases (7,) that give the answers: the network's own, corrected while that is on."""
+        """Weights (1280, classes) and biases that give the answers: the network's own, corrected while that is on."""
         weights, biases = self.general.head
         added = self._used()
-        return (weights, biases) if added is None else (weights + added.weights, biases + added.bias)
+        if added is not None:
+            weights, biases = weights.copy(), biases.copy()
+            weights[:, : len(EMOTIONS)] += added.weights
+            biases[: len(EMOTIONS)] += added.bias
+        return weights, biases
 
     def predict_proba(self, faces: preprocessing.Faces) -> np.ndarray:
-        """Return how probable each emotion is: float32 (n, 7), as `EmotionClassifier.predict_proba`."""
-        return self.calibrated(self.outputs(("logits",), faces)["logits"])
+        """Return how probable each emotion is: float32 (n, classes), as `EmotionClassifier.predict_proba`."""
+        return self.calibrated(self.outputs(("scores",), faces)["scores"])
 
-    def calibrated(self, logits: np.ndarray) -> np.ndarray:
-        """Return float32 (n, 7): probabilities from logits (n, 7), the temperature applied."""
-        return classifier.softmax(logits / self.temperature)
+    def calibrated(self, scores: np.ndarray) -> np.ndarray:
+        """Return probabilities from scores, both (n, classes), the temperature applied."""
+        return classifier.softmax(scores / self.temperature)
 
     def outputs(self, names: Sequence[str], faces: preprocessing.Faces) -> dict[str, np.ndarray]:
-        """Return outputs as `EmotionClassifier.outputs`, logits by the personal head while that is on."""
+        """Return outputs as `EmotionClassifier.outputs`, scores by the personal head while that is on."""
         added = self._used()
-        if added is None or "logits" not in names:
+        if added is None or "scores" not in names:
             return self.general.outputs(names, faces)
         found = self.general.outputs(tuple(dict.fromkeys((*names, *LEARNED_OUTPUTS))), faces)
-        found = found | {"logits": added.corrected(found["logits"], found["features"])}
+        found = found | {"scores": added.corrected(found["scores"], found["features"])}
         return {name: found[name] for name in names}
 
     def _used(self) -> Head | None:
@@ -205,7 +229,7 @@ def fit(calibration: Calibration, *, settings: fitting.Settings | None = None) -
     """
     if not calibration.clips:
         raise DataError("Nothing is recorded: the calibration has no clip. Record at least one expression.")
-    prepared = prepared_for(calibration.network)
+    prepared = prepared_for(calibration.network, calibration.labels)
     averages = prepared.averages if prepared else None
     settings = settings or (prepared.settings if prepared else fitting.Settings())
     examples = fitting.examples(calibration.clips, averages, settings=settings, most_frames=LEARNED_FRAMES)
@@ -217,7 +241,7 @@ def fit(calibration: Calibration, *, settings: fitting.Settings | None = None) -
             f"This network's average features are not recorded, so nothing holds {', '.join(left_out)}, which "
             "were not recorded either: record them too, or `python -m emotion_detection personal --record`."
         )
-    return Head(calibration.network, weights, bias, calibration.frames, note)
+    return Head(calibration.network, calibration.labels, weights, bias, calibration.frames, note)
 
 
 def leave_one_clip_out(calibration: Calibration, *, settings: fitting.Settings | None = None) -> pd.DataFrame:
@@ -241,11 +265,11 @@ def leave_one_clip_out(calibration: Calibration, *, settings: fitting.Settings |
         head = fit(dataclasses.replace(calibration, clips=rest), settings=settings) if rest else None
         for clip in (clip for clip, its in zip(calibration.clips, turns, strict=True) if its == turn):
             line = {"emotion": clip.emotion, "clips": 1, "frames": len(clip.features)}
-            after = clip.logits if head is None else head.corrected(clip.logits, clip.features)
+            after = clip.scores if head is None else head.corrected(clip.scores, clip.features)
             asked = EMOTIONS.index(clip.emotion)
-            for name, logits in (("before", clip.logits), ("after", after)):
-                line[f"accuracy_{name}"] = (logits.argmax(axis=1) == asked).mean()
-                line[f"probability_{name}"] = classifier.softmax(logits / calibration.temperature)[:, asked].mean()
+            for name, scores in (("before", clip.scores), ("after", after)):
+                line[f"accuracy_{name}"] = (scores.argmax(axis=1) == asked).mean()
+                line[f"probability_{name}"] = classifier.softmax(scores / calibration.temperature)[:, asked].mean()
             lines.append(line)
     how = {"clips": "sum", "frames": "sum"}
     how |= {f"{score}_{when}": "mean" for score in ("accuracy", "probability") for when in ("before", "after")}
@@ -264,26 +288,26 @@ class Prepared:
     settings: fitting.Settings
 
 
-def prepared_path() -> Path:
-    """Return the path of what is prepared for the shipped network."""
-    return paths.project_root() / "data" / "results" / "personal" / "averages.npz"
+def prepared_path(labels: str) -> Path:
+    """Return the path of what is prepared for the shipped network where it answers with these labels."""
+    return paths.project_root() / "data" / "results" / "personal" / f"averages_{labels}.npz"
 
 
-@functools.lru_cache(maxsize=2)
-def prepared_for(network: str) -> Prepared | None:
-    """Return what is prepared for a network, by its SHA-256; None if what is recorded is another's.
+@functools.lru_cache(maxsize=4)
+def prepared_for(network: str, labels: str) -> Prepared | None:
+    """Return what is prepared for a network, by its SHA-256, and labels; None if what is recorded is another's.
 
     Raises:
         DataError: the file is damaged.
     """
-    path = prepared_path()
+    path = prepared_path(labels)
     if not path.is_file():
         return None
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             if str(archive["network"]) != network:
                 return None
-            averages = fitting.Averages(*(archive[name].astype(np.float32) for name in ("features", "logits")))
+            averages = fitting.Averages(*(archive[name].astype(np.float32) for name in ("features", "scores")))
             names = [field.name for field in dataclasses.fields(fitting.Settings)]
             return Prepared(averages, fitting.Settings(**{name: float(archive[name]) for name in names}))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
@@ -293,10 +317,10 @@ def prepared_for(network: str) -> Prepared | None:
         ) from error
 
 
-def write_prepared(network: str, prepared: Prepared) -> None:
+def write_prepared(network: str, labels: str, prepared: Prepared) -> None:
     """Write what `prepared_for` reads, atomically."""
-    arrays = {name: getattr(prepared.averages, name).astype(np.float32) for name in ("features", "logits")}
-    with files.written_beside(prepared_path()) as temporary:
+    arrays = {name: getattr(prepared.averages, name).astype(np.float32) for name in ("features", "scores")}
+    with files.written_beside(prepared_path(labels)) as temporary:
         np.savez_compressed(temporary, network=network, **arrays, **dataclasses.asdict(prepared.settings))
     prepared_for.cache_clear()
 
@@ -310,6 +334,7 @@ def save(head: Head, path: Path | str) -> str:
         "kind": KIND,
         "privacy": head.privacy,
         "network": head.network,
+        "labels": head.labels,
         "frames": head.frames,
         "note": head.note,
         "bias": _decimals(head.bias),
@@ -324,7 +349,7 @@ def load(path: Path | str, network: classifier.EmotionClassifier | PersonalClass
 
     Raises:
         MissingFileError: there is no such file.
-        DataError: the file is damaged, no personal head, or one made for another network.
+        DataError: the file is damaged, no personal head, or one made for another network or other labels.
     """
     path = Path(path)
     if not path.is_file():
@@ -343,8 +368,9 @@ def load(path: Path | str, network: classifier.EmotionClassifier | PersonalClass
             f"The personal head {path.name} cannot be used ({type(error).__name__}: {error}). Save it again, or teach "
             "anew."
         ) from error
-    _check_network(values.get("network"), network_of(network), f"The personal head {path.name}")
-    return Head(values["network"], weights, bias, frames, str(values.get("note", "")))
+    labels = values.get("labels", "fer2013")  # earlier files do not say
+    _check_network(values.get("network"), labels, network, f"The personal head {path.name}")
+    return Head(values["network"], labels, weights, bias, frames, str(values.get("note", "")))
 
 
 def _decimals(values: Iterable[np.float32]) -> list[float]:
@@ -352,9 +378,15 @@ def _decimals(values: Iterable[np.float32]) -> list[float]:
     return [float(str(value)) for value in values]
 
 
-def _check_network(received, expected: str, what: str) -> None:
-    if received != expected:
+def _check_network(sha256, labels: str, network: classifier.EmotionClassifier, what: str) -> None:
+    expected = network_of(network)
+    if sha256 != expected:
         raise DataError(
-            f"{what} was made for another network (SHA-256 {str(received)[:12]}…, this one is {expected[:12]}…): its "
+            f"{what} was made for another network (SHA-256 {str(sha256)[:12]}…, this one is {expected[:12]}…): its "
             "numbers mean nothing here. Teach this network anew: a minute."
+        )
+    if labels != network.labels:
+        raise DataError(
+            f"{what} was made for answers with labels={labels!r}, and this network answers with {network.labels!r}. "
+            f"Use it with EmotionClassifier.load(labels={labels!r}), or teach anew: a minute."
         )

@@ -105,7 +105,8 @@ class Lesson:
 
         Args:
             time_s: of the frame.
-            seen: "features" (n, 1280) and "logits" (n, 7) of its faces, the largest first; None if there is none.
+            seen: "features" (n, 1280) and "scores" (n, 7, or 8 with contempt) of its faces, the largest first; None
+                if there is none.
             n_faces: in the frame.
         """
         with self._lock:
@@ -142,7 +143,8 @@ class Lesson:
     def _end_take(self) -> None:
         if len(self._taken) >= FEWEST_FRAMES:
             arrays = {name: np.stack([each[name] for each in self._taken]) for name in head.LEARNED_OUTPUTS}
-            self._clips.append(head.Clip(self.emotions[self._prompt], arrays["features"], arrays["logits"]))
+            scores = arrays["scores"][:, : len(EMOTIONS)]
+            self._clips.append(head.Clip(self.emotions[self._prompt], arrays["features"], scores))
         self._taken = []
 
     def _keep(self) -> None:

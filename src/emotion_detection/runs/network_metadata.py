@@ -1,8 +1,8 @@
 """What a LiteRT file says about itself: labels, input, temperature, where its weights are from, its last layer.
 
-LiteRT files are flatbuffers with named entries for such things. Ours are `emotion_detection`, a JSON object, and
-`head_kernel` and `head_bias`, the weights of the last layer as numpy writes them: with the pooled features they give
-the logits, so class activation maps need neither Keras nor its file. Reading takes no TensorFlow.
+LiteRT files are flatbuffers with named entries for such things. Ours are `emotion_detection`, a JSON object, and the
+weights of the last layers as numpy writes them (`HEADS`): with the pooled features they give logits and votes, so class
+activation maps need neither Keras nor its file. Reading takes no TensorFlow.
 """
 
 import io
@@ -12,11 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from emotion_detection import files, paths
-from emotion_detection.emotions import EMOTIONS
+from emotion_detection.emotions import EMOTIONS, VOTES
 from emotion_detection.errors import DataError
 
 ENTRY = "emotion_detection"
-HEAD = ("head_kernel", "head_bias")
+HEADS = {"logits": ("head_kernel", "head_bias"), "votes": ("votes_kernel", "votes_bias")}
+"""Output → entries of the layer that gives it: weights (features, classes) and biases (classes,)."""
+
+WEIGHTS = tuple(name for names in HEADS.values() for name in names)
 ALIGNMENT = 16
 """Bytes: where in a file weights may begin. LiteRT maps files into memory and computes with what lies there."""
 
@@ -39,14 +42,14 @@ def entries(content: bytes) -> dict[str, bytes]:
 
 
 def read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
-    """Return what a network says about itself, and its last layer; both empty if it says nothing.
+    """Return what a network says about itself, and its last layers; both empty if it says nothing.
 
     Args:
         path: a LiteRT network.
 
     Returns:
-        `classes`, `input`, `outputs`, `temperature`, `keras_sha256` and more, as `describe` makes it; and
-        `head_kernel` float32 (features, 7) and `head_bias` float32 (7,) where the last layer weighs pooled features.
+        `classes`, `input`, `outputs`, `temperature`, `keras_sha256` and more, as `describe` makes it; and the arrays
+        of `HEADS`, float32, of each last layer that weighs pooled features.
 
     Raises:
         DataError: what it says is damaged, or about other classes.
@@ -56,21 +59,37 @@ def read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
         if ENTRY not in found:
             return {}, {}
         values = json.loads(found[ENTRY])
-        head = {name: np.load(io.BytesIO(found[name]), allow_pickle=False) for name in HEAD if name in found}
+        head = {name: np.load(io.BytesIO(found[name]), allow_pickle=False) for name in WEIGHTS if name in found}
     except ValueError as error:
         raise _unusable(path, f"it cannot be read ({error})") from error
-    _check(values, path)
+    if fault := fault_of(values):
+        raise _unusable(path, fault)
     return values, head
 
 
-def _check(values, path: Path) -> None:
-    """Raise DataError unless the values are what the classifier relies on."""
-    if not isinstance(values, dict) or values.get("classes") != list(EMOTIONS):
-        received = values.get("classes") if isinstance(values, dict) else values
-        raise _unusable(path, f"its classes are {received}, expected {list(EMOTIONS)}")
-    temperature = values.get("temperature")
-    if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not temperature > 0:
-        raise _unusable(path, f"its temperature is {temperature!r}, expected a number above 0")
+def fault_of(values) -> str | None:
+    """Return what is wrong with the classes, temperatures and priors that a classifier relies on; None: nothing is."""
+    parts = {"": (values, EMOTIONS)}
+    if isinstance(values, dict) and "votes" in values:
+        parts["votes' "] = (values["votes"], VOTES)
+    for of, (facts, classes) in parts.items():
+        facts = facts if isinstance(facts, dict) else {"classes": facts}
+        if facts.get("classes") != list(classes):
+            return f"its {of}classes are {facts.get('classes')}, expected {list(classes)}"
+        if not _is_positive(facts.get("temperature")):
+            return f"its {of}temperature is {facts.get('temperature')!r}, expected a number above 0"
+        if "balanced" not in facts:
+            continue
+        prior, balanced = facts.get("prior"), facts["balanced"]
+        if not (isinstance(prior, list) and len(prior) == len(classes) and all(map(_is_positive, prior))):
+            return f"its {of}prior is {prior!r}, expected {len(classes)} numbers above 0"
+        if not (isinstance(balanced, dict) and _is_positive(balanced.get("strength"))):
+            return f"its {of}balanced prior is {balanced!r}, expected a strength above 0"
+    return None
+
+
+def _is_positive(value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
 
 def _unusable(path: Path, received: str) -> DataError:
@@ -80,13 +99,13 @@ def _unusable(path: Path, received: str) -> DataError:
     )
 
 
-def write(path: Path, values: dict, head: dict[str, np.ndarray]) -> Path:
+def write(path: Path, values: dict, heads: dict[str, np.ndarray]) -> Path:
     """Write what a LiteRT file is to say about itself into it, in place of what it said before.
 
     Args:
         path: a LiteRT network; rewritten atomically, its weights aligned as they were.
         values: as `describe` makes them; JSON.
-        head: `head_kernel` and `head_bias`, or nothing.
+        heads: arrays by names of `HEADS`; those of a network without them are left out.
 
     Returns:
         The path.
@@ -95,8 +114,8 @@ def write(path: Path, values: dict, head: dict[str, np.ndarray]) -> Path:
     from ai_edge_litert.tools import flatbuffer_utils
 
     model = flatbuffer_utils.read_model_from_bytearray(bytearray(Path(path).read_bytes()))
-    wanted = {ENTRY: json.dumps(values, ensure_ascii=False).encode()} | {name: _npy(head[name]) for name in head}
-    model.metadata = [entry for entry in model.metadata or [] if bytes(entry.name).decode() not in (ENTRY, *HEAD)]
+    wanted = {ENTRY: json.dumps(values, ensure_ascii=False).encode()} | {name: _npy(heads[name]) for name in heads}
+    model.metadata = [entry for entry in model.metadata or [] if bytes(entry.name).decode() not in (ENTRY, *WEIGHTS)]
     contents = [buffer.data for buffer in model.buffers]
     for name, content in wanted.items():
         model.metadata.append(schema.MetadataT(name=name, buffer=len(contents)))

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emotion_detection import files, paths
-from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
+from emotion_detection.runs import network_metadata
 
 if TYPE_CHECKING:  # the live cell reads a card in a moment, without pandas
     from emotion_detection.runs.run import Run
@@ -79,7 +79,7 @@ def usual_seed(recipe: str) -> int:
 
 
 def threshold_of(card: dict) -> float:
-    """Return the minimum confidence that a model card chose; 0 where it says nothing."""
+    """Return the minimum confidence that a model card, or `EmotionClassifier.facts`, names; 0 where it says nothing."""
     return card.get("confidence", {}).get("threshold", 0.0)
 
 
@@ -87,11 +87,11 @@ def at_threshold(card: dict, threshold: float) -> tuple[float, float] | None:
     """Return coverage and accuracy on PrivateTest at a minimum confidence, 0–1 each; None where a card lacks them.
 
     Args:
-        card: a model card with `confidence`, as `of_run` returns it.
+        card: a model card with `confidence`, as `of_run` returns it, or `EmotionClassifier.facts`.
         threshold: minimum confidence, 0–1; between the thresholds of the card values are interpolated.
     """
     known = card.get("confidence")
-    if not known:
+    if not known or "PrivateTest" not in known:
         return None
     table = known["PrivateTest"]
     right = [value for value in table["accuracy"] if value is not None]  # none at thresholds that no face reaches
@@ -173,11 +173,8 @@ def _read_card(path: Path) -> dict:
         raise _damaged_card(path, "it has no table of files")
     if not all(isinstance(entry, dict) for entry in card["files"].values()):
         raise _damaged_card(path, "its table of files holds something other than sha256 and bytes")
-    temperature = card.get("temperature")
-    if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not temperature > 0:
-        raise _damaged_card(path, f"its temperature is {temperature!r}, expected a number above 0")
-    if card.get("classes") != list(EMOTIONS):
-        raise _damaged_card(path, f"its classes are {card.get('classes')}, expected {list(EMOTIONS)}")
+    if fault := network_metadata.fault_of(card):
+        raise _damaged_card(path, fault)
     return card
 
 

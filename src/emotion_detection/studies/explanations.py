@@ -92,7 +92,7 @@ def record(dataset=None) -> Path:
 
     dataset = dataset if dataset is not None else load_fer2013()
     model = mobilenet.load_network(paths.models_dir() / f"{registry.SHIPPED}.keras")
-    classifier = EmotionClassifier.load(threads=1)
+    classifier = EmotionClassifier.load(labels="fer2013", threads=1)
     faces = dataset.public_test
     logits, maps = class_activation.evidence(classifier, faces.pixels)
     answer = logits.argmax(axis=1)

@@ -8,12 +8,13 @@ Reference: DeBruine and Jones 2017, doi:10.6084/m9.figshare.5047666.v5.
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from emotion_detection import files, paths
 from emotion_detection.errors import MissingFileError
 from emotion_detection.evaluation import resampling
-from emotion_detection.faces import detection
+from emotion_detection.faces import detection, stills
 from emotion_detection.studies import photographs
 
 COMMAND = "python -m emotion_detection groups FOLDER --record"
@@ -56,7 +57,7 @@ def record(pictures: Path, *, detector: detection.Detector | None = None) -> lis
 
     Args:
         pictures: a copy of the London Set.
-        detector: finds the faces; `detection.load_detector()` if None.
+        detector: finds the faces; `stills.load_detector()` if None.
 
     Returns:
         The records' paths.
@@ -64,14 +65,16 @@ def record(pictures: Path, *, detector: detection.Detector | None = None) -> lis
     Raises:
         MissingFileError: the folder is no copy of the set.
     """
-    people, detector = load_people(pictures), detector or detection.load_detector()
+    people, detector = load_people(pictures), detector or stills.load_detector()
     listed = {name: [pictures / each.format(face) for face in people["face_id"]] for name, each in PICTURES.items()}
-    crops = {name: photographs.crop_largest_faces(each, detector) for name, each in listed.items()}
+    faces = {name: photographs.find_largest_faces(each, detector) for name, each in listed.items()}
+    both = np.all([each.is_read for each in faces.values()], axis=0)
+    people, faces = people[both].reset_index(drop=True), {name: each[both] for name, each in faces.items()}
     facts = {"command": COMMAND, "detector": detector.name, "n": len(people)}
     facts["pictures_sha256"] = photographs.fingerprint([path for each in listed.values() for path in each])
     written = []
     for network, known in photographs.loaded_networks():
-        answered = pd.DataFrame({name: photographs.answers_of(network, *each) for name, each in crops.items()})
+        answered = pd.DataFrame({name: photographs.answers_of(network, each) for name, each in faces.items()})
         called = answered.map(photographs.ANSWERS.__getitem__)
         counts = {name: called[name].value_counts().to_dict() for name in PICTURES}
         marks = {"neutral_missed": called["neutral"] != "neutral", "smile_happy": called["happy"] == "happy"}

@@ -62,6 +62,8 @@ AVERAGED_FACES = 400
 """Faces of each emotion of Training in an average."""
 
 COMMAND = "python -m emotion_detection personal --record"
+LABELS = "fer2013"
+"""What the network answers with in front of simulated users: their faces carry FER2013's labels."""
 
 _ROWS, _COLUMNS = np.mgrid[-1 : 1 : synthetic.SIDE_PX * 1j, -1 : 1 : synthetic.SIDE_PX * 1j]
 
@@ -71,7 +73,7 @@ Draw = Callable[[int, np.random.Generator], np.ndarray]
 
 def path() -> Path:
     """Return the path of the record, whether it exists or not."""
-    return head.prepared_path().parent / "simulation.json"
+    return head.prepared_path(LABELS).parent / "simulation.json"
 
 
 def load() -> dict:
@@ -108,9 +110,9 @@ def changes_table(record: dict) -> pd.DataFrame:
 def record(dataset: FaceDataset | None = None) -> Path:
     """Average features, choose settings, report on other users; return the record's path. Minutes; needs FER2013."""
     dataset = dataset if dataset is not None else load_fer2013()
-    network = EmotionClassifier.load()
+    network = EmotionClassifier.load(labels=LABELS)
     averages = average(dataset.training, network)
-    head.write_prepared(head.network_of(network), head.Prepared(averages, fitting.Settings()))
+    head.write_prepared(head.network_of(network), LABELS, head.Prepared(averages, fitting.Settings()))
     halves, twins = halved(dataset.public_test)
     seen = {
         (half, kind): look(network, halves[half], kind, half=half, users=USERS[half])
@@ -118,7 +120,7 @@ def record(dataset: FaceDataset | None = None) -> Path:
     }
     choosing = compared({kind: seen[CHOOSING, kind] for kind in KINDS})
     settings = chosen(choosing)
-    head.write_prepared(head.network_of(network), head.Prepared(averages, settings))
+    head.write_prepared(head.network_of(network), LABELS, head.Prepared(averages, settings))
     values = {
         "network": head.network_of(network),
         "run": network.metadata["run"],
@@ -153,13 +155,13 @@ def halved(faces: FaceDataset) -> tuple[dict[str, FaceDataset], dict]:
 
 
 def average(training: FaceDataset, network: EmotionClassifier) -> fitting.Averages:
-    """Return each emotion's average features and logits in Training, over hundreds of faces each."""
+    """Return each emotion's average features and scores in Training, over hundreds of faces each."""
     averages = {name: [] for name in head.LEARNED_OUTPUTS}
     for emotion in tqdm.trange(len(EMOTIONS), desc="Averaging features", unit="emotion"):
         faces = training.pixels[training.emotion == emotion][:AVERAGED_FACES]
         for name, values in network.outputs(head.LEARNED_OUTPUTS, faces).items():
             averages[name].append(values.mean(axis=0))
-    return fitting.Averages(np.array(averages["features"]), np.array(averages["logits"]))
+    return fitting.Averages(np.array(averages["features"]), np.array(averages["scores"]))
 
 
 # Users
@@ -238,16 +240,16 @@ def drawing_of_person(seed) -> Draw:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Seen:
-    """A user as the network sees it: the clips, and features (7, faces, 1280) and logits (7, faces, 7) to test on."""
+    """A user as the network sees it: the clips, and features (7, faces, 1280) and scores (7, faces, 7) to test on."""
 
     calibration: head.Calibration
     features: np.ndarray
-    logits: np.ndarray
+    scores: np.ndarray
 
     def accuracy(self, personal: head.Head | None = None) -> np.ndarray:
         """Return the accuracy on each emotion: float array (7,)."""
-        logits = self.logits if personal is None else personal.corrected(self.logits, self.features)
-        return (logits.argmax(axis=2) == np.arange(len(EMOTIONS))[:, None]).mean(axis=1)
+        scores = self.scores if personal is None else personal.corrected(self.scores, self.features)
+        return (scores.argmax(axis=2) == np.arange(len(EMOTIONS))[:, None]).mean(axis=1)
 
 
 def look(network: EmotionClassifier, faces: FaceDataset, kind: str, *, half: str, users: int) -> list[Seen]:
@@ -274,7 +276,7 @@ def see(network: EmotionClassifier, draw: Draw, camera: Camera, generator: np.ra
         tested += [photograph(face, camera, generator) for face in others]
     outputs = network.outputs(head.LEARNED_OUTPUTS, np.array(tested))
     shape = (len(EMOTIONS), TESTED_PER_EMOTION, -1)
-    return Seen(calibration, outputs["features"].reshape(shape), outputs["logits"].reshape(shape))
+    return Seen(calibration, outputs["features"].reshape(shape), outputs["scores"].reshape(shape))
 
 
 # Choosing and reporting

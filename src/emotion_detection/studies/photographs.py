@@ -4,10 +4,10 @@
 these counts, with neither pictures nor networks. Nothing is trained, and no picture is kept.
 """
 
-import functools
+import dataclasses
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +16,13 @@ from tqdm.auto import tqdm
 
 from emotion_detection import files, paths
 from emotion_detection.emotions import EMOTIONS
-from emotion_detection.errors import MissingFileError
+from emotion_detection.errors import MissingFileError, ProjectError
 from emotion_detection.evaluation import resampling
-from emotion_detection.faces import detection, images
-from emotion_detection.inference.classifier import EmotionClassifier
-from emotion_detection.runs import registry, store
+from emotion_detection.faces import detection, images, stills
+from emotion_detection.runs import registry
 from emotion_detection.studies import baselines, robustness
 
-Answering = Callable[[np.ndarray], np.ndarray]
-"""From uint8 crops (n, 48, 48) to scores (n, 7), the highest of which is the answer."""
+log = logging.getLogger(__name__)
 
 ANSWERS = (*EMOTIONS, "no face")
 """Columns of the recorded confusion: what a picture may be called. The last one is an error, too."""
@@ -33,7 +31,6 @@ LEAST_PICTURES = 25
 """Classes with fewer pictures are listed, but do not count in the mean recall."""
 
 COMMAND = "python -m emotion_detection photographs FOLDER --record"
-SHIPPED = tuple(baselines.OURS.values())
 NEUTRAL, ANGRY = EMOTIONS.index("neutral"), EMOTIONS.index("angry")
 
 
@@ -44,62 +41,61 @@ def folder() -> Path:
 
 def networks() -> list[str]:
     """Name what is compared: the shipped files, the plain run, the baselines."""
-    return list(dict.fromkeys([*SHIPPED, robustness.plain_run(), *baselines.FILES]))
+    return list(dict.fromkeys([*robustness.SHIPPED, robustness.plain_run(), *baselines.FILES]))
 
 
-def display_name(name: str) -> str:
-    """Return how figures and tables name a network that is compared."""
-    forms = {shipped: f"shipped ({form})" for form, shipped in baselines.OURS.items()}
-    return forms.get(name) or robustness.display_name(name)
-
-
-def load_network(name: str) -> tuple[Answering, dict]:
-    """Return what answers crops, and what is recorded of the network.
-
-    Raises:
-        MissingFileError: its file is not on this machine.
-    """
-    if name in baselines.FILES:
-        other = baselines.load(name)
-        return other.probabilities, {"name": name, "format": "keras", "sha256": other.sha256}
-    if name in SHIPPED:
-        form = name.removeprefix("shipped_")
-        facts = {"name": name, "format": form, "sha256": files.sha256(registry.network_path(form))}
-        return EmotionClassifier.load(form).logits, facts
-    path = store.trained_network(name)
-    from emotion_detection.training import backends, mobilenet
-
-    facts = {"name": name, "format": "keras", "sha256": files.sha256(path)}
-    return functools.partial(backends.predict_logits, mobilenet.load_network(path)), facts
-
-
-def loaded_networks() -> list[tuple[Answering, dict]]:
+def loaded_networks() -> list[tuple[robustness.Scoring, dict]]:
     """Load what is compared; networks that are not on this machine are left out, with a warning."""
     found = []
     for name in networks():
         try:
-            found.append(load_network(name))
+            found.append(robustness.load_network(name))
         except MissingFileError as error:
-            logging.getLogger(__name__).warning("%s is left out. %s", name, error)
+            log.warning("%s is left out. %s", name, error)
     return found
 
 
-def crop_largest_faces(pictures: Sequence[Path], detector: detection.Detector) -> tuple[np.ndarray, np.ndarray]:
-    """Return the crop of the largest face of each picture that has one, and which pictures have one.
+@dataclasses.dataclass(frozen=True, eq=False)
+class LargestFaces:
+    """The largest face of each of n pictures.
 
-    Returns:
-        uint8 (found, 48, 48) and bool (n,).
+    Args:
+        crops: uint8 array (n, 48, 48), zero where there is none.
+        found: bool array (n,).
+        is_read: bool array (n,), False of a picture that could not be read.
     """
-    each = [detection.find_faces(images.read_picture(path), detector)[1][:1] for path in tqdm(pictures, unit="picture")]
-    crops = [crop for crops in each for crop in crops]
-    return np.array(crops, np.uint8).reshape(-1, 48, 48), np.array([bool(crops) for crops in each])
+
+    crops: np.ndarray
+    found: np.ndarray
+    is_read: np.ndarray
+
+    def __getitem__(self, chosen: np.ndarray) -> "LargestFaces":
+        return LargestFaces(self.crops[chosen], self.found[chosen], self.is_read[chosen])
 
 
-def answers_of(network: Answering, crops: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """Return int (n,): the place in `ANSWERS` of what each picture is called; arguments as returned above."""
-    answers = np.full(len(found), ANSWERS.index("no face"))
-    if len(crops):
-        answers[found] = network(crops).argmax(axis=1)
+def find_largest_faces(pictures: Sequence[Path], detector: detection.Detector) -> LargestFaces:
+    """Find the largest face of each picture; one that cannot be read is named at the end and stops nothing."""
+    faces = LargestFaces(np.zeros((len(pictures), 48, 48), np.uint8), *np.zeros((2, len(pictures)), bool))
+    unreadable = []
+    for index, path in enumerate(tqdm(pictures, unit="picture")):
+        try:
+            crops = detection.find_faces(images.read_picture(path), detector)[1]
+        except ProjectError as error:
+            unreadable.append(str(error))
+            continue
+        faces.is_read[index], faces.found[index] = True, bool(crops)
+        if crops:
+            faces.crops[index] = crops[0]
+    for message in unreadable:
+        log.warning("Left out: %s", message)
+    return faces
+
+
+def answers_of(scores_of: robustness.Scoring, faces: LargestFaces) -> np.ndarray:
+    """Return int (n,): the place in `ANSWERS` of what each picture is called."""
+    answers = np.full(len(faces.found), ANSWERS.index("no face"))
+    if faces.found.any():
+        answers[faces.found] = scores_of(faces.crops[faces.found]).argmax(axis=1)
     return answers
 
 
@@ -108,12 +104,31 @@ def fingerprint(pictures: Sequence[Path]) -> str:
     return hashlib.sha256("".join(files.sha256(path) for path in pictures).encode()).hexdigest()
 
 
+def labelled_pictures(folder: Path) -> tuple[list[Path], np.ndarray]:
+    """Return the pictures `<emotion>/*.jpg` of a folder and their labels, int (n,); MissingFileError if none."""
+    found = {name: sorted((folder / name).glob("*.jpg")) for name in EMOTIONS}
+    listed = [path for each in found.values() for path in each]
+    if not listed:
+        raise MissingFileError(
+            f"{folder} holds no <emotion>/*.jpg. Name its folders as the emotions are named: {', '.join(EMOTIONS)}. "
+            "Those of the record: python -m emotion_detection data fetch photographs"
+        )
+    return listed, np.repeat(np.arange(len(EMOTIONS)), [len(each) for each in found.values()])
+
+
+def labelled_faces(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return the faces found in a folder of photographs, uint8 (n, 48, 48), and their labels, int (n,)."""
+    listed, label = labelled_pictures(folder)
+    faces = find_largest_faces(listed, stills.load_detector())
+    return faces.crops[faces.found], label[faces.found]
+
+
 def record(pictures: Path, *, detector: detection.Detector | None = None) -> list[Path]:
     """Let each network at hand answer a folder `<emotion>/*.jpg`, and record the counts.
 
     Args:
         pictures: the folder; classes may be missing.
-        detector: finds the faces; `detection.load_detector()` if None.
+        detector: finds the faces; `stills.load_detector()` if None.
 
     Returns:
         The records' paths.
@@ -121,22 +136,16 @@ def record(pictures: Path, *, detector: detection.Detector | None = None) -> lis
     Raises:
         MissingFileError: the folder holds no such picture.
     """
-    found = {name: sorted((pictures / name).glob("*.jpg")) for name in EMOTIONS}
-    listed = [path for each in found.values() for path in each]
-    if not listed:
-        raise MissingFileError(
-            f"{pictures} holds no <emotion>/*.jpg. Name its folders as the emotions are named: {', '.join(EMOTIONS)}. "
-            "Those of the record: python -m emotion_detection data fetch photographs"
-        )
-    detector = detector or detection.load_detector()
-    label = np.repeat(np.arange(len(EMOTIONS)), [len(each) for each in found.values()])
-    crops = crop_largest_faces(listed, detector)
+    listed, label = labelled_pictures(pictures)
+    detector = detector or stills.load_detector()
+    faces = find_largest_faces(listed, detector)
+    label, faces = label[faces.is_read], faces[faces.is_read]
     facts = {"command": COMMAND, "detector": detector.name, "pictures_sha256": fingerprint(listed)}
-    facts["n"] = {name: len(each) for name, each in found.items()}
+    facts["n"] = dict(zip(EMOTIONS, np.bincount(label, minlength=len(EMOTIONS)).tolist(), strict=True))
     written = []
     for network, known in loaded_networks():
         counts = np.zeros((len(EMOTIONS), len(ANSWERS)), int)
-        np.add.at(counts, (label, answers_of(network, *crops)), 1)
+        np.add.at(counts, (label, answers_of(network, faces)), 1)
         written.append(folder() / f"{known['name']}.json")
         files.write_json(written[-1], facts | {"network": known, "answers": ANSWERS, "confusion": counts.tolist()})
     return written
@@ -158,9 +167,9 @@ def load(place: Path | None = None) -> dict[str, dict]:
     for name in networks():
         if (place / f"{name}.json").is_file():
             found[name] = files.read_json(place / f"{name}.json", remake=COMMAND, keys=("network",))
-    for form, name in baselines.OURS.items():
-        shipped = registry.read_card()["files"][registry.network_path(form).name]["sha256"]
-        if name in found and found[name]["network"]["sha256"] != shipped:
+    shipped = {name: registry.network_path(form).name for name, (form, _) in robustness.SHIPPED.items()}
+    for name in [name for name in shipped if name in found]:
+        if found[name]["network"]["sha256"] != registry.read_card()["files"][shipped[name]]["sha256"]:
             del found[name]
     if not found:
         raise MissingFileError(f"Nothing is recorded in {paths.displayed(place)}. Measure: {COMMAND}")
@@ -209,7 +218,7 @@ def summary(records: dict[str, dict]) -> pd.DataFrame:
         for score, value in found.items():
             low, high = resampling.percentile_interval(drawn[score])
             row |= {score: float(value), f"{score}_low": low, f"{score}_high": high}
-        rows[display_name(name)] = row | {"no_face_share": counts[:, -1].sum() / counts.sum()}
+        rows[robustness.display_name(name)] = row | {"no_face_share": counts[:, -1].sum() / counts.sum()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("network")
 
 

@@ -4,6 +4,7 @@
 with neither faces nor networks.
 """
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +24,20 @@ from emotion_detection.training import catalog
 SPLIT = "PublicTest"
 SEED = 0
 MIDDLE_STEP = 3  # of the five strengths
-Answering = Callable[[np.ndarray], np.ndarray]
+Scoring = Callable[[np.ndarray], np.ndarray]
+"""From uint8 faces (n, 48, 48) to scores (n, 7), the highest of which is the answer."""
+
+SHIPPED_ANSWERS = {
+    "labels": {"labels": "fer2013"},
+    "votes": {"labels": "votes"},
+    "balanced": {"labels": "votes", "prior": "balanced"},
+}
+SHIPPED = {
+    name if answer == "labels" else f"{name}_{answer}": (form, settings)
+    for form, name in baselines.OURS.items()
+    for answer, settings in SHIPPED_ANSWERS.items()
+}
+"""Name of each answer of each shipped file → the file's format, and how it is loaded."""
 
 
 def folder() -> Path:
@@ -59,10 +73,10 @@ def measure(name: str, dataset: FaceDataset) -> Path:
     if name not in networks():
         raise UnknownNameError(f"{name!r} is not compared. Use one of {', '.join(networks())}.")
     faces = dataset.labelled_split(SPLIT)
-    answer, network = _network(name)
+    scores_of, network = load_network(name)
 
     def count_right(pixels: np.ndarray) -> int:
-        return int(np.count_nonzero(answer(pixels) == faces.emotion))
+        return int(np.count_nonzero(scores_of(pixels).argmax(axis=1) == faces.emotion))
 
     right_unchanged, right = count_right(faces.pixels), {}
     for each in tqdm(PERTURBATIONS.values(), desc=name, unit="way"):
@@ -83,23 +97,31 @@ def measure(name: str, dataset: FaceDataset) -> Path:
     return path
 
 
-def _network(name: str) -> tuple[Answering, dict]:
-    """Return a function from uint8 faces (n, 48, 48) to answers, int (n,), and what is recorded of the network."""
+def load_network(name: str) -> tuple[Scoring, dict]:
+    """Return what gives scores of faces, and what is recorded of the network.
+
+    Args:
+        name: a key of `SHIPPED`; a run, the shipped one standing for its float16 file; or a baseline.
+
+    Raises:
+        MissingFileError: its file is not on this machine.
+    """
     if name in baselines.FILES:
         other = baselines.load(name)
-        facts = {"name": name, "sha256": other.sha256, "format": "keras"}
-        return lambda pixels: other.probabilities(pixels).argmax(axis=1), facts
-    if name == registry.read_card()["run"]:
+        return other.probabilities, {"name": name, "format": "keras", "sha256": other.sha256}
+    if name in SHIPPED or name == registry.read_card()["run"]:
         from emotion_detection.inference.classifier import EmotionClassifier
 
-        classifier = EmotionClassifier.load()
-        facts = {"name": name, "finished": classifier.metadata["finished"], "format": registry.DEFAULT_FORMAT}
-        return lambda pixels: classifier.logits(pixels).argmax(axis=1), facts
+        form, answer = SHIPPED.get(name, (registry.DEFAULT_FORMAT, SHIPPED_ANSWERS["labels"]))
+        network = EmotionClassifier.load(form, **answer)
+        facts = {"name": name, "format": form, "sha256": network.sha256, "finished": network.metadata["finished"]}
+        return functools.partial(network.output, "scores"), facts
+    path = store.trained_network(name)
     from emotion_detection.training import backends, mobilenet
 
-    model, finished = mobilenet.load_network(store.trained_network(name)), store.load_run(name).info["finished"]
-    facts = {"name": name, "finished": finished, "format": "keras"}
-    return lambda pixels: backends.predict_logits(model, pixels).argmax(axis=1), facts
+    facts = {"name": name, "format": "keras", "sha256": files.sha256(path)}
+    facts["finished"] = store.load_run(name).info["finished"]
+    return functools.partial(backends.predict_logits, mobilenet.load_network(path)), facts
 
 
 # From records alone
@@ -126,6 +148,11 @@ def display_name(name: str) -> str:
     """Return how figures and tables name a network that is compared."""
     if name in baselines.FILES:
         return name
+    if name in SHIPPED:
+        form, answer = SHIPPED[name]
+        what = "FER2013's labels" if answer["labels"] == "fer2013" else "votes"
+        balanced = ", balanced" if "prior" in answer else ""
+        return f"shipped: {what}{balanced}{', int8' if form == 'int8' else ''}"
     shown = store.load_info(name)["recipe"].get("display_name", name)
     return f"{shown} (shipped)" if name == registry.read_card()["run"] else shown
 

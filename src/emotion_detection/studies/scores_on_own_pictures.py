@@ -90,7 +90,7 @@ def score(
             f"No picture of {folder} can be used: {len(problems)} have a problem, the first is "
             f"{problems[0] if problems else 'that it holds none'}. Check the files, or take whole pictures: --crop none"
         )
-    logits = (classifier or EmotionClassifier.load()).logits(faces.pixels)
+    logits = (classifier or EmotionClassifier.load(labels="fer2013")).logits(faces.pixels)
     present = tuple(name for index, name in enumerate(EMOTIONS) if (faces.emotion == index).any())
     predictions = Predictions("own pictures", faces.row, faces.emotion, logits)
     return PictureScores(Path(folder).resolve().name, present, predictions, faces.files, faces.report)

@@ -4,6 +4,7 @@ import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from emotion_detection import files, paths
@@ -151,6 +152,20 @@ def with_second_task(model: keras.Model, *, classes: int, seed: int) -> keras.Mo
     return keras.Model(model.input, [*model.outputs, auxiliary], name=model.name)
 
 
+def with_votes(model: keras.Model, kernel: np.ndarray, bias: np.ndarray) -> keras.Model:
+    """Return a network of one output with a second one, "votes": a linear layer on its pooled features.
+
+    Args:
+        model: from faces to logits, with a pooling layer named "features".
+        kernel: float32 array (features, 8).
+        bias: float32 array (8,).
+    """
+    layer = keras.layers.Dense(len(bias), name="votes")
+    votes = layer(model.get_layer("features").output)
+    layer.set_weights([kernel, bias])
+    return keras.Model(model.input, [model.output, votes], name=model.name)
+
+
 def answering_part(model: keras.Model) -> keras.Model:
     """Return what gives the seven logits alone: the network itself, or all of it but its second head."""
     if len(model.outputs) == 1:
@@ -173,8 +188,12 @@ def save_model(model: keras.Model, path: Path) -> Path:
     return Path(path)
 
 
-def load_network(path: Path) -> keras.Model:
+def load_network(path: Path, *, votes: bool = False) -> keras.Model:
     """Load a `.keras` network in Keras' safe mode, its SHA-256 checked where a model card lies beside it.
+
+    Args:
+        path: of the file.
+        votes: whether to keep a second head, for FER+'s votes, if the network has one; else logits are all it gives.
 
     Raises:
         MissingFileError: the file does not exist.
@@ -185,7 +204,7 @@ def load_network(path: Path) -> keras.Model:
     elif not Path(path).is_file():
         raise MissingFileError(f"There is no network {paths.displayed(path)}. Pass the path of a .keras file.")
     try:
-        return keras.saving.load_model(path, safe_mode=True, compile=False)
+        network = keras.saving.load_model(path, safe_mode=True, compile=False)
     except Exception as error:  # zipfile, h5py, json and Keras each raise their own
         if files.is_full(error):  # of temporary files: the network is not damaged
             raise
@@ -193,6 +212,7 @@ def load_network(path: Path) -> keras.Model:
             f"The network {paths.displayed(path)} cannot be loaded ({type(error).__name__}: {error}). "
             "The file is damaged: restore it (git checkout -- data/models) or train the run again."
         ) from error
+    return network if votes else answering_part(network)
 
 
 def _block_of(layer_name: str) -> str:
