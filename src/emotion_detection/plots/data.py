@@ -8,6 +8,7 @@ from emotion_detection.data import FaceDataset
 from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
 from emotion_detection.plots.style import (
     INK,
+    NAMES,
     PERCENT,
     SPLIT_COLORS,
     Figure,
@@ -16,6 +17,7 @@ from emotion_detection.plots.style import (
     grouped_bars,
     new_axes,
     new_figure,
+    pictures,
     set_title,
     shares_matrix,
     styled,
@@ -81,20 +83,17 @@ def face_grid(dataset: FaceDataset, *, per_emotion: int = 7, seed: int = 0) -> F
         per_emotion: number of faces in a row.
         seed: decides which.
     """
-    figure = new_figure(8.0)
-    grid = figure.subplots(len(EMOTIONS), per_emotion, squeeze=False)
     generator = np.random.default_rng(seed)
-    rows = []
-    for index, emotion in enumerate(EMOTIONS):
-        chosen = generator.permutation(np.flatnonzero(dataset.emotion == index))[:per_emotion]
-        for axes, face in zip(grid[index], dataset.pixels[chosen], strict=False):
-            axes.imshow(face, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        grid[index, 0].set_ylabel(DISPLAY_NAMES[emotion], rotation=0, ha="right", va="center", color=INK)
-        rows.append(dataset.row[chosen].tolist())
-    for axes in grid.flat:
-        as_picture(axes)
+    rows = [
+        generator.permutation(np.flatnonzero(dataset.emotion == index))[:per_emotion] for index in range(len(EMOTIONS))
+    ]
+    figure = new_figure(8.0)
+    for panels, name, chosen in zip(figure.subplots(len(rows), per_emotion, squeeze=False), NAMES, rows, strict=True):
+        panels[0].set_ylabel(name, rotation=0, ha="right", va="center", color=INK)
+        pictures(panels, dataset.pixels[chosen])
     set_title(figure, f"Faces from: {dataset.name}")
-    return finish(figure, {"name": dataset.name, "rows": dict(zip(EMOTIONS, rows, strict=True))})
+    found = (dataset.row[chosen].tolist() for chosen in rows)
+    return finish(figure, {"name": dataset.name, "rows": dict(zip(EMOTIONS, found, strict=True))})
 
 
 @styled

@@ -21,6 +21,7 @@ from emotion_detection.plots.style import (
     legend_below,
     new_axes,
     new_figure,
+    pictures,
     series_color,
     set_title,
     shares_matrix,
@@ -185,12 +186,7 @@ def captioned_faces(faces: np.ndarray, captions: Sequence[str], *, title: str) -
     """
     rows = max(1, -(-len(faces) // 6))
     figure = new_figure(0.6 + 1.7 * rows)
-    grid = figure.subplots(rows, 6, squeeze=False)
-    for axes in grid.flat:
-        as_picture(axes)
-    for axes, face, caption in zip(grid.flat, faces, captions, strict=False):
-        axes.imshow(face, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        axes.set_title(caption, loc="center", size=7.5, weight="normal")
+    pictures(figure.subplots(rows, 6, squeeze=False).ravel(), faces, captions)
     set_title(figure, title)
     return finish(figure, {"captions": list(captions)})
 

@@ -152,6 +152,16 @@ def as_picture(axes: matplotlib.axes.Axes, color: str | None = None) -> None:
         axes.spines[:].set(color=color, linewidth=2.5)
 
 
+def pictures(panels: Iterable[matplotlib.axes.Axes], faces: np.ndarray, captions: Iterable[str] = ()) -> None:
+    """Show grey faces, uint8 (n, h, w), one a panel, with their captions; panels that are left over stay empty."""
+    for axes in panels:
+        as_picture(axes)
+    for axes, face in zip(panels, faces, strict=False):
+        axes.imshow(face, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    for axes, caption in zip(panels, captions, strict=False):
+        axes.set_title(caption, loc="center", size=7.5, weight="normal")
+
+
 def whiskers(values, low, high) -> np.ndarray:
     """Return how far intervals reach below and above their values, (2, n), as matplotlib's error bars take it."""
     return np.clip([np.subtract(values, low), np.subtract(high, values)], 0.0, None)
