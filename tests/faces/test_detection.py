@@ -1,7 +1,10 @@
 """Face detectors, and the crop that is framed as FER2013's faces are."""
 
+import dataclasses
 import hashlib
 import logging
+import math
+import os
 from pathlib import Path
 
 import cv2
@@ -209,6 +212,37 @@ def test_what_is_there_is_not_downloaded_again(isolated, monkeypatch):
     (isolated / "data" / "raw" / detection.YUNET_FILE).write_bytes(b"")
     monkeypatch.setattr("pooch.retrieve", lambda *_, **__: pytest.fail("downloaded"))
     assert detection.fetch_yunet().parent == isolated / "data" / "raw"
+
+
+@needs_yunet
+def test_yunet_is_loaded_from_a_path_that_is_not_utf8(tmp_path, portrait):
+    path = tmp_path / os.fsdecode(b"caf\xe9.onnx")
+    path.write_bytes(detection.find_yunet().read_bytes())
+    assert len(detection.YuNetDetector(path).detect(portrait)) == 1
+
+
+@pytest.mark.parametrize("angle_deg", [-90, -40, -16, 16, 40, 135, 180])
+def test_a_face_is_cropped_upright_by_the_angle_of_its_box(portrait, angle_deg):
+    expected = square(portrait, 178, 64, 96)
+    matrix = cv2.getRotationMatrix2D((225.5, 111.5), -angle_deg, 1.0)  # clockwise
+    frame = cv2.warpAffine(portrait, matrix, portrait.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
+    box, framing = cropping.FaceBox(178, 64, 96, 96, angle_deg=angle_deg), cropping.Framing(1.0, 0.0, 0.0)
+    crop = cropping.crop_face(frame, box, framing=framing)
+    assert np.abs(crop.astype(int) - expected).mean() < 3
+    as_it_lies = square(frame, 178, 64, 96)
+    assert np.abs(as_it_lies.astype(int) - expected).mean() > 10
+    slightly = dataclasses.replace(box, angle_deg=15.0)
+    np.testing.assert_array_equal(cropping.crop_face(frame, slightly, framing=framing), as_it_lies)
+
+
+@pytest.mark.parametrize(("eyes_deg", "side"), [(0, 110), (-14, 110), (40, 100), (-90, 100)])
+def test_the_eyes_tell_how_a_face_is_turned_and_boxes_of_tilted_faces_are_reduced(eyes_deg, side):
+    dx, dy = 20 * math.cos(math.radians(eyes_deg)), 20 * math.sin(math.radians(eyes_deg))
+    row = np.array([40, 60, 110, 110, 60 - dx, 80 - dy, 60 + dx, 80 + dy, 60, 90, 50, 100, 70, 100, 0.9])
+    box = detection._yunet_box(row, np.array([1.0, 1.0]))
+    assert box.angle_deg == pytest.approx(eyes_deg)
+    assert (box.width, box.height) == (pytest.approx(side), pytest.approx(side))
+    assert box.x + box.width / 2 == pytest.approx(95) and box.y + box.height / 2 == pytest.approx(115)
 
 
 @needs_yunet

@@ -16,7 +16,14 @@ import numpy as np
 
 from emotion_detection import files, paths
 from emotion_detection.errors import DataError, DownloadError, MissingFileError, UnknownNameError
-from emotion_detection.faces.cropping import FaceBox, Framing, check_frame, crop_face, is_large_enough
+from emotion_detection.faces.cropping import (
+    UPRIGHT_WITHIN_DEG,
+    FaceBox,
+    Framing,
+    check_frame,
+    crop_face,
+    is_large_enough,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +36,9 @@ YUNET_URL = (
 YUNET_COMMAND = "python -m emotion_detection data fetch yunet"
 YUNET_LONG_SIDE_PX = 320
 YUNET_SMALLEST_PX = 64  # pictures are enlarged to this by repeating their edge: twice the network's coarsest stride
+TILTED_BOX = 1.1
+"""By how much YuNet's boxes are larger around tilted faces: at 30° by 1.11 at the median, at 45° by 1.10."""
+
 HAAR_FILE = "haarcascade_frontalface_default.xml"
 HAAR_LONG_SIDE_PX = 640
 LIVE_LONG_SIDE_PX = 320
@@ -264,10 +274,9 @@ def _yunet_box(row: np.ndarray, scale: np.ndarray) -> FaceBox:
     """Return the box of one of YuNet's rows: x, y, width, height, five points, score; scaled to the frame."""
     x, y, width, height = (float(value) for value in row[:4] * np.tile(scale, 2))
     landmarks = tuple((float(x), float(y)) for x, y in row[4:14].reshape(5, 2) * scale)
-    return FaceBox(x, y, width, height, score=float(row[14]), landmarks=landmarks, angle_deg=eyes_angle_deg(landmarks))
-
-
-def eyes_angle_deg(landmarks: Sequence[tuple[float, float]]) -> float:
-    """Return by how much the line through the eyes is turned clockwise, -180 to 180 degrees."""
     (right_x, right_y), (left_x, left_y) = landmarks[:2]
-    return math.degrees(math.atan2(left_y - right_y, left_x - right_x))
+    angle_deg = math.degrees(math.atan2(left_y - right_y, left_x - right_x))
+    if abs(angle_deg) > UPRIGHT_WITHIN_DEG:
+        x, y = x + (1 - 1 / TILTED_BOX) * width / 2, y + (1 - 1 / TILTED_BOX) * height / 2
+        width, height = width / TILTED_BOX, height / TILTED_BOX
+    return FaceBox(x, y, width, height, score=float(row[14]), landmarks=landmarks, angle_deg=angle_deg)

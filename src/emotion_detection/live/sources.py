@@ -149,7 +149,7 @@ class KernelCamera:
 
     def _open_file(self) -> video_io.Recording:
         if not Path(self._device).is_file():
-            received = self.name if "@" in self._device else f"{paths.displayed(self._device)!r}"
+            received = self.name if {"@", "\0"} & set(self._device) else f"{paths.displayed(self._device)!r}"
             raise CameraError(
                 f"There is no video {received}. Pass the path of a file, or a URL that begins with rtsp:// or http://."
             )
@@ -159,6 +159,8 @@ class KernelCamera:
             raise CameraError(str(error)) from error
 
     def _open_device(self) -> cv2.VideoCapture:
+        if isinstance(self._device, str) and not self._device.isprintable():  # it would end the process
+            raise CameraError(f"{_capitalised(self.name)} has an address with unprintable characters. Type it again.")
         # OpenCV reads this limit from the environment alone.
         os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(DEVICE_TIMEOUT_S))
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, OPEN_TIMEOUT_MS]
