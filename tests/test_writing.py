@@ -96,7 +96,7 @@ def test_without_room_the_earlier_file_stays_and_the_error_names_the_file(tmp_pa
     path = tmp_path / "array.npy"
     path.write_text("earlier")
     with (
-        pytest.raises(DataError, match=r"array\.npy was not written: "),
+        pytest.raises(DataError, match=r"array\.npy was not written to its end"),
         files.written_beside(path) as new,
     ):
         np.save(new, np.zeros(100_000))

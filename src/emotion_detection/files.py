@@ -76,22 +76,31 @@ def written_beside(path: Path, *, private: bool = False) -> Iterator[Path]:
     """
     path = Path(os.path.realpath(path))
     _check_kind(path)
-    with working_folder(path.parent) as folder:
-        temporary = folder / path.name
-        try:
-            yield temporary
-            if private:
-                temporary.chmod(0o600)
-            temporary.replace(path)
-        except Exception as error:
-            nameless = isinstance(error, OSError) and error.filename is None  # numpy's, where a write was cut short
-            if isinstance(error, ProjectError) or not (nameless or is_full(error)):
-                raise
-            reason = os.strerror(errno.ENOSPC) if is_full(error) else error
-            raise DataError(
-                f"{path} was not written: {reason}. Free some room there and where temporary files go (TMPDIR), or "
-                "choose another place."
-            ) from error
+    with working_folder(path.parent) as folder, naming_what_lacks_room(path, temporary := folder / path.name):
+        yield temporary
+        if private:
+            temporary.chmod(0o600)
+        temporary.replace(path)
+
+
+@contextlib.contextmanager
+def naming_what_lacks_room(path: Path | str, temporary: Path | None = None) -> Iterator[None]:
+    """Within the block, have the error of a full disk be a DataError that names the file."""
+    try:
+        yield
+    except Exception as error:
+        chain = [error]
+        while chain[-1].__context__ is not None:
+            chain.append(chain[-1].__context__)
+        full, named = any(map(is_full, chain)), getattr(error, "filename", "")
+        its_own = named == str(temporary) or (named is None and isinstance(error, OSError))  # numpy's have no name
+        if isinstance(error, ProjectError) or not (its_own or full):
+            raise
+        reason = os.strerror(errno.ENOSPC) if full else getattr(error, "strerror", None) or error
+        raise DataError(
+            f"{path} was not written to its end: {reason}. Free some room there and where temporary files go (TMPDIR), "
+            "or choose another place."
+        ) from error
 
 
 def is_full(error: Exception) -> bool:
@@ -319,12 +328,21 @@ def _not_writable(path: Path | str, error: OSError) -> DataError:
     )
 
 
+def write_bytes(path: Path, content: bytes, *, private: bool = False) -> None:
+    """Write a file, atomically."""
+    with written_beside(path, private=private) as temporary:
+        temporary.write_bytes(content)
+
+
 def write_text(
     path: Path, text: str, *, encoding: str = "utf-8", errors: str = "surrogateescape", private: bool = False
 ) -> None:
     """Write `text` with Unix line ends, atomically; names of files that are no UTF-8 become the bytes that they are."""
-    with written_beside(path, private=private) as temporary:
-        temporary.write_bytes(text.encode(encoding, errors))
+    write_bytes(path, text.encode(encoding, errors), private=private)
+
+
+CSV = {"encoding": "utf-8-sig", "errors": "surrogateescape"}
+"""How tables for people are written: Excel takes them for UTF-8 by the mark at their begin; names of files survive."""
 
 
 def write_json(path: Path, values: dict) -> None:

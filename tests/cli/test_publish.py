@@ -65,5 +65,5 @@ def test_an_export_whose_name_does_not_say_its_format_or_that_finds_no_room_is_r
     assert code == 1 and "End its name in .tflite" in error
     code, _, error = call("export", "keras", "--output", str(tmp_path / "network.keras"))
     assert code == 1
-    assert "network.keras was not written: No space left on device" in error
+    assert "network.keras was not written to its end: No space left on device" in error
     assert not list(tmp_path.iterdir())

@@ -475,7 +475,7 @@ def test_the_command_line_trains_on_own_pictures(folder, isolated, call, monkeyp
     code, _, err = call("train", "tl_top", "--seed", "2", "--pictures", str(folder))
     assert code == 130
     assert given == [("tl_top", "pictures mine", 140, 2)]
-    assert f"`train tl_top --seed 2 --pictures {folder}` goes on" in err
+    assert "the same command goes on" in err
 
 
 def test_the_command_line_scores_and_lists_runs_on_own_pictures(chosen, call):

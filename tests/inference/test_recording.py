@@ -196,7 +196,7 @@ def test_thinning_keeps_every_face():
 
 def test_without_a_face_there_is_a_csv_with_columns(video, tmp_path):
     summary = write(video, Nobody(), csv=tmp_path / "rows.csv")
-    assert (tmp_path / "rows.csv").read_text() == ",".join(face_table.columns()) + "\n"
+    assert (tmp_path / "rows.csv").read_text(encoding="utf-8-sig") == ",".join(face_table.columns()) + "\n"
     assert summary.rows == 0
 
 

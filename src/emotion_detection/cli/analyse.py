@@ -57,16 +57,20 @@ def _analyse_pictures(files: list[Path], side_by_side: dict, *, csv: Path | None
     from emotion_detection.inference import analyse, bulk
 
     pictures = [picture for path in files for picture in (analyse.pictures_in(path) if path.is_dir() else [path])]
-    outputs.check_outputs([csv], inputs=pictures)
+    drawn = {} if annotated is None else analyse.annotated_paths(pictures, annotated)
+    outputs.check_outputs([csv, *drawn.values()], inputs=pictures)
     with outputs.locked(csv):
         if any(side_by_side.values()):
             table = bulk.analyse_pictures(pictures, **side_by_side)
         else:
-            table = analyse.analyse_pictures(pictures)
+            table = analyse.analyse_pictures(pictures, keep_interrupted=csv is not None)
         if csv is not None:
             analyse.write_csv(table, csv)
         if annotated is not None:
             analyse.write_annotated(table, annotated)
+    if done := table.attrs.get("interrupted"):
+        typer.echo(f"\nInterrupted: {done:,} of {len(pictures):,} pictures are in {csv}.", err=True)
+        raise typer.Exit(130)
     if len(table):
         typer.echo(table.round(3).to_string(index=False))
     for picture in table.attrs["without_face"]:
@@ -127,11 +131,9 @@ def _write_others(rows: Path, *, parquet: Path | None, plot: Path | None) -> Non
             table.to_parquet(temporary, index=False)
     if plot is not None:
         from emotion_detection import plots
-        from emotion_detection.plots import style
+        from emotion_detection.plots import saving
 
-        figure = plots.timeline(recording.thinned(table))
-        with outputs.written_beside(plot) as temporary:
-            temporary.write_bytes(style.png_bytes(figure, dpi=style.FILE_DPI))
+        saving.write_png(plots.timeline(recording.thinned(table)), plot)
 
 
 @app.command("explain")

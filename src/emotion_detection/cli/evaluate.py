@@ -87,11 +87,9 @@ def _show_tables(per_class: pd.DataFrame, counts: pd.DataFrame) -> None:
 
 def _draw_confusion(run: store.Run, split: str, path: Path) -> None:
     from emotion_detection import plots
-    from emotion_detection.plots import style
+    from emotion_detection.plots import saving
 
-    figure = plots.confusion_matrix(run, split=split)
-    with files.written_beside(path) as temporary:
-        temporary.write_bytes(style.png_bytes(figure, dpi=style.FILE_DPI))
+    saving.write_png(plots.confusion_matrix(run, split=split), path)
 
 
 def _described(scores: dict) -> str:

@@ -97,6 +97,7 @@ def analyse_pictures(
     detector: detection.Detector | None = None,
     classifier: EmotionClassifier | None = None,
     minimum_confidence: float | None = None,
+    keep_interrupted: bool = False,
 ) -> pd.DataFrame:
     """Find and classify the faces of several pictures; return the table that `analyse` describes.
 
@@ -104,12 +105,13 @@ def analyse_pictures(
 
     Args:
         pictures: as for `analyse`, as are the other settings.
+        keep_interrupted: at Ctrl-C return what is done, with `table.attrs["interrupted"]` pictures.
 
     Raises:
         MissingFileError: the shipped network is missing.
     """
     tools = {"detector": detector, "classifier": classifier, "minimum_confidence": minimum_confidence}
-    return _analysed(pictures, **tools)[0]
+    return _analysed(pictures, **tools, keep_interrupted=keep_interrupted)[0]
 
 
 def _analysed(
@@ -118,6 +120,7 @@ def _analysed(
     detector: detection.Detector | None,
     classifier: EmotionClassifier | None,
     minimum_confidence: float | None,
+    keep_interrupted: bool = False,
 ) -> tuple[pd.DataFrame, list[ProjectError]]:
     """Return the table of several pictures, and the errors of those that cannot be read."""
     detector = detector if detector is not None else stills.load_detector()
@@ -125,21 +128,26 @@ def _analysed(
     if minimum_confidence is None:
         minimum_confidence = getattr(classifier, "threshold", 0.0)
     tools = {"detector": detector, "classifier": classifier, "minimum_confidence": minimum_confidence}
-    rows, without_face, failed = [], [], {}  # failed: name → error
+    rows, without_face, failed, attrs, index = [], [], {}, {"detector": detector.name}, 0  # failed: name → error
     hidden = len(pictures) < PROGRESS_FROM_PICTURES
-    for index, picture in enumerate(tqdm.tqdm(pictures, desc="Analysing", unit="picture", disable=hidden)):
-        name = _name(picture) or f"picture {index}"
-        try:
-            found = pipeline.analyse_frame(_frame_bgr(picture), **tools)
-        except ProjectError as error:
-            failed[name] = error
-            continue
-        rows += [face_table.row(name, math.nan, number, face) for number, face in enumerate(found, start=1)]
-        if not found:
-            without_face.append(name)
+    try:
+        for index, picture in enumerate(tqdm.tqdm(pictures, desc="Analysing", unit="picture", disable=hidden)):
+            name = _name(picture) or f"picture {index}"
+            try:
+                found = pipeline.analyse_frame(_frame_bgr(picture), **tools)
+            except ProjectError as error:
+                failed[name] = error
+                continue
+            rows += [face_table.row(name, math.nan, number, face) for number, face in enumerate(found, start=1)]
+            if not found:
+                without_face.append(name)
+    except KeyboardInterrupt:
+        if not keep_interrupted or not index:
+            raise
+        attrs["interrupted"] = index
     table = face_table.from_rows(rows, getattr(classifier, "classes", EMOTIONS))
     reasons = {name: str(error) for name, error in failed.items()}
-    table.attrs = {"without_face": without_face, "failed": reasons, "detector": detector.name}
+    table.attrs = attrs | {"without_face": without_face, "failed": reasons}
     return table, list(failed.values())
 
 
@@ -201,36 +209,51 @@ def _described(source) -> str:
 
 
 def write_csv(table: pd.DataFrame, path: Path | str) -> Path:
-    """Write the table of `analyse` as CSV, numbers with four decimals, atomically."""
-    files.write_text(Path(path), table.to_csv(index=False, lineterminator="\n", float_format="%.4f"))
+    """Write the table of `analyse` as CSV, numbers with four decimals, atomically; `recording.read_csv` reads it."""
+    files.write_text(Path(path), table.to_csv(index=False, lineterminator="\n", float_format="%.4f"), **files.CSV)
     return Path(path)
+
+
+def annotated_paths(pictures: Iterable[Path | str], folder: Path | str) -> dict[str, Path]:
+    """Return picture → where it goes with its answers drawn on it: `<name>-annotated.jpg`, or `<name>-2-annotated.jpg`.
+
+    So the second of the same name is called, or the third, where a picture is `<name>-2` itself.
+    """
+    found, taken, same = {}, set(), collections.Counter()
+    for picture in map(str, pictures):
+        stem = Path(picture).stem
+        name = f"{stem}-annotated.jpg"
+        while name in taken:
+            same[stem] += 1
+            name = f"{stem}-{same[stem] + 1}-annotated.jpg"
+        taken.add(name)
+        found[picture] = Path(folder) / name
+    return found
 
 
 def write_annotated(table: pd.DataFrame, folder: Path | str) -> list[Path]:
     """Write the pictures of a table of `analyse`, with the answers drawn on them, each atomically; return the paths.
 
-    Each picture that has a face is read again and becomes `<name>-annotated.jpg` (quality 95) in `folder`; the second
-    of the same name becomes `<name>-2-annotated.jpg`.
+    Each picture that has a face is read again and becomes a JPEG (quality 95) in `folder`, named by `annotated_paths`.
 
     Raises:
         MissingFileError: a picture is gone.
-        DataError: a picture cannot be read.
+        DataError: a picture cannot be read, or would be overwritten.
     """
     classes = table.columns[len(face_table.columns(())) :].tolist()
-    same, written = collections.Counter(), []
-    for picture, rows in table.groupby("source", sort=False):
-        stem = Path(picture).stem
-        same[stem] += 1
-        number = f"-{same[stem]}" if same[stem] > 1 else ""
+    rows_of = collections.defaultdict(list)
+    for row in table.to_dict("records"):
+        rows_of[row["source"]].append(row)
+    targets = annotated_paths(rows_of, folder)
+    files.check_outputs(targets.values(), inputs=targets)
+    for picture, rows in rows_of.items():
         faces = []
-        for row in rows.to_dict("records"):
+        for row in rows:
             box = cropping.FaceBox(*(row[side] for side in face_table.BOX))
             probabilities = np.array([row[emotion] for emotion in classes], np.float32)
             minimum = math.inf if row["label"] == pipeline.NOT_SURE else 0.0
             faces.append(pipeline.FaceEmotion(box, probabilities, tuple(classes), minimum))
         annotated_bgr = pipeline.annotate(images.read_picture(picture), faces)
         _, encoded = cv2.imencode(".jpg", annotated_bgr, [cv2.IMWRITE_JPEG_QUALITY, 95])
-        written.append(Path(folder) / f"{stem}{number}-annotated.jpg")
-        with files.written_beside(written[-1]) as temporary:
-            temporary.write_bytes(encoded.tobytes())
-    return written
+        files.write_bytes(targets[picture], encoded.tobytes())
+    return list(targets.values())

@@ -59,8 +59,7 @@ def analyse_pictures(
         for index, table in _computed(parts, missing, detector):
             tables[index] = table
             if kept[index] is not None and not table.attrs["failed"]:
-                with files.written_beside(kept[index]) as temporary:
-                    temporary.write_bytes(pickle.dumps(table))
+                files.write_bytes(kept[index], pickle.dumps(table))
             bar.update(len(parts[index]))
     return joined(tables)
 

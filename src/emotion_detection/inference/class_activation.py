@@ -164,8 +164,7 @@ def write_explained(picture: Path | str, out: Path | str, *, emotion: str | None
     explained_bgr, found = explain_frame(frame_bgr, **tools, emotion=emotion)
     if found:
         _, encoded = cv2.imencode(out.suffix.lower(), explained_bgr)
-        with files.written_beside(out) as temporary:
-            temporary.write_bytes(encoded.tobytes())
+        files.write_bytes(out, encoded.tobytes())
     return found
 
 

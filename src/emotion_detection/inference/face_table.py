@@ -33,4 +33,12 @@ def row(source: str, time_s: float, number: int, face: pipeline.FaceEmotion) -> 
 
 def from_rows(rows: Sequence[tuple], classes: Sequence[str] = EMOTIONS) -> pd.DataFrame:
     """Return rows of `row` as a table."""
-    return pd.DataFrame(rows, columns=list(columns(classes))).astype(column_types(classes))
+    return typed(pd.DataFrame(rows, columns=list(columns(classes)), dtype=object), classes)
+
+
+def typed(table: pd.DataFrame, classes: Sequence[str] = EMOTIONS) -> pd.DataFrame:
+    """Return a table with the types of its columns; names of files that are not UTF-8 stay Python's own text."""
+    try:
+        return table.astype(column_types(classes))
+    except UnicodeEncodeError:  # PyArrow, which pandas keeps text in, knows no surrogates
+        return table.astype(column_types(classes) | {"source": "object"})

@@ -124,19 +124,29 @@ def write_recording(
     files.check_outputs([csv, annotated], inputs=[path])
     engine = _engine(every_ms, smoothing_s, minimum_confidence, detector, classifier)
     summary = summary if summary is not None else Summary()
-    with (
-        files.locked(csv, annotated),
-        video_io.Recording(path) as recording,
-        _Output(csv, annotated, recording, _classes(engine)) as output,
-    ):
-        for result in _answers(recording, engine, summary, every_ms=every_ms, progress=progress, output=output):
-            output.add_rows(result)
+    interrupted = None
+    with contextlib.ExitStack() as opened:
+        opened.enter_context(files.locked(csv, annotated))
+        recording = opened.enter_context(video_io.Recording(path))
+        video = opened.enter_context(files.written_beside(Path(annotated))) if annotated is not None else None
+        output = opened.enter_context(_Output(csv, video, recording, _classes(engine)))
+        try:
+            for result in _answers(recording, engine, summary, every_ms=every_ms, progress=progress, output=output):
+                output.add_rows(result)
+        except KeyboardInterrupt as error:
+            if not summary.frames:
+                raise
+            interrupted = error
+    if interrupted is not None:
+        raise interrupted
     return summary
 
 
 def read_csv(path: Path | str) -> pd.DataFrame:
-    """Return the table of a CSV that `write_recording` wrote, with the types of `analyse_recording`."""
-    return pd.read_csv(path, dtype=face_table.column_types())
+    """Return the table of a CSV that `write_recording` or `analyse.write_csv` wrote, with the types that it had."""
+    encoding = {"encoding": files.CSV["encoding"], "encoding_errors": files.CSV["errors"]}
+    table = pd.read_csv(path, dtype=face_table.column_types() | {"source": "object"}, **encoding)
+    return face_table.typed(table)
 
 
 def thinned(table: pd.DataFrame, moments: int = PLOTTED_MOMENTS) -> pd.DataFrame:
@@ -172,14 +182,15 @@ class _Output:
         classes: Sequence[str],
     ):
         self._rows = self._video = None
-        self._source = recording.path
+        self._csv, self._source = csv, recording.path
         with contextlib.ExitStack() as opened:
-            if csv is not None:
-                stream = opened.enter_context(Path(csv).open("w", buffering=1, encoding="utf-8", newline=""))
-                self._rows = csv_format.writer(stream, lineterminator="\n")
-                self._rows.writerow(face_table.columns(classes))
             if annotated is not None:
                 self._video = opened.enter_context(video_io.Writer(annotated, frames_per_s=recording.frames_per_s))
+            if csv is not None:
+                opened.enter_context(files.naming_what_lacks_room(csv))
+                stream = opened.enter_context(Path(csv).open("w", buffering=1, newline="", **files.CSV))
+                self._rows = csv_format.writer(stream, lineterminator="\n")
+                self._rows.writerow(face_table.columns(classes))
             self._opened = opened.pop_all()
 
     def __enter__(self) -> "_Output":
@@ -192,9 +203,10 @@ class _Output:
         """Append the rows of one frame."""
         if self._rows is not None:
             rows = _rows(self._source, result)
-            self._rows.writerows(
-                [f"{value:.4f}" if isinstance(value, float) else value for value in row] for row in rows
-            )
+            with files.naming_what_lacks_room(self._csv):
+                self._rows.writerows(
+                    [f"{value:.4f}" if isinstance(value, float) else value for value in row] for row in rows
+                )
 
     def add_picture(self, recording: video_io.Recording, last: LiveResult) -> None:
         """Append the frame at which a recording is, with the last answers drawn on it."""

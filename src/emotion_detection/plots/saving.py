@@ -66,11 +66,14 @@ def save(figure: style.Figure, name: str, *, source: str = RECORDED_RUN) -> Path
         style.add_banner(figure, source)
     record = plain({"source": source} | figure.values)
     picture = paths.figures_dir() / f"{name}.png"
-    data = style.png_bytes(figure, dpi=style.FILE_DPI)
-    with files.written_beside(picture) as temporary:
-        temporary.write_bytes(data)
+    write_png(figure, picture)
     files.write_json(picture.with_suffix(".json"), record)
     return picture
+
+
+def write_png(figure: style.Figure, path: Path) -> None:
+    """Write a figure as PNG, atomically."""
+    files.write_bytes(path, style.png_bytes(figure, dpi=style.FILE_DPI))
 
 
 def plain(value):

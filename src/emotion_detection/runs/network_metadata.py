@@ -121,8 +121,7 @@ def write(path: Path, values: dict, heads: dict[str, np.ndarray]) -> Path:
         model.metadata.append(schema.MetadataT(name=name, buffer=len(contents)))
         contents.append(content)
     model.buffers = [_aligned_buffer(content) for content in contents]
-    with files.written_beside(path) as temporary:
-        temporary.write_bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    files.write_bytes(path, flatbuffer_utils.convert_object_to_bytearray(model))
     return Path(path)
 
 

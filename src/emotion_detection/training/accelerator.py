@@ -81,15 +81,10 @@ def train(packed: Path, folder: Path) -> store.Run:
     with paths.writing_to(folder):
         if facts["start"]:
             start = paths.run_cache_dir() / "weights" / facts["start"]
-            _write(start, arrays["start"].tobytes())
+            files.write_bytes(start, arrays["start"].tobytes())
             chosen = chosen.replace(weights=None if chosen.network.continues else str(start))
         answers = targets.Answers(outputs, arrays.get("weights"))
         return trainer.train_network(chosen, dataset, seed=seed, answers=answers)
-
-
-def _write(path: Path, content: bytes) -> None:
-    with files.written_beside(path) as temporary:
-        temporary.write_bytes(content)
 
 
 def record(packed: Path, folder: Path, dataset: FaceDataset) -> store.Run:
@@ -107,7 +102,7 @@ def record(packed: Path, folder: Path, dataset: FaceDataset) -> store.Run:
     name = f"{facts['recipe']['name']}-s{facts['seed']}"
     with paths.writing_to(folder):
         there, network = store.load_run(name, here=True), store.weights_path(name).read_bytes()
-    _write(store.weights_path(name), network)
+    files.write_bytes(store.weights_path(name), network)
     model = mobilenet.load_network(store.weights_path(name))
     expected = there.predictions["PublicTest"]
     found = dataclasses.replace(expected, logits=backends.predict_logits(model, dataset.public_test.pixels))
