@@ -68,10 +68,11 @@ def test_the_readers_own_source_comes_first_in_the_menu_and_none_comes_twice():
 @pytest.mark.parametrize(
     ("probabilities", "of_votes", "label", "share", "said"),
     [
-        ([0.05, 0, 0, 0.68, 0.17, 0, 0.1], True, "Happy", "7 of 10", "7 of 10 would say Happy"),
-        ([0.05, 0, 0, 0.68, 0.17, 0, 0.1], False, "Happy", "68 %", "68 % for Happy"),
+        ([0.05, 0, 0, 0.68, 0.17, 0, 0.1], True, "Happy", "7 of 10", "7 of 10 would say so"),
+        ([0.05, 0, 0, 0.68, 0.17, 0, 0.1], False, "Happy", "68 %", "68 %"),
         ([0.05, 0, 0, 0.1, 0.36, 0.19, 0.3], True, "not sure", "4 of 10", "4 of 10 would say Sad"),
-        ([0, 0, 0, 0, 0.04, 0, 0.0, 0.96], True, "Contempt", "10 of 10", "10 of 10 would say Contempt"),
+        ([0, 0, 0, 0, 0.04, 0, 0.0, 0.96], True, "Contempt", "10 of 10", "10 of 10 would say so"),
+        ([0.05, 0, 0, 0.1, 0.36, 0.19, 0.3], False, "not sure", "36 %", "36 % for Sad"),
     ],
 )
 def test_a_share_of_the_votes_reads_as_people(probabilities, of_votes, label, share, said):

@@ -6,6 +6,7 @@ from collections.abc import Set
 import cv2
 
 from emotion_detection.emotions import DISPLAY_NAMES
+from emotion_detection.inference.pipeline import NOT_SURE
 from emotion_detection.inference.stream import Frame, Heat, LiveResult
 from emotion_detection.inference.tracking import TrackedFace
 
@@ -33,10 +34,7 @@ def faces_of(result: LiveResult, *, of_votes: Set[str] = frozenset()) -> list[di
                 },
                 "labels": {name: DISPLAY_NAMES.get(each.label, each.label) for name, each in found.items()},
                 "shares": shares,
-                "said": {
-                    name: f"{shares[name]} {'would say' if name in of_votes else 'for'} {_top_of(each)}"
-                    for name, each in found.items()
-                },
+                "said": {name: _said(each, shares[name], name in of_votes) for name, each in found.items()},
                 "heat": None if heat is None else _heat_of(heat, width, height),
             }
         )
@@ -66,8 +64,12 @@ def _share_of(face: TrackedFace, of_votes: bool) -> str:
     return f"{round(PEOPLE * face.confidence)} of {PEOPLE}" if of_votes else f"{100 * face.confidence:.0f} %"
 
 
-def _top_of(face: TrackedFace) -> str:
-    return DISPLAY_NAMES[face.classes[int(face.probabilities.argmax())]]
+def _said(face: TrackedFace, share: str, of_votes: bool) -> str:
+    """Return what the share is of: of people who say so, or of the emotion that comes first where it is not sure."""
+    sure, top = face.label != NOT_SURE, DISPLAY_NAMES[face.classes[int(face.probabilities.argmax())]]
+    if of_votes:
+        return f"{share} would say {'so' if sure else top}"
+    return share if sure else f"{share} for {top}"
 
 
 def _box_of(face: TrackedFace, result: LiveResult) -> list[float]:

@@ -406,7 +406,6 @@ function setText(node, text) {
 function createView(session, root) {
   const { model, state, pump, video } = session;
   root.classList.add("emotion-live");
-  root.dataset.lmSuppressShortcuts = "true"; // JupyterLab's shortcuts do not take the keys of the controls
 
   const bar = element("div", root, { className: "bar" });
   const start = element("button", bar, { className: "start", type: "button" });
@@ -666,6 +665,13 @@ function createView(session, root) {
     drawStatus();
   }
 
+  /** JupyterLab leaves plain keys to our controls; it hears those with Ctrl and the like, such as saving. */
+  function shareKeys({ target, ctrlKey, metaKey, altKey, shiftKey, key }) {
+    const isLabs = ctrlKey || metaKey || altKey || (shiftKey && key === "Enter");
+    if (root.contains(target)) target.toggleAttribute("data-lm-suppress-shortcuts", !isLabs);
+  }
+
+  window.addEventListener("keydown", shareKeys, true);
   const timer = setInterval(drawStatus, 500);
   status.ontoggle = drawStatus;
   requestAnimationFrame(paint);
@@ -676,6 +682,7 @@ function createView(session, root) {
     remove() {
       alive = false;
       clearInterval(timer);
+      window.removeEventListener("keydown", shareKeys, true);
     },
   };
   return view;
@@ -711,7 +718,10 @@ function createSettings({ model, set }, root) {
   const checkbox = () => element("input", null, { type: "checkbox" });
   const percent = (trait) => () => `${Math.round(100 * model.get(trait))} %`;
   const evidence = model.get("emotions").slice(0, 7).map(({ name, shown }) => [name, shown]);
-  line("labels", "Answers", select(model.get("label_sets")), { disabled: () => model.get("label_sets").length < 2 });
+  line("labels", "Answers", select(model.get("label_sets")), {
+    disabled: () => model.get("label_sets").length < 2,
+    said: () => model.get("label_sets").find(([name]) => name === model.get("labels"))?.[2] ?? "",
+  });
   line("contempt", "Contempt as an eighth bar", checkbox(), { property: "checked", disabled: () => model.get("labels") !== "votes" });
   line("minimum_confidence", "Not sure below", slider(1, 0.01), { said: percent("minimum_confidence") });
   const worth = element("p", panel);
