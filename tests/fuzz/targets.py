@@ -144,9 +144,8 @@ def _messages() -> Target:
     wanted = [
         {"type": "frame", "seq": 3},
         {"type": "ack", "seq": 3},
-        {"type": "beat"},
-        {"type": "choose", "source": "address", "address": "rtsp://user:secret@host/s"},
-        {"type": "choose", "source": view._sources.keys[0]},
+        *({"type": "beat"}, {"type": "timeline"}, {"type": "save"}),
+        {"type": "open", "address": "rtsp://user:secret@host/s"},
         {"type": "failed", "reason": "NotAllowedError"},
     ]
 
@@ -156,8 +155,7 @@ def _messages() -> Target:
         except (ValueError, RecursionError):
             return
         for content in values if isinstance(values, list) else [values]:
-            if isinstance(content, dict):  # the protocol's own: Jupyter hands over nothing else
-                view._received(None, content, [b"x"])
+            view._received(None, content, [b"x"])
         view.frame.running = False
 
     return Target("messages", 10, {"messages.json": json.dumps(wanted).encode()}, read)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import tqdm
 
-from emotion_detection import files
+from emotion_detection import files, paths
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError
 from emotion_detection.faces import detection
@@ -143,9 +143,22 @@ def write_recording(
 
 
 def read_csv(path: Path | str) -> pd.DataFrame:
-    """Return the table of a CSV that `write_recording` or `analyse.write_csv` wrote, with the types that it had."""
+    """Return the table of a CSV that `write_recording` or `analyse.write_csv` wrote, with the types that it had.
+
+    Raises:
+        DataError: it is another table, or a damaged one.
+    """
     encoding = {"encoding": files.CSV["encoding"], "encoding_errors": files.CSV["errors"]}
-    table = pd.read_csv(path, dtype=face_table.column_types() | {"source": "object"}, **encoding)
+    types = face_table.column_types() | {"source": "object"}
+    try:
+        table = pd.read_csv(path, dtype=types, **encoding)
+        if lacking := types.keys() - set(table):
+            raise ValueError(f"it lacks {', '.join(sorted(lacking))}")
+    except ValueError as error:
+        raise DataError(
+            f"{paths.displayed(path)} is no table of faces ({error}). Write it again: python -m emotion_detection "
+            "analyse VIDEO --csv F.csv"
+        ) from error
     return face_table.typed(table)
 
 

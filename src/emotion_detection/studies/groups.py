@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from emotion_detection import files, paths
+from emotion_detection.data import tables
 from emotion_detection.errors import MissingFileError
 from emotion_detection.evaluation import resampling
 from emotion_detection.faces import detection, stills
@@ -43,10 +44,12 @@ def load_people(pictures: Path) -> pd.DataFrame:
             f"{pictures} holds no {INFO}. Name a copy of the Face Research Lab London Set "
             "(doi:10.6084/m9.figshare.5047666.v5): python -m emotion_detection data fetch london"
         )
-    info = pd.read_csv(pictures / INFO, dtype={"face_id": str})
+    columns = ["face_id", "face_age", "face_gender", "face_eth"]
+    info = tables.read(pictures / INFO, columns, remedy="Download it again.", texts=columns[:1])
     both = [all((pictures / each.format(name)).is_file() for each in PICTURES.values()) for name in info["face_id"]]
     info = info[both].reset_index(drop=True)
-    ages = [next((band for band, (low, high) in AGES.items() if low <= age <= high), None) for age in info["face_age"]]
+    years = pd.to_numeric(info["face_age"], errors="coerce")
+    ages = [next((band for band, (low, high) in AGES.items() if low <= age <= high), None) for age in years]
     gender = info["face_gender"].map({"female": "women", "male": "men"})
     ethnicity = info["face_eth"].str.replace("_", " ").str.title()
     return pd.DataFrame({"face_id": info["face_id"], "gender": gender, "ethnicity": ethnicity, "age": ages})

@@ -71,9 +71,7 @@ def train(packed: Path, folder: Path) -> store.Run:
     """Train what was packed; leave record and network in a folder, to bring home."""
     from emotion_detection.training import targets, trainer
 
-    with np.load(packed) as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    facts = json.loads(str(arrays["facts"]))
+    facts, arrays = _unpacked(packed)
     chosen, seed = recipe.from_settings(facts["recipe"]), facts["seed"]
     fields = {field: arrays[field] for field in ("pixels", "emotion", "usage", "row")}
     dataset = FaceDataset(**fields, **(facts["data"] | {"notes": tuple(facts["data"]["notes"])}))
@@ -87,6 +85,15 @@ def train(packed: Path, folder: Path) -> store.Run:
         return trainer.train_network(chosen, dataset, seed=seed, answers=answers)
 
 
+def _unpacked(packed: Path) -> tuple[dict, dict[str, np.ndarray]]:
+    """Return facts and arrays of what `pack` wrote."""
+    faces = {"pixels": ("u", (None, 48, 48)), "emotion": ("i", (None,)), "usage": ("U", (None,)), "row": ("i", (None,))}
+    others = {"weights": ("f", (None,)), "start": ("u", (None,))}
+    others |= dict.fromkeys(("output_0", "output_1"), ("f", (None, None)))
+    arrays = files.read_arrays(packed, what="pack", expected=faces | {"facts": ("U", ())}, optional=others)
+    return files.parse_json(str(arrays.pop("facts"))), arrays
+
+
 def record(packed: Path, folder: Path, dataset: FaceDataset) -> store.Run:
     """Record a run that was trained elsewhere: PublicTest is answered again here, and compared.
 
@@ -95,8 +102,7 @@ def record(packed: Path, folder: Path, dataset: FaceDataset) -> store.Run:
     """
     from emotion_detection.training import backends, mobilenet, trainer
 
-    with np.load(packed) as archive:
-        facts = json.loads(str(archive["facts"]))
+    facts, _ = _unpacked(packed)
     if facts["fingerprint"] != dataset.fingerprint:
         raise DataError(f"{packed.name} holds other faces than {dataset.name} here. Use the copy that was packed.")
     name = f"{facts['recipe']['name']}-s{facts['seed']}"
