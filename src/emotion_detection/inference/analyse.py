@@ -123,21 +123,21 @@ def _analysed(
     keep_interrupted: bool = False,
 ) -> tuple[pd.DataFrame, list[ProjectError]]:
     """Return the table of several pictures, and the errors of those that cannot be read."""
-    detector = detector if detector is not None else stills.load_detector()
-    classifier = classifier if classifier is not None else EmotionClassifier.load()
-    if minimum_confidence is None:
-        minimum_confidence = getattr(classifier, "threshold", 0.0)
-    tools = {"detector": detector, "classifier": classifier, "minimum_confidence": minimum_confidence}
-    rows, without_face, failed, attrs, index = [], [], {}, {"detector": detector.name}, 0  # failed: name → error
+    rows, without_face, failed, attrs, index = [], [], {}, {}, 0  # failed: name → error
     hidden = len(pictures) < PROGRESS_FROM_PICTURES
     try:
         for index, picture in enumerate(tqdm.tqdm(pictures, desc="Analysing", unit="picture", disable=hidden)):
             name = _name(picture) or f"picture {index}"
             try:
-                found = pipeline.analyse_frame(_frame_bgr(picture), **tools)
+                bgr = _frame_bgr(picture)
             except ProjectError as error:
                 failed[name] = error
                 continue
+            detector = detector or stills.load_detector()  # not before there is something to look at
+            classifier = classifier or EmotionClassifier.load()
+            minimum = getattr(classifier, "threshold", 0.0) if minimum_confidence is None else minimum_confidence
+            tools = {"detector": detector, "classifier": classifier, "minimum_confidence": minimum}
+            found = pipeline.analyse_frame(bgr, **tools)
             rows += [face_table.row(name, math.nan, number, face) for number, face in enumerate(found, start=1)]
             if not found:
                 without_face.append(name)
@@ -147,7 +147,7 @@ def _analysed(
         attrs["interrupted"] = index
     table = face_table.from_rows(rows, getattr(classifier, "classes", EMOTIONS))
     reasons = {name: str(error) for name, error in failed.items()}
-    table.attrs = attrs | {"without_face": without_face, "failed": reasons}
+    table.attrs = attrs | {"without_face": without_face, "failed": reasons, "detector": getattr(detector, "name", None)}
     return table, list(failed.values())
 
 
