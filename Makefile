@@ -41,7 +41,7 @@ $(READY): requirements.lock pyproject.toml
 	$(finish_venv)
 
 $(LIGHT): requirements.lock pyproject.toml
-	$(call make_venv,about 0.9 GB: the base and JupyterLab; \`make setup\` adds TensorFlow and the rest)
+	$(call make_venv,about 1 GB: the base and JupyterLab; \`make setup\` adds TensorFlow and the rest)
 	@sed -n 's/^\([A-Za-z0-9._-]*==[^\\]*\).*/\1/p' requirements.lock >$(VENV)/pins.txt
 	@$(PIP) --constraint $(VENV)/pins.txt -e '.[lab]'
 	$(finish_venv)
