@@ -123,10 +123,10 @@ def test_a_callback_gets_every_result_and_its_exception_is_shown_while_the_strea
 # Trust
 
 
-def test_the_threshold_is_that_of_the_model_card_and_its_worth_is_told(opened, classifier):
-    view, _ = opened()
+def test_the_threshold_is_that_of_the_labels_and_its_worth_is_told(opened, classifier):
+    view, _ = opened(classifier=classifier.with_labels("fer2013"))
     assert view.frame.minimum_confidence == classifier.metadata["confidence"]["threshold"]
-    assert "of the answers are right" in view.frame.worth
+    assert "of these are right" in view.frame.worth
     view.frame.minimum_confidence = 0.9
     told = view.frame.worth
     view.frame.minimum_confidence = 0.2

@@ -25,10 +25,9 @@ PAGE_TITLE = (
     "# Emotions, live\n\nClick **Start**. Pictures stay in this page and in the kernel's memory; none is saved."
 )
 PAGE_CELL = """\
-from emotion_detection.inference.classifier import EmotionClassifier
-from emotion_detection.live import LiveView
+from emotion_detection import LiveView
 
-view = LiveView(classifier=EmotionClassifier.load({network!r}))
+view = LiveView(classifier={network!r}, labels={labels!r})
 view"""
 STOP_TIMEOUT_S = 15.0
 
@@ -41,12 +40,17 @@ def live(
     browser: Annotated[bool, typer.Option(help="Open the browser; else only the address is printed.")] = True,
     network: Annotated[Path | None, typer.Option(help="A .tflite file that `export` wrote; else the shipped.")] = None,
     run: Annotated[str | None, typer.Option(help="A run whose network is on this machine, in its place.")] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="votes, as the shipped network answers at first, or fer2013, which every network has."),
+    ] = None,
     pictures: Annotated[Path | None, PICTURES] = None,
 ):
     """Serve the live webcam cell to your browser, as a page of its own or in JupyterLab; Ctrl-C stops it."""
     use_pictures(pictures)
     if lab:
-        refuse({"--network": network, "--run": run}, "This is for the page; a notebook takes LiveView(classifier=…).")
+        passed = {"--network": network, "--run": run, "--labels": labels}
+        refuse(passed, "This is for the page; a notebook takes LiveView(classifier=…, labels=…).")
         _require("jupyterlab", "Run `make demo` in the project's folder, or `pip install 'emotion-detection[lab]'`.")
         _serve_lab(opens_browser=browser)
         return
@@ -58,7 +62,7 @@ def live(
         refuse({"--network": network}, "A run was named as well.")
         network = ship.export_run(run, form="float16")
         typer.echo(f"The network of {run} is in {paths.displayed(network)}")
-    _serve_page(write_page(network), opens_browser=browser)
+    _serve_page(write_page(network, labels=labels), opens_browser=browser)
 
 
 @app.command("personal", rich_help_panel=MAINTAINERS)
@@ -83,20 +87,25 @@ def _require(server: str, remedy: str) -> None:
         raise MissingFileError(f"The cell is served by {server}, which is not installed here. {remedy}")
 
 
-def write_page(network: Path | None = None) -> Path:
+def write_page(network: Path | None = None, *, labels: str | None = None) -> Path:
     """Write the notebook that is served as a page, into `output/live/`; return its path.
+
+    Args:
+        network: a `.tflite` file; the shipped network if None.
+        labels: "votes" or "fer2013"; if None, the votes for the shipped network, FER2013's labels for others.
 
     Raises:
         MissingFileError: the network is missing.
-        DataError: it is damaged, or says nothing about itself.
+        DataError: it is damaged, says nothing about itself, or has no votes.
+        UnknownNameError: there are no such labels.
     """
     import nbformat
 
     from emotion_detection.inference.classifier import EmotionClassifier
 
-    if network is not None:
-        EmotionClassifier.load(network)
-    code = PAGE_CELL.format(network=None if network is None else str(network.resolve()))
+    labels = labels or ("votes" if network is None else "fer2013")
+    EmotionClassifier.load(network, labels=labels)
+    code = PAGE_CELL.format(network=None if network is None else str(network.resolve()), labels=labels)
     page = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(PAGE_TITLE), nbformat.v4.new_code_cell(code)])
     page.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     path = (paths.output_dir() or paths.project_root() / "output") / "live" / "live.ipynb"

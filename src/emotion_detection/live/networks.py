@@ -7,7 +7,11 @@ from emotion_detection.errors import DataError
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.runs import registry
 
-LABEL_SETS = {"votes": "votes", "fer2013": "FER2013's labels"}
+LABEL_SETS = {
+    "votes": ("votes", "what most of ten people would call a face"),
+    "fer2013": ("FER2013's labels", "what the benchmark scores"),
+}
+"""What each set of labels is called in the settings, and what it is."""
 
 Given = EmotionClassifier | str | os.PathLike | Mapping[str, EmotionClassifier | str | os.PathLike] | None
 
@@ -41,8 +45,8 @@ class Networks:
 
     @property
     def label_sets(self) -> list[list[str]]:
-        """Name and shown name of each label set that the first network can answer with."""
-        return [[name, LABEL_SETS[name]] for name in getattr(self._first, "label_sets", (self.labels,))]
+        """Name, shown name and meaning of each label set that the first network can answer with."""
+        return [[name, *LABEL_SETS[name]] for name in getattr(self._first, "label_sets", (self.labels,))]
 
     def answering(self, labels: str, *, contempt: bool) -> "Networks":
         """Return the same networks with other answers; those that know no label sets stay as they are.
@@ -62,12 +66,13 @@ class Networks:
         found = registry.at_threshold(self._facts, minimum_confidence)
         if found is None:
             return ""
-        return f"On PrivateTest {found[0]:.0%} of the faces get an answer, {found[1]:.0%} of the answers are right."
+        coverage, accuracy = (f"{100 * share:.0f} %" for share in found)
+        return f"On PrivateTest {coverage} of the faces get an answer, and {accuracy} of these are right."
 
 
 def _network(given, labels: str):
     if given is None or isinstance(given, str | os.PathLike):
-        return EmotionClassifier.load(given)
+        return EmotionClassifier.load(given, labels=labels)
     if not hasattr(given, "predict_proba"):
         raise DataError(
             f'LiveView got the classifier {given!r}. Pass "float16", "int8", the path of a .tflite file, or a network '

@@ -10,7 +10,6 @@ from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.inference.stream import Engine, Frame
 from emotion_detection.live import demo_clip
 from emotion_detection.live.timeline import Timeline
-from emotion_detection.runs import registry
 
 FRAMES_PER_S = 10
 
@@ -24,7 +23,7 @@ def rehearse(frame_at: Callable[[float], np.ndarray] = demo_clip.frame_at) -> pd
     engine = Engine(
         {classifier.metadata["name"]: classifier},
         tracking.live_detector("haar"),
-        minimum_confidence=registry.threshold_of(classifier.metadata),
+        minimum_confidence=classifier.threshold,
     )
     timeline = Timeline()
     for sequence, time_s in enumerate(np.arange(0, demo_clip.PERIOD_S, 1 / FRAMES_PER_S).tolist()):
