@@ -10,7 +10,7 @@ from emotion_detection import paths, plots
 from emotion_detection.data import perturbations
 from emotion_detection.plots import saving
 from emotion_detection.runs import store
-from emotion_detection.studies import ablations, final_runs, peers, published_result, robustness
+from emotion_detection.studies import ablations, peers, published_result, robustness
 from figure_texts import assert_well_drawn
 
 ABLATIONS = pd.DataFrame(
@@ -26,13 +26,11 @@ ABLATIONS = pd.DataFrame(
         "nll_verdict": ["better", "no difference shown", "worse"],
     }
 )
-CURVES = {name: final_runs.curve(store.load_run(name)) for name in ("late_base", "whole_longer")}
 PLOTS = {
     "published_and_replay": lambda: plots.published_and_replay(
         published_result.f1_beside_published(store.load_run("published_whole"))
     ),
     "ablations": lambda: plots.ablations({"early": ABLATIONS}),
-    "trainings": lambda: plots.trainings(CURVES, aside=("whole_longer",)),
     "accuracy_against_size": lambda: plots.accuracy_against_size(peers.against_parameters(store.load_run("shipped"))),
     "robustness": lambda: plots.robustness(robustness.accuracies(robustness.load()), commonest=0.25),
 }
@@ -55,16 +53,6 @@ def test_every_ablation_is_drawn_at_its_place_and_what_lies_far_off_is_an_arrow(
     low, high = likelihoods.get_xlim()
     assert low > high, "what is better lies on the right in both panels"
     assert figure.values["early"]["ablation"] == ABLATIONS["ablation"].tolist()
-
-
-def test_trainings_have_a_ring_where_one_run_went_on_from_another():
-    figure = PLOTS["trainings"]()
-    (axes,) = figure.axes
-    lines = {line.get_label(): line for line in axes.lines}
-    assert lines["late_base"].get_ydata().tolist() == figure.values["late_base"]["val_accuracy"]
-    assert lines["whole_longer"].get_color() == "#999999" != lines["late_base"].get_color()
-    rings = [line.get_xdata().tolist() for line in axes.lines if line.get_markerfacecolor() == "none"]
-    assert rings == [[10], []]
 
 
 def test_the_committed_figures_hold_what_the_records_say():

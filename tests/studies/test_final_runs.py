@@ -81,15 +81,6 @@ def test_an_ensemble_averages_probabilities():
     assert line["together_accuracy"] > max(map(metrics.accuracy, answers)) > line["mean_accuracy"]
 
 
-def test_a_curve_counts_epochs_from_the_very_first_and_leaves_out_what_was_not_looked_at():
-    late, before = store.load_run("late_base"), store.load_run("tl_whole")
-    found = final_runs.curve(late)
-    assert found["epoch"].tolist() == list(range(1, len(before.history) + len(late.history) + 1))
-    assert found["run"].tolist() == [before.name] * len(before.history) + [late.name] * len(late.history)
-    assert found["val_accuracy"].iloc[-1] == late.history["val_accuracy"].iloc[-1]
-    assert final_runs.curve(store.load_run("whole_longer"))["epoch"].tolist() == [4, 8, 12, 16, 20, 24]
-
-
 def test_the_chosen_seed_is_the_best_on_public_test():
     seeds = final_runs.recorded("taught")
     scores = [metrics.accuracy(run.predictions["PublicTest"]) for run in seeds]

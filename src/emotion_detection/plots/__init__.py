@@ -9,7 +9,6 @@ from emotion_detection.plots.comparison import (
     accuracy_against_size,
     published_and_replay,
     robustness,
-    trainings,
 )
 from emotion_detection.plots.data import average_faces, class_counts, face_grid, ferplus_agreement, leak_worth
 from emotion_detection.plots.evaluation import (

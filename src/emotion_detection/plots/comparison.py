@@ -1,4 +1,4 @@
-"""Plots that set networks and trainings beside one another: published figures, ablations, epochs, size."""
+"""Plots that set networks and trainings beside one another: published figures, ablations, size."""
 
 import matplotlib.axes
 import matplotlib.ticker
@@ -107,29 +107,6 @@ def _forest(
     axes.set_ylim(-0.7, len(found) - 0.3)
     axes.margins(x=0.12)
     axes.grid(visible=False, axis="y")
-
-
-@styled
-def trainings(curves: dict[str, pd.DataFrame], *, aside: tuple[str, ...] = (), runs: list[Run] = ()) -> Figure:
-    """Plot how accuracy on PublicTest grew, a line per network; a ring where one run ended and the next went on.
-
-    Args:
-        curves: name in the legend → `final_runs.curve` of the network.
-        aside: names that are drawn in grey.
-        runs: those behind the curves.
-    """
-    figure, axes = new_axes(3.2)
-    colors = iter(SERIES_COLORS)
-    for name, found in curves.items():
-        color = "#999999" if name in aside else next(colors)
-        axes.plot(found["epoch"], found["val_accuracy"], color=color, marker="o", markersize=3, label=name)
-        ends = found[found["run"] != found["run"].shift(-1)].iloc[:-1]
-        axes.plot(ends["epoch"], ends["val_accuracy"], "o", markersize=8, markerfacecolor="none", color=color)
-    axes.yaxis.set_major_formatter(PERCENT)
-    axes.set(xlabel="epochs since ImageNet's weights", ylabel="accuracy on PublicTest")
-    axes.set_title("How far learning for longer goes")
-    axes.legend(loc="lower right")
-    return finish(figure, {name: found.to_dict("list") for name, found in curves.items()}, runs=runs)
 
 
 @styled

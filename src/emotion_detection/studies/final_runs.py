@@ -1,4 +1,4 @@
-"""Final runs: what the seeds of a recipe score on PrivateTest, how it differs from others, how its accuracy grew."""
+"""Final runs: what the seeds of a recipe score on PrivateTest, how it differs from others."""
 
 import dataclasses
 
@@ -94,22 +94,6 @@ def settings(recipe: recipe_parts.Recipe, base: recipe_parts.Recipe) -> pd.DataF
 
 def _text(value) -> str:
     return ", ".join(value) or "none" if isinstance(value, tuple) else str(value)
-
-
-def curve(run: Run) -> pd.DataFrame:
-    """Return a network's accuracy on PublicTest over all its training, the runs that it went through before included.
-
-    Returns:
-        A row per epoch after which PublicTest was looked at: `epoch` (counted from the very first), `val_accuracy`
-        (0–1), `run` (name of the run).
-    """
-    parts, before = [], 0
-    for each in lineage.with_earlier(run):
-        looked = each.history.dropna(subset="val_accuracy")
-        parts.append(pd.DataFrame({"epoch": before + looked["epoch"], "val_accuracy": looked["val_accuracy"]}))
-        parts[-1]["run"] = each.name
-        before += len(each.history)
-    return pd.concat(parts, ignore_index=True)
 
 
 def averaged(answers: list[Predictions]) -> Predictions:
