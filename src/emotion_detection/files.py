@@ -477,7 +477,7 @@ def parse_json(content: bytes | str, *, schema: dict | None = None) -> object:
         _validator(json.dumps(schema or {}))(values)
     except fastjsonschema.JsonSchemaValueException as error:
         problem = re.sub(r"^data\b\.?", lambda found: "" if found[0] == "data." else "it", error.message)
-        raise ValueError(f"{problem[:200]}; received {str(error.value)[:80]!r}") from error
+        raise ValueError(f"{problem[:200]}; received {repr(error.value)[:80]}") from error
     return values
 
 
@@ -533,7 +533,7 @@ def read_arrays(
         received = f"it cannot be read ({type(error).__name__}: {error})"
         raise damaged(path, received, what=what, remake=remake) from error
     wrong = [f"it lacks {name}" for name in expected if name not in arrays]
-    wrong += filter(None, (_wrong(name, arrays[name], *wanted[name]) for name in arrays))
+    wrong += filter(None, (array_fault(name, arrays[name], *wanted[name]) for name in arrays))
     if wrong:
         raise damaged(path, "; ".join(wrong), what=what, remake=remake)
     return arrays
@@ -554,7 +554,8 @@ def _arrays(path: Path, wanted: Expected) -> dict[str, np.ndarray]:
             return {name: archive[name] for name in wanted if name in archive.files}
 
 
-def _wrong(name: str, array: np.ndarray, kinds: str, shape: tuple[int | None, ...]) -> str | None:
+def array_fault(name: str, array: np.ndarray, kinds: str, shape: tuple[int | None, ...]) -> str | None:
+    """Return what is wrong with an array's dtype, shape (`Expected`) or numbers, or None."""
     fits = array.ndim == len(shape) and all(side in (None, got) for side, got in zip(shape, array.shape, strict=True))
     if array.dtype.kind not in kinds or not fits:
         sides = ", ".join("n" if side is None else str(side) for side in shape)

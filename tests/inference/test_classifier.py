@@ -89,15 +89,18 @@ def test_a_file_that_is_no_network_is_refused_even_if_the_card_vouches_for_it(ne
     ("changes", "received"),
     [
         ({"classes": list(EMOTIONS)[::-1]}, "classes"),
-        ({"temperature": 0}, "temperature is 0"),
-        ({"temperature": "1.5"}, "temperature is '1.5'"),
-        ({"temperature": None}, "temperature is None"),
-        ({"votes": {"classes": list(EMOTIONS)}}, "votes' classes"),
-        ({"votes": {"classes": list(VOTES), "temperature": -1}}, "votes' temperature is -1"),
-        ({"votes": {"classes": list(VOTES), "temperature": 1, "prior": [0.1], "balanced": {}}}, "8 numbers"),
+        ({"temperature": 0}, "temperature must be bigger than 0; received 0"),
+        ({"temperature": "1.5"}, "temperature must be number; received '1.5'"),
+        ({"temperature": None}, "received None"),
+        ({"votes": {"classes": list(EMOTIONS), "temperature": 1}}, "votes.classes must be same"),
+        ({"votes": {"classes": list(VOTES), "temperature": -1}}, "votes.temperature must be bigger"),
+        (
+            {"votes": {"classes": list(VOTES), "temperature": 1, "prior": [0.1], "balanced": {}}},
+            "votes.prior must contain at least 8",
+        ),
         ({"votes": {"classes": list(VOTES), "temperature": 1, "prior": [0.1] * 8, "balanced": {}}}, "strength"),
-        ({"files": []}, "table of files"),
-        ({"files": {"network.tflite": "abc"}}, "table of files"),
+        ({"files": []}, "files must be object"),
+        ({"files": {"network.tflite": "abc"}}, "network.tflite must be object"),
     ],
 )
 def test_a_card_of_another_kind_is_refused(network, changes, received):

@@ -282,14 +282,14 @@ def test_a_file_made_for_another_network_is_refused(saved):
 def test_a_file_with_other_content_is_refused(saved, change):
     _, path, _ = saved
     path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | change), encoding="utf-8")
-    with pytest.raises(DataError, match=r"mine\.json cannot be used"):
+    with pytest.raises(DataError, match=r"mine\.json is damaged.*teach this network anew"):
         personal.load(path, Network())
 
 
 def test_a_cut_file_and_a_missing_one_are_told(saved):
     _, path, _ = saved
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(DataError, match="Save it again, or teach anew"):
+    with pytest.raises(DataError, match="teach this network anew"):
         personal.load(path, Network())
     with pytest.raises(MissingFileError, match=r"gone\.json"):
         personal.load(path.with_name("gone.json"), Network())

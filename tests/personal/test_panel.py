@@ -271,10 +271,10 @@ def test_what_goes_wrong_with_a_file_is_told_in_the_panel(stage, tmp_path):
     panel = stage.panel
     panel._file.value = str(tmp_path / "gone.json")
     panel._load.click()
-    assert "There is no personal head" in panel._status.value
+    assert "gone.json is missing" in panel._status.value
     (tmp_path / "gone.json").write_text("{}")
     panel._load.click()
-    assert "cannot be used" in panel._status.value and panel.network.personal_head is None
+    assert "is damaged" in panel._status.value and panel.network.personal_head is None
 
 
 def test_a_network_without_features_is_told_and_left_as_it_is(detector):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +18,7 @@ import numpy as np
 
 from emotion_detection import files, paths
 from emotion_detection.emotions import DISPLAY_NAMES, EMOTIONS
-from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
+from emotion_detection.errors import DataError, UnknownNameError
 from emotion_detection.faces import preprocessing
 from emotion_detection.inference import classifier
 from emotion_detection.personal import fitting
@@ -303,18 +302,15 @@ def prepared_for(network: str, labels: str) -> Prepared | None:
     path = prepared_path(labels)
     if not path.is_file():
         return None
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            if str(archive["network"]) != network:
-                return None
-            averages = fitting.Averages(*(archive[name].astype(np.float32) for name in ("features", "scores")))
-            names = [field.name for field in dataclasses.fields(fitting.Settings)]
-            return Prepared(averages, fitting.Settings(**{name: float(archive[name]) for name in names}))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"The average features {paths.displayed(path)} cannot be read ({error}). Restore them: "
-            "git checkout -- data/results/personal"
-        ) from error
+    names = [field.name for field in dataclasses.fields(fitting.Settings)]
+    averages = {"features": ("f", (len(EMOTIONS), WIDTH)), "scores": ("f", (len(EMOTIONS), None))}
+    expected = averages | {"network": ("U", ())} | dict.fromkeys(names, ("f", ()))
+    arrays = files.read_arrays(path, expected=expected, remake="python -m emotion_detection personal --record")
+    if str(arrays["network"]) != network:
+        return None
+    features, scores = (arrays[name].astype(np.float32) for name in averages)
+    settings = fitting.Settings(**{name: float(arrays[name]) for name in names})
+    return Prepared(fitting.Averages(features, scores), settings)
 
 
 def write_prepared(network: str, labels: str, prepared: Prepared) -> None:
@@ -344,6 +340,31 @@ def save(head: Head, path: Path | str) -> str:
     return head.privacy
 
 
+NUMBERS = {
+    "type": "array",
+    "minItems": len(EMOTIONS),
+    "maxItems": len(EMOTIONS),
+    "items": {"type": "number", "minimum": -1e6, "maximum": 1e6},
+}
+FILE = {
+    "required": ["kind", "network", "frames", "bias", "weights"],
+    "properties": {
+        "kind": {"const": KIND},
+        "network": {"type": "string"},
+        "labels": {"enum": ["fer2013", "votes"]},
+        "note": {"type": "string"},
+        "frames": {
+            "type": "object",
+            "propertyNames": {"enum": list(EMOTIONS)},
+            "additionalProperties": {"type": "array", "items": {"type": "integer", "minimum": 1}},
+        },
+        "bias": NUMBERS,
+        "weights": {"type": "array", "minItems": WIDTH, "maxItems": WIDTH, "items": NUMBERS},
+    },
+}
+"""What a file of a personal head holds, as JSON Schema."""
+
+
 def load(path: Path | str, network: classifier.EmotionClassifier | PersonalClassifier) -> Head:
     """Read a head for a network.
 
@@ -352,25 +373,11 @@ def load(path: Path | str, network: classifier.EmotionClassifier | PersonalClass
         DataError: the file is damaged, no personal head, or one made for another network or other labels.
     """
     path = Path(path)
-    if not path.is_file():
-        raise MissingFileError(f"There is no personal head {path}. Pass the path of a file that `head.save` wrote.")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        weights, bias = (np.array(values[name], np.float32) for name in ("weights", "bias"))
-        frames = {name: [int(count) for count in values["frames"][name]] for name in values["frames"]}
-        shapes = (WIDTH, len(EMOTIONS)), (len(EMOTIONS),)
-        if values["kind"] != KIND or (weights.shape, bias.shape) != shapes or not set(frames) <= set(EMOTIONS):
-            raise ValueError(f"kind {values['kind']!r}, weights {weights.shape}, bias {bias.shape}")
-        if not (np.isfinite(weights).all() and np.isfinite(bias).all()):
-            raise ValueError("numbers that are not finite")
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise DataError(
-            f"The personal head {path.name} cannot be used ({type(error).__name__}: {error}). Save it again, or teach "
-            "anew."
-        ) from error
+    values = files.read_json(path, what="personal head", remake="teach this network anew", schema=FILE)
+    weights, bias = (np.array(values[name], np.float32) for name in ("weights", "bias"))
     labels = values.get("labels", "fer2013")  # earlier files do not say
     _check_network(values.get("network"), labels, network, f"The personal head {path.name}")
-    return Head(values["network"], labels, weights, bias, frames, str(values.get("note", "")))
+    return Head(values["network"], labels, weights, bias, values["frames"], values.get("note", ""))
 
 
 def _decimals(values: Iterable[np.float32]) -> list[float]:

@@ -24,21 +24,58 @@ ALIGNMENT = 16
 """Bytes: where in a file weights may begin. LiteRT maps files into memory and computes with what lies there."""
 
 
-def entries(content: bytes) -> dict[str, bytes]:
-    """Return name → bytes of all entries of a LiteRT file's content.
+def _answers(classes: tuple[str, ...]) -> dict:
+    """Return the schema of what is said about the answers over some classes."""
+    positive, shares = {"type": "number", "exclusiveMinimum": 0}, {"type": "array", "minItems": 20, "maxItems": 20}
+    share = {"type": "number", "minimum": 0, "maximum": 1}
+    curve = {
+        "type": "object",
+        "required": ["coverage", "accuracy"],
+        "properties": {"coverage": {**shares, "items": share}, "accuracy": {**shares, "contains": share}},
+    }
+    confidence = {
+        "type": "object",
+        "properties": {
+            "threshold": share,
+            "thresholds": {**shares, "items": share},
+            "PublicTest": curve,
+            "PrivateTest": curve,
+        },
+        "dependencies": {"PrivateTest": ["thresholds"]},
+    }
+    prior = {"type": "array", "minItems": len(classes), "maxItems": len(classes), "items": positive}
+    balanced = {
+        "type": "object",
+        "required": ["strength"],
+        "properties": {"strength": positive, "confidence": confidence},
+    }
+    return {
+        "type": "object",
+        "required": ["classes", "temperature"],
+        "properties": {
+            "classes": {"const": list(classes)},
+            "temperature": positive,
+            "confidence": confidence,
+            "prior": prior,
+            "balanced": balanced,
+        },
+        "dependencies": {"balanced": ["prior"]},
+    }
 
-    Raises:
-        ValueError: it is no LiteRT file, or a damaged one.
-    """
+
+FACTS = _answers(EMOTIONS)
+FACTS["properties"]["votes"] = _answers(VOTES)
+"""What a classifier relies on in a network's own words and in its card, as JSON Schema."""
+
+
+def entries(content: bytes) -> dict[str, bytes]:
+    """Return name → bytes of all entries of a LiteRT file's content; of a damaged file any exception may come."""
     from ai_edge_litert import schema_py_generated as schema
 
-    try:
-        model = schema.Model.GetRootAs(content)
-        found = [model.Metadata(index) for index in range(model.MetadataLength())]
-        buffers = {entry.Name().decode(): model.Buffers(entry.Buffer()) for entry in found}
-        return {name: buffer.DataAsNumpy().tobytes() for name, buffer in buffers.items() if buffer.DataLength()}
-    except Exception as error:  # the generated code follows any offset: struct's, numpy's and Python's errors come out
-        raise ValueError(f"it is not a LiteRT file ({type(error).__name__}: {error})") from error
+    model = schema.Model.GetRootAs(content)
+    found = [model.Metadata(index) for index in range(model.MetadataLength())]
+    buffers = {entry.Name().decode(): model.Buffers(entry.Buffer()) for entry in found}
+    return {name: buffer.DataAsNumpy().tobytes() for name, buffer in buffers.items() if buffer.DataLength()}
 
 
 def read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
@@ -58,38 +95,15 @@ def read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
         found = entries(Path(path).read_bytes())
         if ENTRY not in found:
             return {}, {}
-        values = json.loads(found[ENTRY])
+        values = files.parse_json(found[ENTRY], schema=FACTS)
         head = {name: np.load(io.BytesIO(found[name]), allow_pickle=False) for name in WEIGHTS if name in found}
-    except ValueError as error:
+    except Exception as error:  # the generated code follows any offset: struct's, numpy's and Python's errors come out
         raise _unusable(path, f"it cannot be read ({error})") from error
-    if fault := fault_of(values):
-        raise _unusable(path, fault)
+    for (kernel, bias), classes in zip(HEADS.values(), (EMOTIONS, VOTES), strict=True):
+        for name, shape in ((kernel, (None, len(classes))), (bias, (len(classes),))):
+            if name in head and (fault := files.array_fault(name, head[name], "f", shape)):
+                raise _unusable(path, fault)
     return values, head
-
-
-def fault_of(values) -> str | None:
-    """Return what is wrong with the classes, temperatures and priors that a classifier relies on; None: nothing is."""
-    parts = {"": (values, EMOTIONS)}
-    if isinstance(values, dict) and "votes" in values:
-        parts["votes' "] = (values["votes"], VOTES)
-    for of, (facts, classes) in parts.items():
-        facts = facts if isinstance(facts, dict) else {"classes": facts}
-        if facts.get("classes") != list(classes):
-            return f"its {of}classes are {facts.get('classes')}, expected {list(classes)}"
-        if not _is_positive(facts.get("temperature")):
-            return f"its {of}temperature is {facts.get('temperature')!r}, expected a number above 0"
-        if "balanced" not in facts:
-            continue
-        prior, balanced = facts.get("prior"), facts["balanced"]
-        if not (isinstance(prior, list) and len(prior) == len(classes) and all(map(_is_positive, prior))):
-            return f"its {of}prior is {prior!r}, expected {len(classes)} numbers above 0"
-        if not (isinstance(balanced, dict) and _is_positive(balanced.get("strength"))):
-            return f"its {of}balanced prior is {balanced!r}, expected a strength above 0"
-    return None
-
-
-def _is_positive(value) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
 
 def _unusable(path: Path, received: str) -> DataError:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -164,21 +163,13 @@ def _missing(path: Path, what: str) -> MissingFileError:
     )
 
 
+CARD = network_metadata.FACTS | {"required": ["classes", "temperature", "files"]}
+CARD["properties"] = CARD["properties"] | {
+    "files": {"type": "object", "additionalProperties": {"type": "object"}},
+    **{name: {"type": "string"} for name in ("name", "run", "finished")},
+}
+"""What readers of model cards rely on, as JSON Schema."""
+
+
 def _read_card(path: Path) -> dict:
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise _damaged_card(path, f"it is not valid JSON ({error})") from error
-    if not isinstance(card, dict) or not isinstance(card.get("files"), dict):
-        raise _damaged_card(path, "it has no table of files")
-    if not all(isinstance(entry, dict) for entry in card["files"].values()):
-        raise _damaged_card(path, "its table of files holds something other than sha256 and bytes")
-    if fault := network_metadata.fault_of(card):
-        raise _damaged_card(path, fault)
-    return card
-
-
-def _damaged_card(path: Path, received: str) -> DataError:
-    return DataError(
-        f"The model card {paths.displayed(path)} cannot be used: {received}. Restore it: git checkout -- data/models"
-    )
+    return files.read_json(path, what="model card", remake="python -m emotion_detection export --help", schema=CARD)
