@@ -168,10 +168,12 @@ def test_pictures_without_a_face_are_reported(tmp_path):
 
 def test_a_missing_or_damaged_picture_does_not_stop_the_others(tmp_path):
     (tmp_path / "bad.jpg").write_bytes(b"no picture")
-    table = analysed([tmp_path / "nowhere.jpg", PORTRAIT, tmp_path / "bad.jpg"], BOX)
+    making_videos.write(tmp_path / "clip.mp4", 2)
+    reasons = {"nowhere.jpg": "was not found", "bad.jpg": "cannot be read", "clip.mp4": "is a video"}
+    table = analysed([PORTRAIT, *(tmp_path / name for name in reasons)], BOX)
     assert table["source"].tolist() == [PORTRAIT.as_posix()]
-    assert [name.rpartition("/")[2] for name in table.attrs["failed"]] == ["nowhere.jpg", "bad.jpg"]
-    assert "was not found" in next(iter(table.attrs["failed"].values()))
+    for received, (name, reason) in zip(table.attrs["failed"].items(), reasons.items(), strict=True):
+        assert received[0].endswith(name) and reason in received[1]
 
 
 def test_the_csv_reads_back(tmp_path):

@@ -43,6 +43,13 @@ class FaceBox:
         return self.width * self.height
 
 
+def shared_area(first: FaceBox, second: FaceBox) -> float:
+    """Return the area, in square pixels, that lies in both boxes."""
+    width = min(first.x + first.width, second.x + second.width) - max(first.x, second.x)
+    height = min(first.y + first.height, second.y + second.height) - max(first.y, second.y)
+    return max(0.0, width) * max(0.0, height)
+
+
 @dataclasses.dataclass(frozen=True)
 class Framing:
     """How to get from a detector's box to the square that FER2013 would have cut.

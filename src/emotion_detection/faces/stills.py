@@ -96,16 +96,9 @@ def _each_once(known: list[FaceBox], found: list[FaceBox]) -> list[FaceBox]:
     """Return the known faces, and of the found ones, in their order, those that are not there yet."""
     kept = list(known)
     for box in found:
-        if all(_shared(box, other) < SAME_FACE for other in kept):
+        if all(cropping.shared_area(box, other) < SAME_FACE * min(box.area, other.area) for other in kept):
             kept.append(box)
     return kept
-
-
-def _shared(first: FaceBox, second: FaceBox) -> float:
-    """Return the area that two boxes share, as a share of the smaller one's."""
-    width = min(first.x + first.width, second.x + second.width) - max(first.x, second.x)
-    height = min(first.y + first.height, second.y + second.height) - max(first.y, second.y)
-    return max(0.0, width) * max(0.0, height) / min(first.area, second.area)
 
 
 def _turned_back(box: FaceBox, back: np.ndarray, turn_deg: float, ratio: float) -> FaceBox:

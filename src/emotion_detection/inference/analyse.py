@@ -189,6 +189,10 @@ def _name(picture: Picture) -> str:
 
 def _frame_bgr(picture: Picture) -> np.ndarray:
     """Return a picture as a frame: uint8 (h, w, 3), BGR."""
+    if isinstance(picture, str | Path) and video_io.is_recording(picture):
+        raise DataError(
+            f"{paths.displayed(picture)} is a video, given as one of several pictures. Analyse it by itself."
+        )
     if isinstance(picture, str | Path | bytes):
         return images.read_picture(picture)
     if isinstance(picture, Image.Image):

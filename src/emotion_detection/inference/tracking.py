@@ -126,12 +126,8 @@ def _assigned(overlaps: np.ndarray) -> list[int]:
 
 def overlap(first: FaceBox, second: FaceBox) -> float:
     """Return the intersection over union of two boxes, 0–1."""
-    width = min(first.x + first.width, second.x + second.width) - max(first.x, second.x)
-    height = min(first.y + first.height, second.y + second.height) - max(first.y, second.y)
-    if width <= 0 or height <= 0:
-        return 0.0
-    intersection = width * height
-    return intersection / (first.area + second.area - intersection)
+    shared = cropping.shared_area(first, second)
+    return shared / (first.area + second.area - shared)
 
 
 class FollowingDetector:
