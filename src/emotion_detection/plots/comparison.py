@@ -132,6 +132,7 @@ def accuracy_against_size(table: pd.DataFrame) -> Figure:
     axes.set(xscale="log", xlabel="parameters (log scale)", ylabel="accuracy on PrivateTest")
     axes.set_title("Accuracy against size")
     axes.xaxis.set_major_formatter(matplotlib.ticker.EngFormatter())
+    axes.yaxis.set_major_locator(matplotlib.ticker.MultipleLocator(0.02))
     axes.yaxis.set_major_formatter(PERCENT)
     axes.legend(loc="lower right", fontsize=8)
     return finish(figure, table.to_dict("list") | {"people": people})
