@@ -60,9 +60,12 @@ def train(
         )
         raise typer.Exit(130) from None
     scores = ", ".join(f"{part} {values['accuracy']:.1%}" for part, values in run.info["metrics"].items())
-    final = f" Report PrivateTest once: python -m emotion_detection evaluate {run.name} --final{where}"
+    if changes:
+        then = f" Hold it against the recipe's own: python -m emotion_detection evaluate {recipe} --split public{where}"
+    else:
+        then = f" Report PrivateTest once: python -m emotion_detection evaluate {run.name} --final{where}"
     typer.echo(
-        f"{run.name}: accuracy on {scores}." + (terminal.as_typed(final) if "PublicTest" in run.predictions else "")
+        f"{run.name}: accuracy on {scores}." + (terminal.as_typed(then) if "PublicTest" in run.predictions else "")
     )
 
 
@@ -77,9 +80,9 @@ def _train(recipe: str, seed: int, *, replace: bool) -> store.Run:
 
 
 def _try(recipe: str, seed: int, changes: dict) -> store.Run:
-    from emotion_detection import notebook
+    from emotion_detection.notebook import try_recipe
 
-    return notebook.try_recipe(recipe, seed=seed, **changes)
+    return try_recipe(recipe, seed=seed, **changes)
 
 
 @app.command()
