@@ -259,18 +259,22 @@ def clear_abandoned(folder: Path) -> None:
 _clear_once = functools.cache(clear_abandoned)
 
 
-def check_outputs(outputs: Iterable[Path | str | None], *, inputs: Iterable[Path | str] = ()) -> None:
+def check_outputs(
+    outputs: Iterable[Path | str | None], *, inputs: Iterable[Path | str] = (), table: Path | str | None = None
+) -> None:
     """Check before any work that a command's outputs can be written, and do not overwrite what it reads.
 
     Args:
         outputs: files to be written; None is left out.
         inputs: files to be read.
+        table: one more output, which is text.
 
     Raises:
-        DataError: an output is an input (links followed), another output, a folder, a device, or cannot be written.
+        DataError: an output is an input (links followed), another output, a folder, a device, or cannot be written; or
+            `table` is there and no text: in `--csv *.jpg` the first picture would be overwritten.
     """
     read, asked = {_identity(path): path for path in inputs}, {}
-    for path in (Path(output) for output in outputs if output is not None):
+    for path in (Path(output) for output in (*outputs, table) if output is not None):
         identity = _identity(path)
         if identity in read:
             raise DataError(f"{path} is to be written and is read, too ({read[identity]}). Name another file.")
@@ -280,8 +284,15 @@ def check_outputs(outputs: Iterable[Path | str | None], *, inputs: Iterable[Path
         _check_kind(path)
         if path.exists() and not os.access(path, os.W_OK):
             raise DataError(f"{path} is there and is write-protected. Name another file, or allow it to be written.")
+        if table is not None and path == Path(table) and path.is_file() and _is_no_text(path):
+            raise DataError(f"{path} is there and is no table, which was to be written. Name another file.")
     for folder in {path.parent for path in asked.values()}:
         require_writable(folder)
+
+
+def _is_no_text(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return b"\0" in stream.read(4096)
 
 
 def _identity(path: Path | str) -> tuple | str:

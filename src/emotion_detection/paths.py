@@ -89,7 +89,10 @@ def run_cache_dir() -> Path:
 
 def user_cache_dir() -> Path:
     """Return this user's cache folder, for files that projects share (the face detector); ours if there is no home."""
-    folder = Path(platformdirs.user_cache_dir("emotion-detection", appauthor=False))
+    try:
+        folder = Path(platformdirs.user_cache_dir("emotion-detection", appauthor=False))
+    except RuntimeError:  # older versions of platformdirs leave the ~ instead
+        return cache_dir()
     return folder if folder.is_absolute() else cache_dir()
 
 

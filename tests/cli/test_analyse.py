@@ -9,6 +9,7 @@ import PIL.Image
 import pytest
 
 import making_videos
+from stand_ins import AlwaysHappy, OneBox
 
 
 def test_a_picture_without_a_face_is_named_and_exits_1(isolated, call, monkeypatch):
@@ -144,3 +145,28 @@ def test_a_video_that_cannot_be_read_is_named(isolated, call, arguments, said):
 def test_explaining_without_a_picture_or_a_place_for_it_is_answered_with_a_sentence(call, arguments, code, said):
     received, _, err = call("explain", *arguments)
     assert received == code and said in err
+
+
+def test_a_table_never_takes_the_place_of_a_picture_that_is_no_input(isolated, call):
+    for name in ("a.png", "b.png"):
+        PIL.Image.new("RGB", (64, 64), "white").save(isolated / name)
+    before = (isolated / "a.png").read_bytes()
+    code, _, err = call("analyse", "--csv", "a.png", "b.png")
+    assert code == 1 and "a.png is there and is no table" in err
+    assert (isolated / "a.png").read_bytes() == before
+
+
+def test_one_bad_picture_of_a_batch_is_told_at_the_end_and_the_rest_is_kept(isolated, call, monkeypatch):
+    monkeypatch.setattr("emotion_detection.faces.stills.load_detector", lambda *names: OneBox((5, 5, 40, 40)))
+    monkeypatch.setattr(
+        "emotion_detection.inference.classifier.EmotionClassifier.load", lambda *arguments, **settings: AlwaysHappy()
+    )
+    (isolated / "in" / "deep").mkdir(parents=True)
+    for name in ("a.png", "a.jpg", "deep/a.png"):
+        PIL.Image.new("RGB", (64, 64), "white").save(isolated / "in" / name)
+    (isolated / "in" / "bad.jpg").write_bytes(b"no picture")
+    code, out, err = call("analyse", "in", "nowhere.jpg", "--csv", "faces.csv", "--annotated", "drawn")
+    assert code == 1
+    assert [line.split()[0] for line in out.splitlines()[1:]] == ["in/a.jpg", "in/a.png", "in/deep/a.png"]
+    assert "bad.jpg" in err.splitlines()[-2] and "nowhere.jpg" in err.splitlines()[-1]
+    assert len(pd.read_csv("faces.csv")) == len(list((isolated / "drawn").iterdir())) == 3

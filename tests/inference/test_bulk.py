@@ -1,6 +1,7 @@
 """Many pictures on Ray's workers: the table of one process, finished parts kept, a bad file costs no other."""
 
 import importlib.util
+import math
 import os
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from emotion_detection import paths
 from emotion_detection.errors import DataError, MissingFileError
-from emotion_detection.inference import analyse, bulk
+from emotion_detection.inference import analyse, bulk, face_table
 
 PORTRAIT = paths.sample_dir() / "astronaut.webp"
 HAS_RAY = importlib.util.find_spec("ray") is not None
@@ -100,3 +101,17 @@ def test_tables_are_joined_in_order_with_what_their_attrs_say():
     whole = bulk.joined(tables)
     assert whole["n"].tolist() == [1, 2, 3] and whole["n"].dtype == np.int64
     assert whole.attrs == {"without_face": ["a", "b"], "failed": {"a": "broken", "b": "broken"}}
+
+
+def test_a_finished_part_reads_back_and_a_damaged_one_is_made_again(tmp_path, caplog):
+    classes = ("angry", "happy")
+    table = face_table.from_rows([("caf\udce9.jpg", math.nan, 1, 1.0, 2.0, 3.0, 4.0, "happy", 0.25, 0.75)], classes)
+    table.attrs = {"without_face": ["b.jpg"], "failed": {}, "detector": "haar"}
+    bulk._write_part(tmp_path / "part.json", table)
+    read = bulk._read_part(tmp_path / "part.json")
+    pd.testing.assert_frame_equal(read, table)
+    assert read.attrs == table.attrs
+    for content in (b"\x80\x04cos\nsystem\n(S'true'\ntR.", b"{}", b'{"columns": [1], "data": [[1, 2]], "attrs": {}}'):
+        (tmp_path / "part.json").write_bytes(content)
+        assert bulk._read_part(tmp_path / "part.json") is None
+    assert caplog.text.count("It is made again") == 3

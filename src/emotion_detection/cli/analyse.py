@@ -23,6 +23,9 @@ def analyse(
     ] = None,
     parquet: Annotated[Path | None, typer.Option(help="Video: write the table here as Parquet (pyarrow).")] = None,
     plot: Annotated[Path | None, typer.Option(help="Video: draw the timeline here, as PNG.")] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="votes: what most of ten people would say (usual); fer2013: FER2013's label.")
+    ] = None,
     every_ms: Annotated[
         float | None, typer.Option(min=0.001, help="Video: look at a frame so often; else at each.")
     ] = None,
@@ -40,7 +43,7 @@ def analyse(
         only_videos = {"--parquet": parquet, "--plot": plot, "--every-ms": every_ms}
         refuse(only_videos, "This is for videos; pictures were given.")
         side_by_side = {"workers": workers, "address": address, "folder": parts}
-        _analyse_pictures(files, side_by_side, csv=csv, annotated=annotated)
+        _analyse_pictures(files, side_by_side, labels=labels, csv=csv, annotated=annotated)
     elif len(files) > 1:
         raise typer.BadParameter(
             f"{files[is_video.index(True)]} is a video, and {len(files) - 1} more were given. Analyse videos one at a "
@@ -50,20 +53,30 @@ def analyse(
     else:
         only_pictures = {"--workers": workers, "--address": address, "--parts": parts}
         refuse(only_pictures, "This is for pictures; a video was given.")
-        _analyse_video(files[0], every_ms, csv=csv, annotated=annotated, parquet=parquet, plot=plot)
+        settings = {"every_ms": every_ms, **_classifier(labels)}
+        _analyse_video(files[0], settings, csv=csv, annotated=annotated, parquet=parquet, plot=plot)
 
 
-def _analyse_pictures(files: list[Path], side_by_side: dict, *, csv: Path | None, annotated: Path | None) -> None:
+def _classifier(labels: str | None) -> dict:
+    """Return the classifier as a setting, where another than the usual one is asked for."""
+    from emotion_detection.inference.classifier import EmotionClassifier
+
+    return {} if labels is None else {"classifier": EmotionClassifier.load(labels=labels)}
+
+
+def _analyse_pictures(
+    files: list[Path], side_by_side: dict, *, labels: str | None, csv: Path | None, annotated: Path | None
+) -> None:
     from emotion_detection.inference import analyse, bulk
 
     pictures = [picture for path in files for picture in (analyse.pictures_in(path) if path.is_dir() else [path])]
     drawn = {} if annotated is None else analyse.annotated_paths(pictures, annotated)
-    outputs.check_outputs([csv, *drawn.values()], inputs=pictures)
+    outputs.check_outputs(drawn.values(), table=csv, inputs=pictures)
     with outputs.locked(csv):
         if any(side_by_side.values()):
-            table = bulk.analyse_pictures(pictures, **side_by_side)
+            table = bulk.analyse_pictures(pictures, labels=labels, **side_by_side)
         else:
-            table = analyse.analyse_pictures(pictures, keep_interrupted=csv is not None)
+            table = analyse.analyse_pictures(pictures, keep_interrupted=csv is not None, **_classifier(labels))
         if csv is not None:
             analyse.write_csv(table, csv)
         if annotated is not None:
@@ -83,7 +96,7 @@ def _analyse_pictures(files: list[Path], side_by_side: dict, *, csv: Path | None
 
 def _analyse_video(
     path: Path,
-    every_ms: float | None,
+    settings: dict,
     *,
     csv: Path | None,
     annotated: Path | None,
@@ -97,12 +110,12 @@ def _analyse_video(
             "A Parquet file was asked for, and pyarrow, which writes it, is not installed. Install it (pip install -e "
             "'.[parquet]' in the project's folder), or write a CSV."
         )
-    outputs.check_outputs([csv, annotated, parquet, plot], inputs=[path])
+    outputs.check_outputs([annotated, parquet, plot], table=csv, inputs=[path])
     summary = recording.Summary()
     with tempfile.TemporaryDirectory() as folder:
         rows = csv or Path(folder) / "rows.csv"
         try:
-            recording.write_recording(path, csv=rows, annotated=annotated, every_ms=every_ms, summary=summary)
+            recording.write_recording(path, csv=rows, annotated=annotated, summary=summary, **settings)
         except KeyboardInterrupt:  # typer would end without a word
             kept = " and ".join(str(output) for output in (csv, annotated) if output is not None)
             until = f"what was done up to {video_io.clock(summary.seconds)} is in {kept}"

@@ -53,7 +53,7 @@ def pictures(
     from emotion_detection import files
     from emotion_detection.data import own_pictures
 
-    files.check_outputs([csv], inputs=folder.rglob("*"))
+    files.check_outputs([], table=csv, inputs=folder.rglob("*"))
     try:
         dataset, refused = own_pictures.load_pictures(folder), None
     except own_pictures.PicturesError as error:

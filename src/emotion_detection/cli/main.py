@@ -1,5 +1,6 @@
 """Name the emotion of faces in pictures, videos and a webcam; train networks on FER2013 and score them."""
 
+import atexit
 import contextlib
 import logging
 import os
@@ -43,6 +44,7 @@ def main() -> None:
     terminal.make_readable()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # no start-up messages of TensorFlow
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    _give_a_home()
     try:
         with _leaving_nothing_behind():
             app()
@@ -67,13 +69,22 @@ def _leaving_nothing_behind() -> Iterator[None]:
     for folder in {paths.results_dir(), paths.run_cache_dir(), paths.cache_dir(), paths.scratch_dir()}:
         for each in (folder, *folder.glob("*/")):
             files.clear_abandoned(each)
-    before = tempfile.gettempdir()
-    with files.working_folder(Path(before)) as folder:
-        tempfile.tempdir = str(folder)
-        try:
-            yield
-        finally:
-            tempfile.tempdir = before
+    before, opened = tempfile.gettempdir(), contextlib.ExitStack()
+    tempfile.tempdir = str(opened.enter_context(files.working_folder(Path(before))))
+    atexit.register(opened.close)  # after libraries, registered later, have deleted what they put there
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
+
+
+def _give_a_home() -> None:
+    """Name a home folder where none is known, as for a user whom a container's files do not list: Keras makes one."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = str(paths.cache_dir())
+        logging.warning("No home folder is known for this user: %s takes its place. Set HOME.", paths.cache_dir())
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ import functools
 import hashlib
 import importlib.util
 import logging
+import math
 import os
-import pickle
 import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,11 +16,13 @@ import pandas as pd
 import tqdm
 
 from emotion_detection import files
-from emotion_detection.errors import DataError, MissingFileError
+from emotion_detection.errors import DataError, MissingFileError, ProjectError
 from emotion_detection.faces import detection, stills
 from emotion_detection.inference import analyse, face_table
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.runs import registry
+
+log = logging.getLogger(__name__)
 
 FILES_PER_PART = 32  # some seconds of work
 RETRIES = 3  # how often Ray starts a part again whose worker or machine died
@@ -32,6 +34,7 @@ def analyse_pictures(
     workers: int | None = None,
     address: str | None = None,
     folder: Path | str | None = None,
+    labels: str | None = None,
     files_per_part: int = FILES_PER_PART,
 ) -> pd.DataFrame:
     """Find and classify the faces of many pictures, side by side.
@@ -41,6 +44,7 @@ def analyse_pictures(
         workers: processes on this machine; None: as many as cores. A cluster uses all of its cores.
         address: of a Ray cluster, as `ray start --head` prints it; None: this machine.
         folder: where finished parts are kept, so that the same call goes on from them; None: nowhere.
+        labels: as for `analyse.analyse`.
         files_per_part: so many pictures make a part.
 
     Raises:
@@ -50,21 +54,21 @@ def analyse_pictures(
     pictures = [Path(picture) for picture in pictures]
     detector = detection.load_detector().name.lower()  # the same on all machines: one that lacks it says so
     parts = [pictures[at : at + files_per_part] for at in range(0, len(pictures), files_per_part)]
-    kept = [_kept_path(folder, part, detector) for part in parts]
-    tables = [pd.read_pickle(path) if path is not None and path.is_file() else None for path in kept]
+    kept = [_kept_path(folder, part, (detector, labels)) for part in parts]
+    tables = [_read_part(path) if path is not None and path.is_file() else None for path in kept]
     missing = [index for index, table in enumerate(tables) if table is None]
     settings = {"total": sum(len(parts[index]) for index in missing), "unit": "picture"}
     ray = _connected(address, workers) if missing else contextlib.nullcontext()
     with tqdm.tqdm(desc="Analysing", **settings) as bar, ray:
-        for index, table in _computed(parts, missing, detector):
+        for index, table in _computed(parts, missing, detector, labels):
             tables[index] = table
             if kept[index] is not None and not table.attrs["failed"]:
-                files.write_bytes(kept[index], pickle.dumps(table))
+                _write_part(kept[index], table)
             bar.update(len(parts[index]))
     return joined(tables)
 
 
-def _computed(parts, missing, detector):
+def _computed(parts, missing, detector, labels):
     """Have the missing parts made; yield index and table of each as it ends."""
     if not missing:
         return
@@ -72,7 +76,7 @@ def _computed(parts, missing, detector):
 
     variables = {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
     task = ray.remote(num_cpus=1, max_retries=RETRIES, runtime_env={"env_vars": variables})(_faces_of)
-    running = {task.remote(parts[index], detector): index for index in missing}
+    running = {task.remote(parts[index], detector, labels): index for index in missing}
     while running:
         (reference,), _ = ray.wait(list(running))
         index = running.pop(reference)
@@ -85,15 +89,16 @@ def _computed(parts, missing, detector):
             yield index, _empty({path.as_posix(): reason for path in parts[index]})
 
 
-def _faces_of(pictures: list[Path], detector: str) -> pd.DataFrame:
+def _faces_of(pictures: list[Path], detector: str, labels: str | None) -> pd.DataFrame:
     """Return the table of a part's pictures. Runs on a worker."""
-    return analyse.analyse_pictures(pictures, **_tools(detector))
+    return analyse.analyse_pictures(pictures, **_tools(detector, labels))
 
 
 @functools.cache
-def _tools(detector: str) -> dict:
+def _tools(detector: str, labels: str | None) -> dict:
     cv2.setNumThreads(1)
-    return {"detector": stills.load_detector(detector), "classifier": EmotionClassifier.load(threads=1)}
+    classifier = EmotionClassifier.load(labels=labels or "votes", threads=1)
+    return {"detector": stills.load_detector(detector), "classifier": classifier}
 
 
 def _empty(failed: dict[str, str]) -> pd.DataFrame:
@@ -112,14 +117,34 @@ def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return whole
 
 
-def _kept_path(folder: Path | str | None, part: Sequence[Path], detector: str) -> Path | None:
-    """Return where a part's table is kept: another place once a file, the detector or the network changed."""
+def _kept_path(folder: Path | str | None, part: Sequence[Path], settings: tuple) -> Path | None:
+    """Return where a part's table is kept: another place once a file, a setting or the network changed."""
     if folder is None:
         return None
     sizes_and_times = [(path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else () for path in part]
     facts = [(path.as_posix(), *each) for path, each in zip(part, sizes_and_times, strict=True)]
-    digest = hashlib.sha256(repr((facts, detector, files.sha256(registry.card_path()))).encode()).hexdigest()
-    return Path(folder) / f"part-{digest[:16]}.pickle"
+    digest = hashlib.sha256(repr((facts, settings, files.sha256(registry.card_path()))).encode()).hexdigest()
+    return Path(folder) / f"part-{digest[:16]}.json"
+
+
+def _write_part(path: Path, table: pd.DataFrame) -> None:
+    rows = table.drop(columns="time_s").to_dict("split", index=False)  # it is NaN, which is no JSON
+    files.write_json(path, rows | {"attrs": table.attrs})
+
+
+def _read_part(path: Path) -> pd.DataFrame | None:
+    """Return a finished part's table, or None if it is damaged, which is logged."""
+    schema = {"properties": {"columns": {"type": "array"}, "data": {"type": "array"}, "attrs": {"type": "object"}}}
+    try:
+        values = files.read_json(path, what="finished part", schema=schema, keys=("columns", "data", "attrs"))
+        table = pd.DataFrame(values["data"], columns=values["columns"], dtype=object).assign(time_s=math.nan)
+        classes = values["columns"][len(face_table.columns(())) - 1 :]
+        table = face_table.typed(table[list(face_table.columns(classes))], classes)
+    except (ProjectError, ValueError, KeyError) as error:
+        log.warning("%s It is made again.", error)
+        return None
+    table.attrs = values["attrs"]
+    return table
 
 
 @contextlib.contextmanager

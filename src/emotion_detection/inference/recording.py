@@ -121,7 +121,7 @@ def write_recording(
     """
     if annotated is not None:
         video_io.check_writable_as_video(annotated)
-    files.check_outputs([csv, annotated], inputs=[path])
+    files.check_outputs([annotated], table=csv, inputs=[path])
     engine = _engine(every_ms, smoothing_s, minimum_confidence, detector, classifier)
     summary = summary if summary is not None else Summary()
     interrupted = None
