@@ -56,7 +56,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 LARGEST_JSON = 64_000_000
 DEEPEST_JSON = 50
-MOST_DIGITS = 30
+MOST_DIGITS = 18
 LARGEST_ARRAYS = 2_000_000_000
 """Bounds of what is read: files beyond them are damaged, or made to fill the memory."""
 
@@ -466,7 +466,7 @@ def read_json(
 
 
 def parse_json(content: bytes | str, *, schema: dict | None = None) -> object:
-    """Return what JSON holds: no NaN, no infinity, no number of more than 30 digits, at most `DEEPEST_JSON` levels.
+    """Return what JSON holds: no NaN, no infinity, no number that int64 cannot hold, at most `DEEPEST_JSON` levels.
 
     Raises:
         ValueError: it is damaged, or does not follow the schema; the message says why.
@@ -567,6 +567,8 @@ def _arrays(path: Path, wanted: Expected) -> dict[str, np.ndarray]:
 
 def array_fault(name: str, array: np.ndarray, kinds: str, shape: tuple[int | None, ...]) -> str | None:
     """Return what is wrong with an array's dtype, shape (`Expected`) or numbers, or None."""
+    if not isinstance(array, np.ndarray):
+        return f"{name} is no array"  # numpy hands over what else an archive holds as bytes
     fits = array.ndim == len(shape) and all(side in (None, got) for side, got in zip(shape, array.shape, strict=True))
     if array.dtype.kind not in kinds or not fits:
         sides = ", ".join("n" if side is None else str(side) for side in shape)

@@ -31,7 +31,10 @@ def _answers(classes: tuple[str, ...]) -> dict:
     curve = {
         "type": "object",
         "required": ["coverage", "accuracy"],
-        "properties": {"coverage": {**shares, "items": share}, "accuracy": {**shares, "contains": share}},
+        "properties": {
+            "coverage": {**shares, "items": share},
+            "accuracy": {**shares, "items": {"type": ["number", "null"]}, "contains": share},
+        },
     }
     confidence = {
         "type": "object",

@@ -267,6 +267,9 @@ def _object(*required: str, **properties: dict) -> dict:
 
 COUNT, POSITIVE = {"type": "integer", "minimum": 1}, {"type": "number", "exclusiveMinimum": 0}
 TEXT, TEXTS = {"type": "string"}, {"type": "array", "items": {"type": "string"}}
+ROW = {"type": "array", "minItems": 7, "maxItems": 7, "items": {"type": "integer", "minimum": 0}}
+CONFUSION = {"type": "array", "minItems": 8, "maxItems": 8, "items": ROW}
+SCORES = {"n": COUNT, "accuracy": {"type": "number"}, "confusion": CONFUSION}
 INFO = _object(
     *("run", "recipe", "seed", "data", "metrics", "parameters", "hardware", "wall_time_s"),
     run=TEXT,
@@ -279,7 +282,10 @@ INFO = _object(
     wall_time_s=POSITIVE,
     temperature=POSITIVE,
     final=_object("at"),
-    ferplus={"type": "object", "additionalProperties": _object("n", "accuracy")},
+    ferplus={
+        "type": "object",
+        "additionalProperties": _object("n", "accuracy", **SCORES, deduplicated=_object(**SCORES)),
+    },
 )
 """What readers of records rely on in run.json, as JSON Schema."""
 
