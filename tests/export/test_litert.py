@@ -289,3 +289,18 @@ def test_the_card_names_every_shipped_file():
     assert set(card["files"]) == expected
     for name in expected:
         assert registry.check_against_card(paths.models_dir() / name)["name"] == registry.SHIPPED
+
+
+def test_votes_are_added_to_a_file_and_replaced_without_a_change_of_the_rest(tiny, faces, tmp_path):
+    one_head = keras.Model(tiny.input, tiny.outputs[0])
+    calibration = litert.calibration_of(faces, n=50)
+    for form in registry.SUFFIXES:
+        path = ship.export(one_head, tmp_path / f"{form}.tflite", form=form, says=SAYS, calibration=calibration)
+        before = EmotionClassifier(path, labels="fer2013").outputs(("logits", "features"), faces.pixels[:9])
+        for seed in (0, 1):
+            kernel = np.random.default_rng(seed).normal(size=(8, 8)).astype(np.float32)
+            network = EmotionClassifier(litert.add_votes(path, kernel, kernel[0]))
+            after = network.outputs(("logits", "features", "votes"), faces.pixels[:9])
+            for name, values in before.items():
+                np.testing.assert_array_equal(after[name], values)
+            np.testing.assert_allclose(after["votes"], after["features"] @ kernel + kernel[0], atol=1e-4)

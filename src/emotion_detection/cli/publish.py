@@ -12,14 +12,27 @@ from emotion_detection.cli.options import MAINTAINERS
 app = typer.Typer()
 
 
+PHOTOGRAPHS = typer.Option(help="FOLDER/<emotion>/*.jpg, photographs of people: they choose the balanced prior.")
+
+
 @app.command(rich_help_panel=MAINTAINERS)
 def ship(
     run: Annotated[str, typer.Argument(help="A final run whose network is on this machine.")],
-    photographs: Annotated[
-        Path | None, typer.Option(help="FOLDER/<emotion>/*.jpg, photographs of people: choose the balanced prior.")
-    ] = None,
+    photographs: Annotated[Path | None, PHOTOGRAPHS] = None,
 ):
     """Put a run's network into data/models/ as the one that is shipped, with a second head for FER+'s votes."""
+    from emotion_detection.data import load_fer2013
+    from emotion_detection.export import ship as shipping
+    from emotion_detection.runs import registry
+
+    registry.check_is_ours("data/models/")
+    shipping.ship(run, load_fer2013())
+    votes(photographs)
+
+
+@app.command(rich_help_panel=MAINTAINERS)
+def votes(photographs: Annotated[Path | None, PHOTOGRAPHS] = None):
+    """Fit the shipped network's second head on FER+'s votes anew; its other outputs stay to the last bit."""
     from emotion_detection.data import load_fer2013
     from emotion_detection.export import ship as shipping
     from emotion_detection.reporting import documents
@@ -27,9 +40,8 @@ def ship(
     from emotion_detection.studies import photographs as study
 
     registry.check_is_ours("data/models/")
-    faces, dataset = study.labelled_faces(photographs) if photographs else None, load_fer2013()
-    shipping.ship(run, dataset)
-    card = shipping.teach_votes(dataset, photographs=faces)
+    faces = study.labelled_faces(photographs) if photographs else None
+    card = shipping.teach_votes(load_fer2013(), photographs=faces)
     documents.write()
     typer.echo(json.dumps(card, indent=1))
 

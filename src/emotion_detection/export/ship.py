@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from emotion_detection import files, paths
-from emotion_detection.data import FaceDataset
+from emotion_detection.data import FaceDataset, ferplus
 from emotion_detection.data.dataset import TEST_SPLITS
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, UnknownNameError
@@ -205,6 +205,7 @@ def teach_votes(dataset: FaceDataset, *, photographs: votes.Photographs | None =
     with contextlib.ExitStack() as stack:
         written = stack.enter_context(files.written_beside(keras_file))
         mobilenet.save_model(model, written)
+        written_as = {}
         changed = {"votes": head.facts, "outputs": litert.outputs_of(model), "keras_sha256": files.sha256(written)}
         for form in registry.SUFFIXES:
             temporary = stack.enter_context(files.written_beside(registry.network_path(form)))
@@ -213,10 +214,36 @@ def teach_votes(dataset: FaceDataset, *, photographs: votes.Photographs | None =
             said, heads = network_metadata.read(temporary)
             heads |= dict(zip(network_metadata.HEADS["votes"], (head.kernel, head.bias), strict=True))
             network_metadata.write(temporary, said | changed, heads)
+            written_as[form] = temporary
+        for form, found in votes_compared(written_as, dataset, photographs).items():
+            card["formats"][form]["votes"] = found
     card |= {name: changed[name] for name in ("votes", "outputs")}
     card["files"] = _digests([keras_file, *map(registry.network_path, registry.SUFFIXES)])
     files.write_json(registry.card_path(), card)
     return card
+
+
+def votes_compared(paths_by_form: dict[str, Path], dataset: FaceDataset, photographs: votes.Photographs | None) -> dict:
+    """Return how often each LiteRT file gives the strict majority, and the same answer as the float16 file.
+
+    Returns:
+        Format → split, or "photographs" → `n`, `agree` (of the votes), `labels_agree` (of FER2013's labels), and of a
+        split `accuracy` on the faces with a strict majority; 0–1.
+    """
+    parts = {split: dataset.split(split).pixels for split in TEST_SPLITS}
+    parts |= {} if photographs is None else {"photographs": photographs[0]}
+    found, expected = {form: {} for form in paths_by_form}, {}
+    for form, path in paths_by_form.items():
+        network = EmotionClassifier(path, contempt=True)
+        for part, faces in parts.items():
+            named = {name: each.argmax(axis=1) for name, each in network.outputs(("votes", "logits"), faces).items()}
+            first = expected.setdefault(part, named)
+            agree = {name: (named[name] == first[name]).mean() for name in named}
+            found[form][part] = {"n": len(faces), "agree": agree["votes"], "labels_agree": agree["logits"]}
+            if part in TEST_SPLITS:
+                label = ferplus.strict_majority_labels(dataset.split(part).row)
+                found[form][part]["accuracy"] = (named["votes"] == label)[label >= 0].mean()
+    return files.rounded(found)
 
 
 def _features(model, faces: np.ndarray) -> np.ndarray:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from emotion_detection.emotions import VOTES
 from emotion_detection.errors import DataError, MissingFileError
 from emotion_detection.evaluation import calibration, ferplus_scores, formatting, leakage, metrics, mistakes
 from emotion_detection.runs import lineage, registry, store
 from emotion_detection.runs.run import Predictions, Run
-from emotion_detection.studies import baselines, final_runs, groups, photographs, robustness, speed
+from emotion_detection.studies import final_runs, groups, photographs, robustness, speed
 
 SPLIT = "PrivateTest"
 SCORES = ("accuracy", "macro_f1")
@@ -91,6 +92,7 @@ def values() -> dict:
         "times": _table(times_table(bench.comparisons)),
         "robustness": robustness_values(card["run"]),
         "people": people_values(),
+        "votes": votes_values(card),
         "uses_ferplus": any(each.info["recipe"].get(key) for each in steps for key in FERPLUS_SETTINGS),
         "disgust": int(metrics.per_class(run.predictions[SPLIT])["support"]["disgust"]),
     }
@@ -261,23 +263,59 @@ def robustness_values(name: str) -> dict | None:
     }
 
 
+def votes_values(card: dict) -> dict | None:
+    """Return what the card says of the second head; None where the network has none."""
+    facts = card.get("votes")
+    if facts is None:
+        return None
+    rows = []
+    for answer, counted in {"votes": facts, "votes, balanced prior": facts.get("balanced")}.items():
+        for faces, counts in {"all": counted[SPLIT], "de-duplicated": counted[SPLIT]["deduplicated"]}.items():
+            found = ferplus_scores.scores(counts)
+            ends = {f"{score}{end}": found[f"{score}_ci"][place] for score in SCORES for place, end in enumerate(ENDS)}
+            row = {"answer": answer, "faces": faces, "n": found["n"]} | {score: found[score] for score in SCORES}
+            rows.append(row | ends)
+    contempt = facts[SPLIT]["confusion"][VOTES.index("contempt")]
+    thresholds = {}
+    for answer, known in {"votes": facts, "balanced": facts["balanced"]}.items():
+        threshold = registry.threshold_of(known)
+        coverage, accuracy = registry.at_threshold(known, threshold)
+        thresholds[answer] = {"threshold": threshold, "coverage": coverage, "accuracy": accuracy}
+    return facts | {
+        "scores": _table(pd.DataFrame(rows)),
+        "contempt_n": sum(contempt),
+        "contempt_right": contempt[VOTES.index("contempt")],
+        "thresholds": thresholds,
+        "int8": card["formats"]["int8"]["votes"],
+    }
+
+
 def people_values() -> dict | None:
-    """Return what the shipped network answers on people outside FER2013; None where that is not measured."""
-    name = baselines.OURS[registry.DEFAULT_FORMAT]
+    """Return what the shipped network answers on people outside FER2013; None where that is not measured.
+
+    `photographs` and `recall` have an entry for each of its answers: "labels", "votes", "balanced".
+    """
+    names = dict(zip(robustness.SHIPPED_ANSWERS, robustness.SHIPPED, strict=False))  # of the float16 file
     try:
-        faces, people = photographs.load()[name], groups.load()[name]
+        records, people = photographs.load(), groups.load()
+        faces = {answer: records[name] for answer, name in names.items()}
+        smiles = {answer: groups.shares(people[name]) for answer, name in names.items()}
     except (MissingFileError, KeyError):
         return None
-    table, differences = groups.shares(people), groups.differences(people).iloc[0]
+    votes = people[names["votes"]]
+    differences = groups.differences(votes).iloc[0]
     ends = [f"smile_recall{end}" for end in ("", *ENDS)]
-    scores = photographs.summary({name: faces}).iloc[0]
+    scores = {answer: photographs.summary({names[answer]: each}).iloc[0] for answer, each in faces.items()}
     return {
         "photographs": scores,
-        "recall": formatting.interval(*scores[[f"mean_recall{end}" for end in ("", *ENDS)]]),
-        "n": people["n"],
-        "neutral_right": 1 - table["neutral_missed_share"].iloc[0],
-        "smile_recall": table["smile_recall"].iloc[0],
-        "smiles": {row["group"]: formatting.interval(*row[ends]) for _, row in table.iterrows()},
+        "recall": {
+            answer: formatting.interval(*each[[f"mean_recall{end}" for end in ("", *ENDS)]])
+            for answer, each in scores.items()
+        },
+        "n": votes["n"],
+        "neutral_right": 1 - smiles["votes"]["neutral_missed_share"].iloc[0],
+        "smile_recall": {answer: table["smile_recall"].iloc[0] for answer, table in smiles.items()},
+        "smiles": {row["group"]: formatting.interval(*row[ends]) for _, row in smiles["votes"].iterrows()},
         "groups": differences["groups"],
         "difference": formatting.points(*differences[[f"smile_difference{end}" for end in ("", *ENDS)]]),
     }

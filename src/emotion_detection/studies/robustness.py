@@ -150,9 +150,9 @@ def display_name(name: str) -> str:
         return name
     if name in SHIPPED:
         form, answer = SHIPPED[name]
-        what = "FER2013's labels" if answer["labels"] == "fer2013" else "votes"
-        balanced = ", balanced" if "prior" in answer else ""
-        return f"shipped: {what}{balanced}{', int8' if form == 'int8' else ''}"
+        what = {"fer2013": "FER2013's labels", "votes": "votes"}[answer["labels"]]
+        balanced = "balanced " if "prior" in answer else ""
+        return f"shipped: {balanced}{what}{' (int8)' if form == 'int8' else ''}"
     shown = store.load_info(name)["recipe"].get("display_name", name)
     return f"{shown} (shipped)" if name == registry.read_card()["run"] else shown
 
