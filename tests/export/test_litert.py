@@ -113,7 +113,8 @@ def test_what_a_file_says_can_be_replaced(written, faces, tmp_path):
     copy.write_bytes(written["float16"].read_bytes())
     expected = EmotionClassifier(copy, labels="fer2013").logits(faces.pixels[:5])
     network_metadata.write(copy, SAYS | {"temperature": 2.0}, {})
-    again = EmotionClassifier(copy, labels="fer2013")
+    again, size = EmotionClassifier(copy, labels="fer2013"), copy.stat().st_size
+    assert network_metadata.write(copy, SAYS | {"temperature": 3.0}, {}).stat().st_size == size
     assert again.temperature == 2.0
     np.testing.assert_array_equal(again.logits(faces.pixels[:5]), expected)
 

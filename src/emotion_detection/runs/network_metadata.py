@@ -132,8 +132,11 @@ def write(path: Path, values: dict, heads: dict[str, np.ndarray]) -> Path:
 
     model = flatbuffer_utils.read_model_from_bytearray(bytearray(Path(path).read_bytes()))
     wanted = {ENTRY: json.dumps(values, ensure_ascii=False).encode()} | {name: _npy(heads[name]) for name in heads}
-    model.metadata = [entry for entry in model.metadata or [] if bytes(entry.name).decode() not in (ENTRY, *WEIGHTS)]
     contents = [buffer.data for buffer in model.buffers]
+    for entry in model.metadata or []:
+        if bytes(entry.name).decode() in (ENTRY, *WEIGHTS):
+            contents[entry.buffer] = None  # what it said before would stay in the file
+    model.metadata = [entry for entry in model.metadata or [] if contents[entry.buffer] is not None]
     for name, content in wanted.items():
         model.metadata.append(schema.MetadataT(name=name, buffer=len(contents)))
         contents.append(content)
