@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emotion_detection import files
+from emotion_detection import files, locks
 from emotion_detection.errors import DataError
 
 only_on_posix = pytest.mark.skipif(os.name == "nt", reason="links, modes and devices are POSIX's")
@@ -77,7 +77,7 @@ def test_modes_are_those_of_the_umask_but_what_is_private_is_its_owners(tmp_path
     before = os.umask(umask)
     try:
         files.write_text(tmp_path / "a.txt", "text", private=private)
-        with files.folder_beside(tmp_path / "folder"):
+        with locks.folder_beside(tmp_path / "folder"):
             pass
     finally:
         os.umask(before)
@@ -114,21 +114,21 @@ def test_errors_about_other_files_are_passed_on(tmp_path):
 
 
 def test_one_process_at_a_time_writes_an_output(tmp_path):
-    with files.locked(tmp_path / "a.csv", None):
-        with files.locked(tmp_path / "b.csv"):
+    with locks.locked(tmp_path / "a.csv", None):
+        with locks.locked(tmp_path / "b.csv"):
             pass
-        with pytest.raises(DataError, match=r"a\.csv is being written"), files.locked(tmp_path / "a.csv"):
+        with pytest.raises(DataError, match=r"a\.csv is being written"), locks.locked(tmp_path / "a.csv"):
             pytest.fail("locked twice")
-    with files.locked(tmp_path / "a.csv"):
+    with locks.locked(tmp_path / "a.csv"):
         pass
     assert names(tmp_path) == []
 
 
 WRITES = """
 import pathlib, sys, time
-from emotion_detection import files
+from emotion_detection import files, locks
 folder = pathlib.Path(sys.argv[1])
-with files.locked(folder / "a"), files.written_beside(folder / "b") as b, files.folder_beside(folder / "c") as c:
+with locks.locked(folder / "a"), files.written_beside(folder / "b") as b, locks.folder_beside(folder / "c") as c:
     b.write_text("half")
     (c / "half").write_text("half")
     print("writing", flush=True)
@@ -142,12 +142,12 @@ def test_what_a_process_was_writing_is_deleted_once_it_is_dead_and_not_before(tm
         writer.stdout.readline()
         before = names(tmp_path)
         assert len(before) == 4
-        files.clear_abandoned(tmp_path)
+        locks.clear_abandoned(tmp_path)
         assert names(tmp_path) == before
-        with pytest.raises(DataError, match="another process"), files.locked(tmp_path / "a"):
+        with pytest.raises(DataError, match="another process"), locks.locked(tmp_path / "a"):
             pytest.fail("locked twice")
         writer.send_signal(signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
-    with files.locked(tmp_path / "a"):
+    with locks.locked(tmp_path / "a"):
         pass
     files.require_writable(tmp_path)
     assert names(tmp_path) == [".mine"]
@@ -157,7 +157,7 @@ def test_what_a_process_was_writing_is_deleted_once_it_is_dead_and_not_before(tm
 
 
 def replace(folder: Path, content: str) -> None:
-    with files.folder_beside(folder) as new:
+    with locks.folder_beside(folder) as new:
         (new / "one").write_text(content)
         (new / "two").write_text(content)
 
@@ -178,11 +178,11 @@ def test_killed_between_the_two_renames_the_new_folder_is_there_at_the_next_star
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", rename)
-        patch.setattr(files, "_release", lambda left, handle: os.close(handle))  # a killed process does nothing more
+        patch.setattr(locks, "_release", lambda left, handle: os.close(handle))  # a killed process does nothing more
         with pytest.raises(Killed):
             replace(folder, "new")
     assert not folder.exists()
-    found = files.read_steadily(folder, lambda each: (each / "one").read_text())
+    found = locks.read_steadily(folder, lambda each: (each / "one").read_text())
     assert found == "new"
     assert names(tmp_path) == ["record"]
 
@@ -200,7 +200,7 @@ def test_a_reader_finds_one_of_both_folders_whole_while_they_are_replaced(tmp_pa
     writer = threading.Thread(target=write)
     writer.start()
     while not ended.is_set():
-        one, two = files.read_steadily(folder, lambda each: [(each / name).read_text() for name in ("one", "two")])
+        one, two = locks.read_steadily(folder, lambda each: [(each / name).read_text() for name in ("one", "two")])
         assert one == two
     writer.join()
     assert names(tmp_path) == ["record"]
@@ -208,4 +208,4 @@ def test_a_reader_finds_one_of_both_folders_whole_while_they_are_replaced(tmp_pa
 
 def test_a_folder_that_is_not_there_is_not_waited_for(tmp_path):
     with pytest.raises(FileNotFoundError):
-        files.read_steadily(tmp_path / "record", lambda each: (each / "one").read_text())
+        locks.read_steadily(tmp_path / "record", lambda each: (each / "one").read_text())

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import making_videos
-from emotion_detection import files, paths
+from emotion_detection import locks, paths
 from emotion_detection.errors import DataError
 from emotion_detection.inference import analyse, recording, video_io
 from stand_ins import AlwaysHappy, OneBox
@@ -102,7 +102,7 @@ def test_two_analyses_do_not_write_one_table(tmp_path):
     tools = {"detector": OneBox((5, 5, 40, 40)), "classifier": Second()}
     recording.write_recording(video, csv=tmp_path / "rows.csv", **tools, progress=False)
     assert len(recording.read_csv(tmp_path / "rows.csv")) == 3
-    assert not list(tmp_path.glob(f"{files.WORKING}*"))
+    assert not list(tmp_path.glob(f"{locks.WORKING}*"))
 
 
 def test_the_annotated_video_has_its_name_only_once_it_can_be_played(tmp_path):

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from emotion_detection import files as outputs
+from emotion_detection import locks
 from emotion_detection.cli.options import refuse
 from emotion_detection.errors import DataError
 
@@ -72,7 +73,7 @@ def _analyse_pictures(
     pictures = [picture for path in files for picture in (analyse.pictures_in(path) if path.is_dir() else [path])]
     drawn = {} if annotated is None else analyse.annotated_paths(pictures, annotated)
     outputs.check_outputs(drawn.values(), table=csv, inputs=pictures)
-    with outputs.locked(csv):
+    with locks.locked(csv):
         if any(side_by_side.values()):
             table = bulk.analyse_pictures(pictures, labels=labels, **side_by_side)
         else:

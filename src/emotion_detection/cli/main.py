@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 import emotion_detection
-from emotion_detection import files, paths, terminal
+from emotion_detection import locks, paths, terminal
 from emotion_detection.cli import analyse, data, evaluate, live, publish, train
 from emotion_detection.errors import ProjectError, missing_package
 
@@ -68,9 +68,9 @@ def _leaving_nothing_behind() -> Iterator[None]:
             signal.signal(getattr(signal, name), signal.default_int_handler)
     for folder in {paths.results_dir(), paths.run_cache_dir(), paths.cache_dir(), paths.scratch_dir()}:
         for each in (folder, *folder.glob("*/")):
-            files.clear_abandoned(each)
+            locks.clear_abandoned(each)
     before, opened = tempfile.gettempdir(), contextlib.ExitStack()
-    tempfile.tempdir = str(opened.enter_context(files.working_folder(Path(before))))
+    tempfile.tempdir = str(opened.enter_context(locks.working_folder(Path(before))))
     atexit.register(opened.close)  # after libraries, registered later, have deleted what they put there
     try:
         yield

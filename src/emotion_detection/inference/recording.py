@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import tqdm
 
-from emotion_detection import files, paths
+from emotion_detection import files, locks, paths
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError
 from emotion_detection.faces import detection
@@ -126,7 +126,7 @@ def write_recording(
     summary = summary if summary is not None else Summary()
     interrupted = None
     with contextlib.ExitStack() as opened:
-        opened.enter_context(files.locked(csv, annotated))
+        opened.enter_context(locks.locked(csv, annotated))
         recording = opened.enter_context(video_io.Recording(path))
         video = opened.enter_context(files.written_beside(Path(annotated))) if annotated is not None else None
         output = opened.enter_context(_Output(csv, video, recording, _classes(engine)))

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from emotion_detection import files, paths
+from emotion_detection import files, locks, paths
 from emotion_detection.data import tables
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
@@ -72,7 +72,7 @@ def run_dir(name: str) -> Path:
 def find_dir(name: str, *, here: bool = False) -> Path | None:
     """Return the folder that records a run, or None: where it is written to, else, unless `here`, the project's."""
     found = (folder / full_name(name) for folder in _folders(here, tried=True))
-    is_there = functools.partial(files.read_steadily, read=lambda folder: (folder / "run.json").is_file())
+    is_there = functools.partial(locks.read_steadily, read=lambda folder: (folder / "run.json").is_file())
     return next(filter(is_there, found), None)
 
 
@@ -156,7 +156,7 @@ def load_run(name: str, *, here: bool = False) -> Run:
         UnknownNameError: no run of this name is recorded; the message names the nearest.
         DataError: a file of the record is damaged or missing.
     """
-    return files.read_steadily(_existing_dir(name, here=here), _read_run)
+    return locks.read_steadily(_existing_dir(name, here=here), _read_run)
 
 
 def _read_run(folder: Path) -> Run:
@@ -226,7 +226,7 @@ def write_run(
     """
     if not replace:
         check_overwrite(name, info["recipe"])
-    with files.folder_beside(run_dir(name)) as folder:
+    with locks.folder_beside(run_dir(name)) as folder:
         write_predictions(folder / "predictions.npz", predictions)
         csv = history.to_csv(index=False, lineterminator="\n", float_format="%.6g")
         files.write_text(folder / "history.csv", csv)

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import special
 from tqdm.auto import tqdm
 
-from emotion_detection import files, paths
+from emotion_detection import files, locks, paths
 from emotion_detection.data import FaceDataset, ferplus
 from emotion_detection.errors import DataError
 from emotion_detection.evaluation import metrics
@@ -54,7 +54,7 @@ def train(
     """
     if record and not replace:
         store.check_overwrite(f"{recipe.name}-s{seed}", _settings(recipe))
-    with files.locked(store.run_dir(f"{recipe.name}-s{seed}") if record else None):
+    with locks.locked(store.run_dir(f"{recipe.name}-s{seed}") if record else None):
         train_it = _train_in_folds if recipe.protocol.folds else train_network
         return train_it(recipe, dataset, seed=seed, record=record)
 
