@@ -81,7 +81,7 @@ def read_csv(path: Path, *, usage: str | None = None) -> FaceDataset:
         )
 
     chunks = enumerate(iter(lambda: list(itertools.islice(lines, CHUNK_ROWS)), []))
-    bar = tqdm(chunks, desc=f"read {path.name}", unit=f" × {CHUNK_ROWS} faces", delay=1)
+    bar = tqdm(chunks, desc=f"read {path.name}", unit="face", unit_scale=CHUNK_ROWS, delay=1)
     parts, waiting = [], collections.deque()
     with concurrent.futures.ThreadPoolExecutor(2) as pool:  # numpy parses outside Python's lock
         for chunk in bar:
