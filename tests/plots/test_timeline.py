@@ -7,6 +7,7 @@ import pytest
 
 from emotion_detection import plots
 from emotion_detection.emotions import EMOTIONS
+from emotion_detection.inference import face_table, stream
 from emotion_detection.inference.pipeline import NOT_SURE
 
 
@@ -60,3 +61,10 @@ def test_long_times_are_told_in_minutes(seconds, label, tick):
     axis = figure.axes[-1].xaxis
     assert axis.get_label_text() == label
     assert tick is None or tick in [text.get_text() for text in axis.get_ticklabels()]
+
+
+@pytest.mark.parametrize("columns", [face_table.columns(), stream.COLUMNS])
+def test_a_table_without_a_face_is_an_empty_plot_that_says_so(columns):
+    figure = plots.timeline(pd.DataFrame(columns=list(columns)))
+    [axes] = figure.axes
+    assert "No face" in axes.get_title() and not axes.collections
