@@ -114,7 +114,7 @@ def test_what_a_file_says_can_be_replaced(written, faces, tmp_path):
     expected = EmotionClassifier(copy, labels="fer2013").logits(faces.pixels[:5])
     network_metadata.write(copy, SAYS | {"temperature": 2.0}, {})
     again, size = EmotionClassifier(copy, labels="fer2013"), copy.stat().st_size
-    assert network_metadata.write(copy, SAYS | {"temperature": 3.0}, {}).stat().st_size == size
+    assert network_metadata.write(copy, SAYS | {"temperature": 3.0}, {}).stat().st_size <= size
     assert again.temperature == 2.0
     np.testing.assert_array_equal(again.logits(faces.pixels[:5]), expected)
 
@@ -123,8 +123,8 @@ def test_what_a_file_says_can_be_replaced(written, faces, tmp_path):
     ("says", "received"),
     [
         (SAYS | {"classes": list(EMOTIONS)[::-1]}, "classes"),
-        (SAYS | {"temperature": 0}, "temperature is 0"),
-        ([1], r"classes are \[1\]"),
+        (SAYS | {"temperature": 0}, "temperature must be bigger than 0"),
+        ([1], r"received \[1\]"),
     ],
 )
 def test_a_file_for_other_classes_is_refused(written, tmp_path, says, received):
