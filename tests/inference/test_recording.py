@@ -45,7 +45,7 @@ class Nobody(Wandering):
 class ByBrightness:
     """Happier the brighter the face: probabilities that differ from frame to frame."""
 
-    metadata = {"name": "by_brightness", "run": "r", "finished": "f", "confidence": {"threshold": 0.5}}  # noqa: RUF012
+    metadata, threshold = {"name": "by_brightness", "run": "r", "finished": "f"}, 0.5
 
     def predict_proba(self, crops):
         happy = np.array([0.2 + 0.7 * crop.mean() / 255 for crop in crops])

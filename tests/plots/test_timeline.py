@@ -67,4 +67,4 @@ def test_long_times_are_told_in_minutes(seconds, label, tick):
 def test_a_table_without_a_face_is_an_empty_plot_that_says_so(columns):
     figure = plots.timeline(pd.DataFrame(columns=list(columns)))
     [axes] = figure.axes
-    assert "No face" in axes.get_title() and not axes.collections
+    assert "No face" in axes.get_title("left") and not axes.collections
