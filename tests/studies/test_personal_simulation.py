@@ -68,7 +68,7 @@ def test_one_call_records_averages_settings_gain_and_harm(tmp_path, monkeypatch)
     changes |= {"TESTED_PER_EMOTION": 3, "FRAMES_PER_CLIP": 2, "USERS": {"choosing": 2, "reporting": 3}}
     for name, value in changes.items():
         monkeypatch.setattr(personal_simulation, name, value)
-    monkeypatch.setattr(personal, "prepared_path", lambda labels: tmp_path / "averages.npz")
+    monkeypatch.setattr(personal, "prepared_path", lambda labels: tmp_path / f"averages_{labels}.npz")
     personal.prepared_for.cache_clear()
     path = personal_simulation.record(synthetic.load_sample(1400))
     record = personal_simulation.load()

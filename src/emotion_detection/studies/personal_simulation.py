@@ -121,6 +121,8 @@ def record(dataset: FaceDataset | None = None) -> Path:
     choosing = compared({kind: seen[CHOOSING, kind] for kind in KINDS})
     settings = chosen(choosing)
     head.write_prepared(head.network_of(network), LABELS, head.Prepared(averages, settings))
+    of_votes = average(dataset.training, network.with_labels("votes"))  # nobody simulated votes: the same settings
+    head.write_prepared(head.network_of(network), "votes", head.Prepared(of_votes, settings))
     values = {
         "network": head.network_of(network),
         "run": network.metadata["run"],
