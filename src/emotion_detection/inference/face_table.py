@@ -21,7 +21,7 @@ def columns(classes: Sequence[str] = EMOTIONS) -> tuple[str, ...]:
 
 def column_types(classes: Sequence[str] = EMOTIONS) -> dict[str, str]:
     """Return the type of each of `columns`."""
-    types = {"source": "str", "time_s": "float64", "face": "int64", "label": "str"}
+    types = {"source": "str", "face": "int64", "label": "str"} | dict.fromkeys(("time_s", *BOX), "float64")
     return {name: types.get(name, "float32") for name in columns(classes)}
 
 
