@@ -7,8 +7,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from emotion_detection import files, paths, terminal
-from emotion_detection.errors import DataError, MissingFileError
+from emotion_detection import files, paths
+from emotion_detection.errors import DataError, MissingFileError, without_secrets
 
 
 def test_a_record_is_read_with_or_without_a_byte_order_mark(tmp_path):
@@ -133,7 +133,7 @@ def test_arrays_that_unpack_without_end_are_refused(tmp_path, monkeypatch):
 )
 def test_secrets_in_addresses_are_masked(place, shown):
     assert paths.displayed(place) == shown
-    assert terminal.without_secrets(f"[Errno 5] '{place.replace(' ', '%20')}': no") == f"[Errno 5] '{shown}': no"
+    assert without_secrets(f"[Errno 5] '{place.replace(' ', '%20')}': no") == f"[Errno 5] '{shown}': no"
 
 
 def test_a_path_is_shown_from_the_project_on(isolated):

@@ -1,6 +1,18 @@
 """Errors that a person reads: what is wrong, what was received, what to do."""
 
-from emotion_detection import terminal
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+CANONICAL = re.compile(r"(?<![/\\])python -m emotion_detection")
+"""How messages name this program; `as_typed` puts in its place what works here."""
+
+ADDRESS = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]+:/{1,2})(\S*@)?([^\s?]*)(\?[^\s'\"]*)?")
+"""An address: kind (`Path` leaves one slash of two), user, host and path, query."""
 
 
 class ProjectError(Exception):
@@ -11,7 +23,7 @@ class ProjectError(Exception):
     """
 
     def __str__(self):
-        text = terminal.without_secrets(terminal.as_typed(str(self.args[0]) if self.args else ""))
+        text = without_secrets(as_typed(str(self.args[0]) if self.args else ""))
         return "".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in text)
 
 
@@ -49,3 +61,28 @@ class OverlapError(ProjectError, ValueError):
 
 class CameraError(ProjectError, OSError):
     """A camera, file or stream does not open, or stops giving frames."""
+
+
+def as_typed(message: str) -> str:
+    """Return a message in which the commands of this program are as they can be typed in the working directory."""
+    return CANONICAL.sub(lambda _: f"{_python()} -m emotion_detection", message)
+
+
+def _python() -> str:
+    """Return how the Python that runs is called: by its name where that finds it, else by its path."""
+    running, found = Path(sys.executable or "python"), shutil.which("python")
+    if not running.is_absolute() or (found is not None and Path(found).parent == running.parent):
+        return "python"
+    with contextlib.suppress(ValueError):
+        return str(running.relative_to(Path.cwd()))
+    return f'"{running}"' if os.name == "nt" else shlex.quote(str(running))
+
+
+def without_secrets(text: str) -> str:
+    """Return a text, such as a message, with user, password and query of each address in it masked."""
+
+    def masked(found: re.Match) -> str:
+        kind, user, host, query = found.groups()
+        return f"{kind}{'***@' if user else ''}{host}{'?***' if query else ''}"
+
+    return ADDRESS.sub(masked, text)

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import platformdirs
 
-from emotion_detection import terminal
-from emotion_detection.errors import DataError
+from emotion_detection.errors import ADDRESS, DataError, without_secrets
 
 SEARCHED_SUBFOLDERS = ("", "data", "raw", "models")
 IMAGENET_FILES = (
@@ -197,7 +196,7 @@ def displayed(place: Path | str) -> str:
 
     A path inside the project is relative to it. User, password and query of an address are masked: secrets are there.
     """
-    if terminal.ADDRESS.search(str(place)):
-        return terminal.without_secrets(str(place).replace(" ", "%20"))
+    if ADDRESS.search(str(place)):
+        return without_secrets(str(place).replace(" ", "%20"))
     path = Path(place).resolve()
     return path.relative_to(project_root()).as_posix() if path.is_relative_to(project_root()) else path.as_posix()

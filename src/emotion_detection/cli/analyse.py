@@ -86,7 +86,7 @@ def _analyse_pictures(
         typer.echo(f"\nInterrupted: {done:,} of {len(pictures):,} pictures are in {csv}.", err=True)
         raise typer.Exit(130)
     if len(table):
-        typer.echo(table.round(3).to_string(index=False))
+        typer.echo(table.to_string(index=False, float_format=lambda value: f"{round(float(value), 3):g}"))
     for picture in table.attrs["without_face"]:
         typer.echo(f"No face was found in {picture}. Try a larger or more frontal picture.", err=True)
     for reason in table.attrs["failed"].values():

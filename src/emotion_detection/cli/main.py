@@ -14,9 +14,10 @@ from typing import Annotated
 import typer
 
 import emotion_detection
-from emotion_detection import locks, paths, terminal
+from emotion_detection import locks, paths
 from emotion_detection.cli import analyse, data, evaluate, live, publish, train
 from emotion_detection.errors import ProjectError, missing_package
+from emotion_detection.reporting import terminal
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(data.app, name="data")

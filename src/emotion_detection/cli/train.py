@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from emotion_detection import paths, terminal
+from emotion_detection import errors, paths
 from emotion_detection.cli.options import PICTURES, refuse, use_pictures
 from emotion_detection.runs import store
 from emotion_detection.training import catalog, import_keras
@@ -45,7 +45,7 @@ def train(
 
         notebook.check_same_pictures(name)
         typer.echo(
-            terminal.as_typed(
+            errors.as_typed(
                 f"{name} is recorded already. To train it again: python -m emotion_detection train {recipe} --seed "
                 f"{seed} --retrain{where}"
             )
@@ -65,7 +65,7 @@ def train(
     else:
         then = f" Report PrivateTest once: python -m emotion_detection evaluate {run.name} --final{where}"
     typer.echo(
-        f"{run.name}: accuracy on {scores}." + (terminal.as_typed(then) if "PublicTest" in run.predictions else "")
+        f"{run.name}: accuracy on {scores}." + (errors.as_typed(then) if "PublicTest" in run.predictions else "")
     )
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import nbformat
 
-from emotion_detection import files, paths, terminal
+from emotion_detection import files, paths
 from emotion_detection.errors import DataError, ProjectError, UnknownNameError
+from emotion_detection.reporting import terminal
 from emotion_detection.runs import registry, store
 
 KERNEL = "emotion-detection"

@@ -7,8 +7,9 @@ import importlib
 import importlib.metadata
 import sys
 
-from emotion_detection import files, paths, terminal
+from emotion_detection import files, paths
 from emotion_detection.errors import ProjectError
+from emotion_detection.reporting import terminal
 from emotion_detection.runs import registry, store
 
 REMEDIES = {

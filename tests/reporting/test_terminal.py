@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from emotion_detection import terminal
 from emotion_detection.errors import DataError, UnknownNameError
+from emotion_detection.reporting import terminal
 
 TEXT = "70.4–73.3 % of 48×48 … −1.2 ≥ 笑顔.jpg caf\udce9.jpg"
 
