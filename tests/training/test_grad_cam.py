@@ -39,6 +39,7 @@ def test_grad_cam_of_the_last_map_is_the_class_activation_of_the_same_weights(mo
 
 
 def test_keras_and_litert_explain_alike(model, classifier, drawn_faces):
+    classifier = classifier.with_labels("fer2013")
     classes = classifier.logits(drawn_faces).argmax(axis=1)
     on_keras = grad_cam.grad_cam(model, drawn_faces, classes, layer=grad_cam.LAST_MAP)
     on_litert = class_activation.activation_maps(classifier, drawn_faces, classes)

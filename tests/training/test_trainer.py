@@ -17,7 +17,7 @@ from emotion_detection.data import FaceDataset, ferplus, load_sample
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError, OverlapError
 from emotion_detection.export import ship
-from emotion_detection.runs import store
+from emotion_detection.runs import registry, store
 from emotion_detection.training import backends, batches, catalog, finalize, mobilenet, optimizers, trainer
 
 
@@ -216,7 +216,13 @@ def test_faces_without_labels_are_refused(isolated, faces):
         trainer.train(small("top"), FaceDataset(faces.pixels, emotion, faces.usage, faces.row), record=False)
 
 
-def test_a_run_goes_on_from_a_network_that_was_kept(isolated, faces):
+@pytest.fixture
+def kept_here(monkeypatch):
+    """Networks of drawn faces may be kept, too."""
+    monkeypatch.setattr(registry, "check_is_ours", lambda *_: None)
+
+
+def test_a_run_goes_on_from_a_network_that_was_kept(isolated, faces, kept_here):
     first = trainer.train(small("top", epochs=1), faces)
     trained = mobilenet.load_network(store.weights_path("tl_top")).get_weights()
     path = ship.keep("tl_top")
@@ -232,7 +238,7 @@ def test_a_run_goes_on_from_a_network_that_was_kept(isolated, faces):
 
 
 @pytest.mark.parametrize("change", ["another training", "damaged"])
-def test_a_kept_network_of_another_training_is_not_gone_on_from(isolated, faces, change):
+def test_a_kept_network_of_another_training_is_not_gone_on_from(isolated, faces, kept_here, change):
     trainer.train(small("top", epochs=1), faces)
     path = ship.keep("tl_top")
     store.weights_path("tl_top").unlink()

@@ -42,7 +42,7 @@ def live(
     run: Annotated[str | None, typer.Option(help="A run whose network is on this machine, in its place.")] = None,
     labels: Annotated[
         str | None,
-        typer.Option(help="votes, as the shipped network answers at first, or fer2013, which every network has."),
+        typer.Option(help="votes or fer2013; else votes where the network has them, as the shipped one does."),
     ] = None,
     pictures: Annotated[Path | None, PICTURES] = None,
 ):
@@ -92,7 +92,7 @@ def write_page(network: Path | None = None, *, labels: str | None = None) -> Pat
 
     Args:
         network: a `.tflite` file; the shipped network if None.
-        labels: "votes" or "fer2013"; if None, the votes for the shipped network, FER2013's labels for others.
+        labels: "votes" or "fer2013"; if None, votes where the network has them.
 
     Raises:
         MissingFileError: the network is missing.
@@ -103,7 +103,6 @@ def write_page(network: Path | None = None, *, labels: str | None = None) -> Pat
 
     from emotion_detection.inference.classifier import EmotionClassifier
 
-    labels = labels or ("votes" if network is None else "fer2013")
     EmotionClassifier.load(network, labels=labels)
     code = PAGE_CELL.format(network=None if network is None else str(network.resolve()), labels=labels)
     page = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(PAGE_TITLE), nbformat.v4.new_code_cell(code)])

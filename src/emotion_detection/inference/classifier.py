@@ -45,7 +45,7 @@ class EmotionClassifier:
     Args:
         path: a LiteRT network from uint8 faces (n, 48, 48, 1) to outputs named as in `OUTPUTS`, in float16 or int8;
             `votes` may be missing.
-        labels: "votes" or "fer2013".
+        labels: "votes" or "fer2013"; None: votes where the network has them, as the shipped one does.
         contempt: whether the votes' answer has contempt as an eighth class.
         prior: "balanced" answers as if all emotions were as frequent as each other, so that rare ones are named more
             often (logit adjustment); None takes them for as frequent as in FER2013.
@@ -77,7 +77,7 @@ class EmotionClassifier:
         self,
         path: Path,
         *,
-        labels: LabelSet = "votes",
+        labels: LabelSet | None = None,
         contempt: bool = False,
         prior: Prior = None,
         metadata: dict | None = None,
@@ -97,7 +97,7 @@ class EmotionClassifier:
         cls,
         network: Path | str | None = None,
         *,
-        labels: LabelSet = "votes",
+        labels: LabelSet | None = None,
         contempt: bool = False,
         prior: Prior = None,
         threads: int | None = None,
@@ -121,7 +121,7 @@ class EmotionClassifier:
         path = registry.network_path(network) if is_shipped else Path(network)
         has_card = is_shipped or not path.is_file() or registry.card_beside(path).is_file()
         card = registry.check_against_card(path) if has_card else None
-        loaded = cls(path, labels="fer2013", metadata=card, threads=threads)
+        loaded = cls(path, metadata=card, threads=threads)
         if not loaded.metadata:
             raise MissingFileError(
                 f"The network {paths.displayed(path)} says nothing about itself, and no model card "
@@ -130,7 +130,9 @@ class EmotionClassifier:
             )
         return loaded.with_labels(labels, contempt=contempt, prior=prior)
 
-    def with_labels(self, labels: LabelSet, *, contempt: bool = False, prior: Prior = None) -> "EmotionClassifier":
+    def with_labels(
+        self, labels: LabelSet | None, *, contempt: bool = False, prior: Prior = None
+    ) -> "EmotionClassifier":
         """Return the same open network with another answer (arguments as for the class)."""
         other = copy.copy(self)
         other._choose(labels, contempt=contempt, prior=prior)
@@ -141,8 +143,9 @@ class EmotionClassifier:
         """The labels that this network can answer with."""
         return tuple(labels for labels, output in LABEL_SETS.items() if output in self._runner.get_output_details())
 
-    def _choose(self, labels: LabelSet, *, contempt: bool, prior: Prior) -> None:
+    def _choose(self, labels: LabelSet | None, *, contempt: bool, prior: Prior) -> None:
         """Set what depends on the labels that are answered with."""
+        labels = labels or self.label_sets[0]
         for received, known in ((labels, tuple(LABEL_SETS)), (prior, PRIORS)):
             if received not in known:
                 raise UnknownNameError(f"{received!r} is not known here. Use one of {', '.join(map(repr, known))}.")

@@ -29,7 +29,7 @@ class Networks:
         self.of_votes = {name for name, network in by_name.items() if getattr(network, "labels", None) == "votes"}
 
     @classmethod
-    def from_given(cls, given: Given, *, labels: str) -> "Networks":
+    def from_given(cls, given: Given, *, labels: str | None) -> "Networks":
         """Return what is meant by a network, its name or path, a mapping of names to such, or None for the shipped.
 
         Raises:
@@ -70,7 +70,7 @@ class Networks:
         return f"On PrivateTest {coverage} of the faces get an answer, and {accuracy} of these are right."
 
 
-def _network(given, labels: str):
+def _network(given, labels: str | None):
     if given is None or isinstance(given, str | os.PathLike):
         return EmotionClassifier.load(given, labels=labels)
     if not hasattr(given, "predict_proba"):

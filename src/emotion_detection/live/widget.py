@@ -38,7 +38,7 @@ class LiveView(ipywidgets.VBox):
         classifier: "float16", "int8", the path of a `.tflite` file, or a network with `predict_proba`; or a mapping of
             names to such, which are compared on the same faces. The shipped network if None.
         labels: what networks that are loaded here answer with: "votes", what most of ten people would call a face, or
-            "fer2013", the labels of that data set. The view offers both.
+            "fer2013", the labels of that data set. The view offers both. None: votes where a network has them.
         detector: from `detection.load_detector`; if None, YuNet where its file is found, else the Haar cascade. Two
             views that run at once must not share one.
         on_result: called with each `LiveResult`, in the worker's thread; an exception is shown, the stream goes on.
@@ -62,7 +62,7 @@ class LiveView(ipywidgets.VBox):
         source: menu.Given = None,
         *,
         classifier: networks.Given = None,
-        labels: str = "votes",
+        labels: str | None = None,
         detector: detection.Detector | None = None,
         on_result: Callable[[LiveResult], object] | None = None,
         minimum_confidence: float | None = None,
