@@ -17,7 +17,7 @@ def fuzz(tmp_path, inputs: int) -> None:
 
 
 def test_damaged_files_raise_the_projects_errors_and_nothing_else(tmp_path):
-    fuzz(tmp_path, 1_000)
+    fuzz(tmp_path, 300)
 
 
 @pytest.mark.slow
