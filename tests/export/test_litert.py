@@ -138,9 +138,10 @@ def test_a_file_for_other_classes_is_refused(written, tmp_path, says, received):
 def test_a_network_without_votes_answers_with_fer2013s_labels_alone(tiny, tmp_path):
     one_head = keras.Model(tiny.input, tiny.outputs[0])
     path = litert.export_litert(one_head, tmp_path / "labels.tflite", says=SAYS)
-    assert EmotionClassifier.load(path, labels="fer2013").label_sets == ("fer2013",)
+    loaded = EmotionClassifier.load(path)
+    assert (loaded.labels, loaded.label_sets) == ("fer2013", ("fer2013",))
     with pytest.raises(DataError, match='Pass labels="fer2013"'):
-        EmotionClassifier.load(path)
+        EmotionClassifier.load(path, labels="votes")
 
 
 def test_a_file_that_says_nothing_is_read_at_temperature_one(tiny, tmp_path):

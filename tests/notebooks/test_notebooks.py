@@ -163,12 +163,6 @@ def _fast_figures(numbers: list[str], folder: Path) -> dict[str, dict]:
 
 
 @pytest.mark.notebook
-def test_the_first_notebooks_run_on_the_drawn_sample_and_write_beside_nothing_of_ours(tmp_path, monkeypatch):
-    monkeypatch.setenv("EMOTION_OUTPUT_DIR", str(tmp_path))
-    _check_fast_training(_fast_figures(["00", "01", "03"], tmp_path))
-
-
-@pytest.mark.notebook
 @pytest.mark.slow
 def test_all_notebooks_run_on_the_drawn_sample(tmp_path, monkeypatch):
     monkeypatch.setenv("EMOTION_OUTPUT_DIR", str(tmp_path))
