@@ -2,6 +2,8 @@
 
 import functools
 import http.server
+import os
+import sys
 import threading
 
 import numpy as np
@@ -13,6 +15,9 @@ from emotion_detection.errors import MissingFileError
 from emotion_detection.faces import detection
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.runs import registry
+
+# Ray reads them once, when it is imported; without a token it keeps one in the home folder.
+os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": os.urandom(32).hex()}
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +48,20 @@ def served(tmp_path):
     yield serve
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture(scope="module")
+def two_machines():
+    """A Ray cluster on loopback: two nodes of one core each; the first is this process's, `second` the other."""
+    cluster_utils = pytest.importorskip("ray.cluster_utils", reason='Ray not installed: pip install -e ".[cluster]"')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_worker_niceness", "0")  # Ray's 15 lets a busy machine starve the workers
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        machines = cluster_utils.Cluster()
+        machines.add_node(num_cpus=1, include_dashboard=False)
+        machines.second = machines.add_node(num_cpus=1, include_dashboard=False)
+        yield machines
+        machines.shutdown()
 
 
 @pytest.fixture

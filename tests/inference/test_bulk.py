@@ -2,8 +2,6 @@
 
 import importlib.util
 import math
-import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +10,6 @@ import PIL.Image
 import pytest
 
 from emotion_detection import paths
-from emotion_detection.errors import DataError, MissingFileError
 from emotion_detection.inference import analyse, bulk, face_table
 
 PORTRAIT = paths.sample_dir() / "astronaut.webp"
@@ -31,23 +28,6 @@ def pictures(tmp_path) -> list[Path]:
     return found
 
 
-@pytest.fixture(scope="module")
-def two_machines(tmp_path_factory):
-    """A Ray cluster on loopback: two nodes of one core each."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("RAY_AUTH_MODE", "token")
-        patch.setenv("RAY_AUTH_TOKEN", os.urandom(32).hex())  # else Ray keeps one in the home folder
-        patch.setenv("RAY_worker_niceness", "0")  # Ray's 15 lets a busy machine starve the workers
-        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-        machines = pytest.importorskip("ray.cluster_utils").Cluster()
-        for _ in range(2):
-            machines.add_node(num_cpus=1, include_dashboard=False)
-        yield machines
-        machines.shutdown()
-
-
-@needs_ray
 @pytest.mark.slow
 class TestOnTwoMachines:
     def test_the_table_is_that_of_one_process_and_finished_parts_are_kept(self, two_machines, pictures, tmp_path):
@@ -79,19 +59,6 @@ def test_workers_of_this_machine_are_started_and_stopped(pictures):
     table = bulk.analyse_pictures(pictures, workers=2, files_per_part=3)
     assert len(table) == 3
     assert not ray.is_initialized()
-
-
-@needs_ray
-def test_a_cluster_that_does_not_answer_is_named(pictures):
-    with pytest.raises(DataError, match=r"127\.0\.0\.1:1 .*ray start --head"):
-        bulk.analyse_pictures(pictures, address="127.0.0.1:1")
-
-
-def test_without_ray_the_error_says_how_to_install_it(pictures, monkeypatch):
-    find = importlib.util.find_spec
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "ray" else find(name))
-    with pytest.raises(MissingFileError, match=r'not installed here.*pip install -e "\.\[cluster\]"'):
-        bulk.analyse_pictures(pictures, workers=2)
 
 
 def test_tables_are_joined_in_order_with_what_their_attrs_say():

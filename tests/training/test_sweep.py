@@ -1,6 +1,5 @@
 """Sweeps: on a Ray cluster of two machines the same as one after another; what dies, goes on; what fails, is told."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -14,13 +13,9 @@ import pytest
 
 from emotion_detection import paths
 from emotion_detection.data import load_sample
-from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
+from emotion_detection.errors import DataError, UnknownNameError
 from emotion_detection.runs import store
 from emotion_detection.training import catalog, sweep, trainer
-
-needs_ray = pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None, reason='Ray not installed: pip install -e ".[cluster]"'
-)
 
 FIRST = catalog.TL_TOP.fast().replace(name="first", epochs=2, batch_norm_batches=1)
 SECOND = FIRST.replace(name="second", continues="first")
@@ -54,19 +49,11 @@ def one_after_another(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def machines(tmp_path_factory):
-    """A Ray cluster on loopback: two nodes of one core that share a folder; the first is this process's."""
-    cluster_utils = pytest.importorskip("ray.cluster_utils")
+def machines(two_machines, tmp_path_factory):
+    """A Ray cluster of two machines that share a folder; the first is this process's."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("RAY_worker_niceness", "0")  # Ray's 15 lets a busy machine starve the workers
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), *sys.path]))
         patch.setenv("EMOTION_OUTPUT_DIR", str(tmp_path_factory.mktemp("shared")))
-        cluster = cluster_utils.Cluster()
-        cluster.add_node(num_cpus=1, include_dashboard=False)
-        cluster.second = cluster.add_node(num_cpus=1, include_dashboard=False)
-        yield cluster
-        cluster.shutdown()
+        yield two_machines
 
 
 def assert_same_run(name: str, expected: Path, monkeypatch) -> None:
@@ -84,7 +71,6 @@ def checkpoints(name: str) -> list[Path]:
     return list((paths.run_cache_dir() / "checkpoints").glob(f"{name}-*.npz"))
 
 
-@needs_ray
 @pytest.mark.slow
 class TestOnTwoMachines:
     def test_a_sweep_leaves_the_records_of_the_plain_loop_and_trains_nothing_twice(
@@ -178,16 +164,3 @@ def test_jobs_are_recipes_times_seeds_each_once():
     assert [job.name for job in found] == ["tl_top-s0", "tl_top-s2", "tl_100-s0", "tl_100-s2"]
     with pytest.raises(UnknownNameError, match="Did you mean 'tl_top'"):
         sweep.jobs(["tl_topp"])
-
-
-def test_without_ray_the_error_says_how_to_install_it(trained, monkeypatch):
-    monkeypatch.setattr(sweep.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingFileError, match=r'not installed here.*pip install -e "\.\[cluster\]"'):
-        sweep.train([sweep.Job(FIRST)], some_faces(), workers=2)
-    assert trained == []
-
-
-@needs_ray
-def test_a_cluster_that_does_not_answer_is_named_at_once(trained):
-    with pytest.raises(DataError, match=r"127\.0\.0\.1:1.*ray start --head"):
-        sweep.train([sweep.Job(FIRST)], some_faces(), address="127.0.0.1:1")

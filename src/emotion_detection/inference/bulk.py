@@ -3,12 +3,9 @@
 import contextlib
 import functools
 import hashlib
-import importlib.util
 import logging
 import math
-import os
-import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -16,16 +13,15 @@ import pandas as pd
 import tqdm
 
 from emotion_detection import files
-from emotion_detection.errors import DataError, MissingFileError, ProjectError
+from emotion_detection.errors import ProjectError
 from emotion_detection.faces import detection, stills
 from emotion_detection.inference import analyse, face_table
 from emotion_detection.inference.classifier import EmotionClassifier
-from emotion_detection.runs import registry
+from emotion_detection.runs import cluster, registry
 
 log = logging.getLogger(__name__)
 
 FILES_PER_PART = 32  # some seconds of work
-RETRIES = 3  # how often Ray starts a part again whose worker or machine died
 
 
 def analyse_pictures(
@@ -58,7 +54,7 @@ def analyse_pictures(
     tables = [_read_part(path) if path is not None and path.is_file() else None for path in kept]
     missing = [index for index, table in enumerate(tables) if table is None]
     settings = {"total": sum(len(parts[index]) for index in missing), "unit": "picture"}
-    ray = _connected(address, workers) if missing else contextlib.nullcontext()
+    ray = cluster.connected(address, cores=workers) if missing else contextlib.nullcontext()
     with tqdm.tqdm(desc="Analysing", **settings) as bar, ray:
         for index, table in _computed(parts, missing, detector, labels):
             tables[index] = table
@@ -75,7 +71,7 @@ def _computed(parts, missing, detector, labels):
     import ray
 
     variables = {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
-    task = ray.remote(num_cpus=1, max_retries=RETRIES, runtime_env={"env_vars": variables})(_faces_of)
+    task = ray.remote(num_cpus=1, max_retries=cluster.RETRIES, runtime_env={"env_vars": variables})(_faces_of)
     running = {task.remote(parts[index], detector, labels): index for index in missing}
     while running:
         (reference,), _ = ray.wait(list(running))
@@ -85,8 +81,7 @@ def _computed(parts, missing, detector, labels):
         except ray.exceptions.RayTaskError as error:
             raise error.as_instanceof_cause() from None
         except ray.exceptions.RayError as error:
-            reason = f"its worker died {RETRIES + 1} times ({type(error).__name__}: out of memory?)"
-            yield index, _empty({path.as_posix(): reason for path in parts[index]})
+            yield index, _empty({path.as_posix(): cluster.why_lost(error) for path in parts[index]})
 
 
 def _faces_of(pictures: list[Path], detector: str, labels: str | None) -> pd.DataFrame:
@@ -145,41 +140,3 @@ def _read_part(path: Path) -> pd.DataFrame | None:
         return None
     table.attrs = values["attrs"]
     return table
-
-
-@contextlib.contextmanager
-def _connected(address: str | None, workers: int | None) -> Iterator[None]:
-    """Start Ray's workers on this machine's loopback, or join a cluster; a connection that is there already is kept."""
-    if importlib.util.find_spec("ray") is None:
-        raise MissingFileError(
-            "Several processes or machines are driven by Ray, which is not installed here: it is the extra `cluster`. "
-            'Run `pip install -e ".[cluster]"` in the project\'s folder; without --workers and --address, `analyse` '
-            "runs in one process and needs no Ray."
-        )
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # for Ray's own processes; it has no other switch
-    import ray
-
-    if ray.is_initialized():
-        yield
-        return
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    try:
-        if address is None:
-            ray.init("local", num_cpus=workers, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
-        else:
-            host, _, port = address.removeprefix("ray://").rpartition(":")
-            if port.isdecimal():  # Ray itself tries for minutes
-                socket.create_connection((host, int(port)), timeout=5).close()
-            ray.init(address, **quiet)
-    except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        if address is None:
-            raise DataError(f"Ray's workers do not start here ({reason}). Try fewer --workers, or none.") from error
-        raise DataError(
-            f"No Ray cluster can be joined at {address} ({reason}). Start one with `ray start --head` and pass the "
-            "address that it prints; Ray and Python need the same versions on all machines."
-        ) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()

@@ -6,10 +6,8 @@ records are in it, so that a job whose worker or machine dies goes on elsewhere 
 """
 
 import dataclasses
-import importlib.util
 import logging
 import os
-import socket
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -18,14 +16,13 @@ from tqdm.auto import tqdm
 
 from emotion_detection import files, paths
 from emotion_detection.data import FaceDataset
-from emotion_detection.errors import DataError, MissingFileError, ProjectError
-from emotion_detection.runs import store
+from emotion_detection.errors import DataError, ProjectError
+from emotion_detection.runs import cluster, store
 from emotion_detection.training import catalog
 from emotion_detection.training.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
-RETRIES = 3  # how often Ray starts a job again whose worker or machine died
 PASSED_VARIABLES = ("KERAS_BACKEND", "EMOTION_OUTPUT_DIR", "EMOTION_PICTURES")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
@@ -150,63 +147,34 @@ def _on_ray(
     waiting: Sequence[Job], dataset: FaceDataset, *, address: str | None, workers: int | None, threads: int
 ) -> Iterator[tuple[str, str]]:
     """Train jobs side by side; yield the name of each as it ends, and why it failed."""
-    if importlib.util.find_spec("ray") is None:
-        raise MissingFileError(
-            "Several processes or machines are driven by Ray, which is not installed here: it is the extra `cluster`. "
-            'Run `pip install -e ".[cluster]"` in the project\'s folder; without --workers and --address, `sweep` '
-            "trains one job after another and needs no Ray."
-        )
-    import ray
-
     shared = paths.run_cache_dir() / f"sweep-{uuid.uuid4().hex}"
-    shared.touch()
-    was_connected = ray.is_initialized()
-    try:
-        if not was_connected:
-            _connect(ray, address, cores=threads * (workers or 1))
+    with cluster.connected(address, cores=threads * (workers or 1)):
+        import ray
+
         largest = max(node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"])
         if threads > largest:
             raise DataError(f"A job asks for {threads} cores, but the largest machine has {largest:g}. Ask for fewer.")
         passed = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
         variables = dict.fromkeys(THREAD_VARIABLES, str(threads)) | {"TQDM_DISABLE": "1"} | passed
-        call = ray.remote(num_cpus=threads, max_retries=RETRIES, runtime_env={"env_vars": variables})(
+        call = ray.remote(num_cpus=threads, max_retries=cluster.RETRIES, runtime_env={"env_vars": variables})(
             _trained_by_worker
         )
         faces, started = ray.put(dataset), {}
-        for job in _in_order(waiting):
-            before = [started[name] for name in job.needs if name in started]
-            started[job.name] = call.remote(job, faces, shared.name, str(shared.parent), *before)
-        names = {reference: name for name, reference in started.items()}
-        while names:
-            (reference,), _ = ray.wait(list(names))
-            try:
-                reason = ray.get(reference)
-            except ray.exceptions.RayError as error:
-                reason = f"its worker died {RETRIES + 1} times ({type(error).__name__}: out of memory?)"
-            yield names.pop(reference), reason
-    finally:
-        shared.unlink(missing_ok=True)
-        if not was_connected:
-            ray.shutdown()
-
-
-def _connect(ray, address: str | None, *, cores: int) -> None:
-    """Join the cluster at an address, or start Ray's processes on this machine's loopback."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # for Ray's own processes; it has no other switch
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if address is None:
-        ray.init("local", num_cpus=cores, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
-        return
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    try:
-        if port.isdecimal():  # Ray itself tries for minutes where nothing listens
-            socket.create_connection((host, int(port)), timeout=5).close()
-        ray.init(address, **quiet)
-    except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as error:
-        raise DataError(
-            f"No Ray cluster can be joined at {address} ({str(error).strip().splitlines()[0]}). Start one with `ray "
-            "start --head` and pass the address that it prints; Ray and Python need the same versions on all machines."
-        ) from error
+        shared.touch()
+        try:
+            for job in _in_order(waiting):
+                before = [started[name] for name in job.needs if name in started]
+                started[job.name] = call.remote(job, faces, shared.name, str(shared.parent), *before)
+            names = {reference: name for name, reference in started.items()}
+            while names:
+                (reference,), _ = ray.wait(list(names))
+                try:
+                    reason = ray.get(reference)
+                except ray.exceptions.RayError as error:
+                    reason = cluster.why_lost(error)
+                yield names.pop(reference), reason
+        finally:
+            shared.unlink(missing_ok=True)
 
 
 def _trained_by_worker(job: Job, dataset: FaceDataset, mark: str, folder: str, *before: str) -> str:
