@@ -87,7 +87,7 @@ def open_notebook(page, address: str, folder, name: str, *cells: str) -> None:
 
     page.goto(f"{address}/{name}.ipynb?reset")
     page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=60_000)
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", state="attached", timeout=60_000)
     run_cell(page, 0)
 
 
@@ -107,7 +107,7 @@ def run_the_live_cell(page, address: str) -> None:
     """Open the live notebook in JupyterLab and run it as far as the live cell."""
     page.goto(address)
     page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=60_000)
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", state="attached", timeout=60_000)
     for index in range(3):
         run_cell(page, index)
 

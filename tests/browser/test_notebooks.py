@@ -60,7 +60,7 @@ def page(browser):
 def test_restart_and_run_all_in_jupyterlab_shows_every_figure(lab, page, folder, path):
     page.goto(f"{lab}/lab/tree/{path.name}?reset")
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=60_000)
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", state="attached", timeout=60_000)
     _restart_and_run_all(page)
     executed = _saved_when_executed(page, folder / path.name)
     pictures = [output for output in _outputs(executed) if "image/png" in output.get("data", {})]
