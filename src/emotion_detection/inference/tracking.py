@@ -113,7 +113,9 @@ def _assigned(overlaps: np.ndarray) -> list[int]:
     Two faces change their tracks as long as that helps: with the few faces of a picture that finds the best.
     """
     size = max(overlaps.shape)
-    square = np.pad(overlaps, [(0, size - length) for length in overlaps.shape]).tolist()
+    filled = np.zeros((size, size))
+    filled[: overlaps.shape[0], : overlaps.shape[1]] = overlaps
+    square = filled.tolist()
     track_of, helps = list(range(size)), True
     while helps:
         helps = False

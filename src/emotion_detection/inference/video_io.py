@@ -104,6 +104,7 @@ class Recording:
                 "it first."
             )
         self._stream.codec_context.options = {"max_pixels": READING["max_pixels"]}
+        self._reformatter = av.video.reformatter.VideoReformatter()  # a frame makes one of its own otherwise: slow
         self._frames = self._decoded()
         self._frame = next(self._frames, None)
         if self._frame is None:
@@ -148,7 +149,7 @@ class Recording:
 
     def picture_bgr(self) -> np.ndarray:
         """Return the frame at which `times` is: uint8 array (h, w, 3), BGR, upright."""
-        bgr = self._frame.to_ndarray(format="bgr24")
+        bgr = self._reformatter.reformat(self._frame, format="bgr24").to_ndarray()
         return np.ascontiguousarray(np.rot90(bgr, round(self._frame.rotation / 90)))
 
     def notes(self) -> list[str]:
