@@ -176,6 +176,32 @@ def test_a_missing_or_damaged_picture_does_not_stop_the_others(tmp_path):
         assert received[0].endswith(name) and reason in received[1]
 
 
+def test_several_pictures_at_once_are_those_one_after_another(tmp_path):
+    sizes = range(300, 540, 20)
+    pictures = [Image.open(PORTRAIT).resize((size, size)) for size in sizes]
+    (tmp_path / "cut.jpg").write_bytes(b"\xff\xd8\xff")
+    together = analyse.analyse_pictures([*pictures[:6], tmp_path / "cut.jpg", *pictures[6:]])
+    by_itself = [analyse.analyse_pictures([picture]) for picture in pictures]
+    assert list(together.attrs["failed"]) == [str(tmp_path / "cut.jpg")] and together.attrs["without_face"] == []
+    assert together["source"].tolist() == [f"picture {index}" for index in range(13) if index != 6]
+    expected = pd.concat(by_itself, ignore_index=True)
+    pd.testing.assert_frame_equal(together.drop(columns="source"), expected.drop(columns="source"), check_exact=True)
+
+
+def test_an_interruption_keeps_what_is_done(tmp_path, monkeypatch):
+    looked = []
+
+    def frame_bgr(picture):
+        looked.append(picture)
+        if len(looked) > 4:
+            raise KeyboardInterrupt
+        return np.zeros((100, 100, 3), np.uint8)
+
+    monkeypatch.setattr(analyse, "_frame_bgr", frame_bgr)
+    table = analyse.analyse_pictures(["a.png"] * 40, detector=OneBox(), classifier=AlwaysHappy(), keep_interrupted=True)
+    assert table.attrs["interrupted"] == 4
+
+
 def test_the_csv_reads_back(tmp_path):
     table = analysed([PORTRAIT], (180, 60, 96, 110))
     path = analyse.write_csv(table, tmp_path / "made" / "faces.csv")

@@ -1,8 +1,11 @@
 """`analyse`: a picture, a folder of pictures, a video or an array becomes a table of faces and their emotions."""
 
 import collections
+import concurrent.futures
+import contextlib
 import logging
 import math
+import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -24,6 +27,7 @@ log = logging.getLogger(__name__)
 PROGRESS_FROM_PICTURES = 20  # about two seconds
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp")  # of the pictures that are looked for in a folder
 MOST_REASONS = 5
+THREADS = 2  # look at pictures at once
 
 Picture = Path | str | bytes | np.ndarray | Image.Image
 """A picture's path or bytes (JPEG, PNG, WebP), a uint8 array (h, w, 3) RGB or (h, w) grey, or a PIL picture."""
@@ -123,31 +127,43 @@ def _analysed(
     keep_interrupted: bool = False,
 ) -> tuple[pd.DataFrame, list[ProjectError]]:
     """Return the table of several pictures, and the errors of those that cannot be read."""
-    rows, without_face, failed, attrs, index = [], [], {}, {}, 0  # failed: name → error
-    hidden = len(pictures) < PROGRESS_FROM_PICTURES
-    try:
-        for index, picture in enumerate(tqdm.tqdm(pictures, desc="Analysing", unit="picture", disable=hidden)):
-            name = _name(picture) or f"picture {index}"
-            try:
-                bgr = _frame_bgr(picture)
-            except ProjectError as error:
-                failed[name] = error
-                continue
-            detector = detector or stills.load_detector()  # not before there is something to look at
+    own, loading, several = threading.local(), threading.Lock(), detector is None and len(pictures) > 1
+
+    def look(picture: Picture) -> list[pipeline.FaceEmotion] | ProjectError:
+        nonlocal classifier
+        try:
+            bgr = _frame_bgr(picture)
+        except ProjectError as error:
+            return error
+        with loading:  # not before there is something to look at; the first may be downloaded
+            if not hasattr(own, "detector"):
+                own.detector = detector or stills.load_detector()
+                attrs["detector"] = own.detector.name
             classifier = classifier or EmotionClassifier.load()
-            minimum = getattr(classifier, "threshold", 0.0) if minimum_confidence is None else minimum_confidence
-            tools = {"detector": detector, "classifier": classifier, "minimum_confidence": minimum}
-            found = pipeline.analyse_frame(bgr, **tools)
-            rows += [face_table.row(name, math.nan, number, face) for number, face in enumerate(found, start=1)]
-            if not found:
-                without_face.append(name)
+        minimum = getattr(classifier, "threshold", 0.0) if minimum_confidence is None else minimum_confidence
+        tools = {"detector": own.detector, "classifier": classifier, "minimum_confidence": minimum}
+        return pipeline.analyse_frame(bgr, **tools)
+
+    rows, without_face, failed, attrs, done = [], [], {}, {"detector": None}, 0  # failed: name → error
+    settings = {"total": len(pictures), "disable": len(pictures) < PROGRESS_FROM_PICTURES}
+    pool = concurrent.futures.ThreadPoolExecutor(THREADS if several else 1)
+    try:
+        with pool, contextlib.closing(pool.map(look, pictures)) as answers:
+            for found in tqdm.tqdm(answers, desc="Analysing", unit="picture", **settings):
+                name, done = _name(pictures[done]) or f"picture {done}", done + 1
+                if isinstance(found, ProjectError):
+                    failed[name] = found
+                    continue
+                rows += [face_table.row(name, math.nan, number, face) for number, face in enumerate(found, start=1)]
+                if not found:
+                    without_face.append(name)
     except KeyboardInterrupt:
-        if not keep_interrupted or not index:
+        if not keep_interrupted or not done:
             raise
-        attrs["interrupted"] = index
+        attrs["interrupted"] = done
     table = face_table.from_rows(rows, getattr(classifier, "classes", EMOTIONS))
     reasons = {name: str(error) for name, error in failed.items()}
-    table.attrs = attrs | {"without_face": without_face, "failed": reasons, "detector": getattr(detector, "name", None)}
+    table.attrs = attrs | {"without_face": without_face, "failed": reasons}
     return table, list(failed.values())
 
 
