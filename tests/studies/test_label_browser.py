@@ -45,11 +45,15 @@ def test_pages_hold_so_many_faces_and_stop_at_the_last(labelled):
     assert label_browser.page_of(labelled[0], found[:0], 1).values["captions"] == []
 
 
-def test_the_controls_choose_what_is_shown(labelled):
+def test_the_controls_choose_what_is_shown(labelled, monkeypatch):
+    shown, page_of = [], label_browser.page_of
+    monkeypatch.setattr(label_browser, "page_of", lambda *page: shown.append(page_of(*page)) or shown[-1])
     browser = label_browser.disagreements(*labelled)
-    assert len(browser.result.values["captions"]) == 18
-    browser.children[0].value = "happy"
-    assert browser.result.values["captions"] == []
+    fer2013, *_, page, picture = browser.children
+    page.value = 3
+    fer2013.value = "happy"
+    assert [len(figure.values["captions"]) for figure in shown] == [18, 50 - 2 * 18, 0]
+    assert picture.value == shown[-1]._repr_mimebundle_()["image/png"]
 
 
 def test_without_the_data_it_says_what_to_get(isolated):

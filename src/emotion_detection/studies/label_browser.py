@@ -92,23 +92,26 @@ def disagreements(dataset: FaceDataset | None = None, votes: ferplus.FerPlus | N
     except MissingFileError as error:
         return ipywidgets.HTML(f"<p>{html.escape(str(error))}</p>")
 
-    def show(label, voters_say, votes_for_it, differing, page):
-        from IPython.display import display
-
-        agreement = tuple(count / VOTERS for count in votes_for_it)
-        found = filtered(table, fer2013=label, ferplus_label=voters_say, agreement=agreement, disagreeing=differing)
-        display(figure := page_of(dataset, found, page))
-        return figure
-
-    votes_for_it = (VOTERS // 2 + 1, VOTERS)
-    return ipywidgets.interactive(
-        show,
-        label=ipywidgets.Dropdown(options=[ANY, *EMOTIONS], description="FER2013:"),
-        voters_say=ipywidgets.Dropdown(options=[ANY, *ferplus.CLASSES, "none"], description="FER+:"),
-        votes_for_it=ipywidgets.IntRangeSlider(value=votes_for_it, min=1, max=VOTERS, description="votes for it:"),
-        differing=ipywidgets.Checkbox(True, description="only where the two differ"),
-        page=ipywidgets.BoundedIntText(1, min=1, max=10_000, description="page:"),
+    label = ipywidgets.Dropdown(options=[ANY, *EMOTIONS], description="FER2013:")
+    voters_say = ipywidgets.Dropdown(options=[ANY, *ferplus.CLASSES, "none"], description="FER+:")
+    votes_for_it = ipywidgets.IntRangeSlider(
+        value=(VOTERS // 2 + 1, VOTERS), min=1, max=VOTERS, description="votes for it:"
     )
+    differing = ipywidgets.Checkbox(True, description="only where the two differ")
+    page = ipywidgets.BoundedIntText(1, min=1, max=10_000, description="page:")
+    controls = (label, voters_say, votes_for_it, differing, page)
+    picture = ipywidgets.Image()
+
+    def show(_change=None):
+        wanted = {"fer2013": label.value, "ferplus_label": voters_say.value, "disagreeing": differing.value}
+        agreement = tuple(count / VOTERS for count in votes_for_it.value)
+        figure = page_of(dataset, filtered(table, agreement=agreement, **wanted), page.value)
+        picture.value = figure._repr_mimebundle_()["image/png"]
+
+    for control in controls:
+        control.observe(show, "value")
+    show()
+    return ipywidgets.VBox([*controls, picture])
 
 
 def mistakes(*, label: str, answer: str, n: int = 12):
