@@ -229,8 +229,8 @@ def _twins_of_unseen(run: Run, notes: list[str]) -> dict[str, np.ndarray] | None
 
 
 def _recorded_ferplus(run: Run, split: str, notes: list[str]) -> dict:
-    recorded = (run.info.get("ferplus") or {}).get(split)
-    if recorded is None:
+    recorded = run.ferplus(split)
+    if not recorded:
         notes.append(f"run.json holds no FER+ score on {split}.")
         return {"ferplus_strict": None, "ferplus_source": None}
     origin = recorded.get("source", "recorded")
@@ -303,7 +303,7 @@ def recorded_runs() -> pd.DataFrame:
 
 def _summary_row(run: Run, split: str) -> dict:
     predictions = of_split(run, split)
-    intervals, recorded = bootstrap(predictions, classes=run.classes), (run.info.get("ferplus") or {}).get(split, {})
+    intervals, recorded = bootstrap(predictions, classes=run.classes), run.ferplus(split)
     row = {"name": run.display_name, "n": len(predictions)}
     row |= _with_ends("accuracy", accuracy(predictions), intervals.accuracy)
     row |= _with_ends("macro_f1", macro_f1(predictions, classes=run.classes), intervals.macro_f1)

@@ -146,7 +146,7 @@ def _parts(run: Run) -> dict[str, Predictions]:
 
 def _ferplus(run: Run) -> dict[str, dict]:
     """Return what is recorded of the answers against FER+: of all faces, and of those without identical twins."""
-    recorded = (run.info.get("ferplus") or {}).get(SPLIT, {})
+    recorded = run.ferplus(SPLIT)
     found = {"all": recorded, "de-duplicated": recorded.get("deduplicated", {})}
     return {faces: counts for faces, counts in found.items() if "confusion" in counts}
 
@@ -210,7 +210,7 @@ def _ece(predictions, temperature: float) -> float:
 
 def _agreement(run: Run) -> dict | None:
     """Return accuracy where FER+'s voters agree least and most; None where it is not recorded."""
-    counts = (run.info.get("ferplus") or {}).get(SPLIT, {}).get("by_agreement")
+    counts = run.ferplus(SPLIT).get("by_agreement")
     if not counts:
         return None
     table = mistakes.shares_by_agreement(counts)

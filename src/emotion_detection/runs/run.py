@@ -69,6 +69,10 @@ class Run:
         """Whether PrivateTest has been predicted."""
         return "PrivateTest" in self.predictions
 
+    def ferplus(self, split: str) -> dict:
+        """Return what `run.json` says of a split by FER+'s votes (`ferplus_scores`); empty where it says nothing."""
+        return (self.info.get("ferplus") or {}).get(split) or {}
+
     @property
     def data_name(self) -> str:
         """The name of the data set that the run was trained on."""

@@ -50,7 +50,7 @@ def _scores(run: Run) -> dict:
     answers, temperature = run.predictions[SPLIT], run.info.get("temperature")
     views = run.predictions.get(f"{SPLIT}{store.VIEWS}")
     calibrated = None if temperature is None else calibration.reliability(answers, temperature=temperature)
-    ferplus = (run.info.get("ferplus") or {}).get(SPLIT)
+    ferplus = run.ferplus(SPLIT)
     return {
         "recipe": run.recipe_name,
         "seed": run.info["seed"],
