@@ -49,9 +49,10 @@ def test_a_command_that_needs_more_says_so_in_a_sentence_with_the_remedy(argumen
     assert "pip install 'emotion-detection[study]'" in done.stderr
 
 
-def test_a_public_name_that_needs_more_says_so():
-    done = run("from emotion_detection import plots")
-    assert "MissingPackageError: This needs matplotlib" in done.stderr
+@pytest.mark.parametrize(("name", "needed"), [("plots", "matplotlib"), ("load_pictures", "sklearn")])
+def test_a_public_name_that_needs_more_says_so(name, needed):
+    done = run(f"from emotion_detection import {name}")
+    assert f"MissingPackageError: This needs {needed}" in done.stderr
 
 
 def test_a_wheel_carries_the_shipped_networks_their_card_and_the_portrait():

@@ -8,8 +8,8 @@ import shutil
 import sys
 from pathlib import Path
 
-CANONICAL = re.compile(r"(?<![/\\])python -m emotion_detection")
-"""How messages name this program; `as_typed` puts in its place what works here."""
+CANONICAL = re.compile(r"(?<![/\\])python -m (?=emotion_detection|pip)")
+"""How messages call this program and pip; `as_typed` puts in Python's place what works here."""
 
 ADDRESS = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]+:/{1,2})(\S*@)?([^\s?]*)(\?[^\s'\"]*)?")
 """An address: kind (`Path` leaves one slash of two), user, host and path, query."""
@@ -47,7 +47,7 @@ def missing_package(error: ModuleNotFoundError) -> MissingPackageError:
     """Return what to tell the reader where a module is missing that the base install does not have."""
     return MissingPackageError(
         f"This needs {error.name}, which is not installed: the base install has only what classifies faces. Install "
-        "the rest (about 3 GB): make setup in the project's folder, or pip install 'emotion-detection[study]'."
+        "the rest (3 GB): make setup in the project's folder, or python -m pip install 'emotion-detection[study]'."
     )
 
 
@@ -65,7 +65,7 @@ class CameraError(ProjectError, OSError):
 
 def as_typed(message: str) -> str:
     """Return a message in which the commands of this program are as they can be typed in the working directory."""
-    return CANONICAL.sub(lambda _: f"{_python()} -m emotion_detection", message)
+    return CANONICAL.sub(lambda _: f"{_python()} -m ", message)
 
 
 def _python() -> str:

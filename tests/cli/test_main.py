@@ -6,6 +6,7 @@ import sys
 import pytest
 
 import emotion_detection
+from emotion_detection.cli import main
 
 
 @pytest.mark.parametrize(
@@ -73,3 +74,11 @@ def test_a_home_folder_that_is_not_known_is_told(isolated, call, monkeypatch, va
     code, _, err = call("data", "check")
     assert code == 1
     assert "No home folder is known for the ~ of ~nosuch/faces" in err
+
+
+def test_the_home_folder_is_known_where_a_shell_leaves_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    arguments = ["~/me.jpg", "--csv=~/faces.csv", "~", "~$me.jpg", "a~/b", "--csv"]
+    expected = [str(tmp_path / "me.jpg"), f"--csv={tmp_path / 'faces.csv'}", *arguments[2:]]
+    assert [main._with_home(each) for each in arguments] == expected

@@ -189,7 +189,7 @@ def test_yunet_is_found_in_its_folders(isolated, folder):
 def test_without_a_network_the_cascade_takes_over_and_one_warning_says_how_to_get_yunet(isolated, caplog):
     assert [detection.load_detector().name for _ in range(2)] == ["Haar", "Haar"]
     (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert detection.YUNET_URL in warning and "data/raw/" in warning and "\n" not in warning
+    assert detection.YUNET_URL in warning and str(paths.user_cache_dir()) in warning and "\n" not in warning
     assert not list((isolated / "user_cache").rglob("*.onnx"))
 
 

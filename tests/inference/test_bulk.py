@@ -72,7 +72,7 @@ def test_tables_are_joined_in_order_with_what_their_attrs_say():
 
 def test_a_finished_part_reads_back_and_a_damaged_one_is_made_again(tmp_path, caplog):
     classes = ("angry", "happy")
-    table = face_table.from_rows([("caf\udce9.jpg", math.nan, 1, 1.0, 2.0, 3.0, 4.0, "happy", 0.25, 0.75)], classes)
+    table = face_table.from_rows([("caf\udce9.jpg", math.nan, 1, "happy", 1.0, 2.0, 3.0, 4.0, 0.25, 0.75)], classes)
     table.attrs = {"without_face": ["b.jpg"], "failed": {}, "detector": "haar"}
     bulk._write_part(tmp_path / "part.json", table)
     read = bulk._read_part(tmp_path / "part.json")

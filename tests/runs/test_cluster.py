@@ -20,7 +20,7 @@ def test_a_cluster_that_does_not_answer_is_named_at_once():
 def test_without_ray_the_error_says_how_to_install_it_and_how_to_do_without(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with (
-        pytest.raises(MissingFileError, match=r'pip install -e "\.\[cluster\]".* leave out --workers'),
+        pytest.raises(MissingFileError, match=r"pip install 'emotion-detection\[cluster\]'.* leave out --workers"),
         cluster.connected(None),
     ):
         pytest.fail("it is not installed")

@@ -106,10 +106,12 @@ def _analyse_video(
 ) -> None:
     from emotion_detection.inference import recording, video_io
 
+    if plot is not None:
+        from emotion_detection import plots  # noqa: F401  (where matplotlib is missing, that is said before the work)
     if parquet is not None and importlib.util.find_spec("pyarrow") is None:
         raise DataError(
-            "A Parquet file was asked for, and pyarrow, which writes it, is not installed. Install it (pip install -e "
-            "'.[parquet]' in the project's folder), or write a CSV."
+            "A Parquet file was asked for, and pyarrow, which writes it, is not installed. Install it "
+            "(python -m pip install 'emotion-detection[parquet]'), or write a CSV."
         )
     outputs.check_outputs([annotated, parquet, plot], table=csv, inputs=[path])
     summary = recording.Summary()

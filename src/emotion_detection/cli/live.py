@@ -51,11 +51,11 @@ def live(
     if lab:
         passed = {"--network": network, "--run": run, "--labels": labels}
         refuse(passed, "This is for the page; a notebook takes LiveView(classifier=…, labels=…).")
-        _require("jupyterlab", "Run `make demo` in the project's folder, or `pip install 'emotion-detection[lab]'`.")
+        _require("jupyterlab", "Run `make demo` in the project, or `python -m pip install 'emotion-detection[lab]'`.")
         _serve_lab(opens_browser=browser)
         return
     other = "in JupyterLab the cell works without it: `python -m emotion_detection live --lab`."
-    _require("voila", f"Run `pip install 'emotion-detection[page]'`; {other}")
+    _require("voila", f"Run `python -m pip install 'emotion-detection[page]'`; {other}")
     if run is not None:
         from emotion_detection.export import ship
 

@@ -4,6 +4,7 @@ import atexit
 import contextlib
 import logging
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -18,6 +19,8 @@ from emotion_detection import locks, paths
 from emotion_detection.cli import analyse, data, evaluate, live, publish, train
 from emotion_detection.errors import ProjectError, missing_package
 from emotion_detection.reporting import terminal
+
+HOME = re.compile(r"((?:--[\w-]+=)?)(~/.*)", re.DOTALL)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(data.app, name="data")
@@ -40,6 +43,12 @@ def _options(
     pass
 
 
+def _with_home(argument: str) -> str:
+    """Return an argument with the home folder for a `~` that the shell left: within quotes, and after "="."""
+    found = HOME.fullmatch(argument)
+    return f"{found[1]}{paths.expanded(found[2])}" if found else argument
+
+
 def main() -> None:
     """Run the command line: 0 done, 1 a clear error, 2 usage."""
     terminal.make_readable()
@@ -48,7 +57,7 @@ def main() -> None:
     _give_a_home()
     try:
         with _leaving_nothing_behind():
-            app()
+            app([_with_home(argument) for argument in sys.argv[1:]])
     except ModuleNotFoundError as error:
         typer.echo(f"Error: {missing_package(error)}", err=True)
         sys.exit(1)

@@ -2,6 +2,8 @@
 
 import importlib
 
+from emotion_detection.errors import missing_package
+
 _PLACES = {
     "SPLITS": "dataset",
     "FaceDataset": "dataset",
@@ -18,4 +20,7 @@ __all__ = list(_PLACES)
 def __getattr__(name: str):
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}. It offers {', '.join(__all__)}.")
-    return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+    try:
+        return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+    except ModuleNotFoundError as error:
+        raise missing_package(error) from error

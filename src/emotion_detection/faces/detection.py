@@ -248,8 +248,8 @@ def fetch_yunet() -> Path:
     Raises:
         DownloadError: it cannot be had.
     """
-    by_hand = f"Download {YUNET_URL} in a browser, and put it into data/raw/ or a folder of EMOTION_DATA_DIR."
     path = paths.user_cache_dir() / YUNET_FILE
+    by_hand = f"Download {YUNET_URL} in a browser, and put it into {path.parent}."
     return find_yunet() or files.download(YUNET_URL, path, sha256=YUNET_SHA256, by_hand=by_hand)
 
 

@@ -57,7 +57,7 @@ def analyse(
 
     Returns:
         A row per face, of a video per face and frame, with the columns `face_table.columns`: `source` (the path, or the
-        picture's place in the list for one without), `time_s`, `face`, the box in pixels, `label`, probabilities 0–1.
+        picture's place in the list for one without), `time_s`, `face`, `label`, the box in pixels, probabilities 0–1.
         `table.attrs["without_face"]` lists the pictures in which no face was found, `table.attrs["failed"]` those that
         cannot be read, with the reason; of a video there is `table.attrs["summary"]`.
 
@@ -72,6 +72,7 @@ def analyse(
         classifier = classifier.with_labels(labels) if classifier else EmotionClassifier.load(labels=labels)
     tools = {"detector": detector, "classifier": classifier, "minimum_confidence": minimum_confidence}
     is_path = isinstance(source, str | Path)
+    source = paths.expanded(source) if is_path and str(source).startswith("~/") else source
     if is_path and video_io.is_recording(source) and not Path(source).is_dir():
         table = recording.analyse_recording(source, **tools, **video_settings)
         if not len(table):

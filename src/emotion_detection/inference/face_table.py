@@ -14,9 +14,9 @@ def columns(classes: Sequence[str] = EMOTIONS) -> tuple[str, ...]:
     """Return the columns of the table of faces, of stills and videos alike.
 
     `source`: the file; `time_s`: of the frame, NaN for a still; `face`: from 1, in a still the largest first, in a
-    video in order of appearance; the box in pixels; `label`: an emotion or "not sure"; a probability of each class.
+    video in order of appearance; `label`: an emotion or "not sure"; the box in pixels; a probability of each class.
     """
-    return ("source", "time_s", "face", *BOX, "label", *classes)
+    return ("source", "time_s", "face", "label", *BOX, *classes)
 
 
 def column_types(classes: Sequence[str] = EMOTIONS) -> dict[str, str]:
@@ -28,7 +28,7 @@ def column_types(classes: Sequence[str] = EMOTIONS) -> dict[str, str]:
 def row(source: str, time_s: float, number: int, face: pipeline.FaceEmotion) -> tuple:
     """Return a face's values in the order of `columns`."""
     box = (round(float(getattr(face.box, side)), 1) for side in BOX)
-    return (source, time_s, number, *box, face.label, *face.probabilities.tolist())
+    return (source, time_s, number, face.label, *box, *face.probabilities.tolist())
 
 
 def from_rows(rows: Sequence[tuple], classes: Sequence[str] = EMOTIONS) -> pd.DataFrame:

@@ -30,8 +30,8 @@ def connected(address: str | None, *, cores: int | None = None) -> Iterator[None
     if importlib.util.find_spec("ray") is None:
         raise MissingFileError(
             "Several processes or machines are driven by Ray, which is not installed here: it is the extra `cluster`. "
-            'Run `pip install -e ".[cluster]"` in the project\'s folder, or leave out --workers and --address: one '
-            "process then does the work, without Ray."
+            "Run `python -m pip install 'emotion-detection[cluster]'`, or leave out --workers and --address: then one "
+            "process does the work, without Ray."
         )
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # for Ray's own processes; it has no other switch
     import ray

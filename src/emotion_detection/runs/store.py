@@ -186,10 +186,15 @@ def _existing_dir(name: str, *, here: bool = False) -> Path:
     if folder is None:
         recipe, seed = split_name(name)
         known, short = recorded(tried=True), [SHIPPED_RUN]
+        searched = " or ".join(map(paths.displayed, _folders(here)))
+        if not known:
+            raise UnknownNameError(
+                f"No run {name!r} is recorded in {searched}, nor any other. Work in the project's folder (git clone), "
+                "which holds the recorded runs; an installed package does not."
+            )
         short += dict.fromkeys(split_name(each)[0] for each in known)
         is_trained_before = recipe in short
         train = f"python -m emotion_detection train {recipe} --seed {seed} makes it."
-        searched = " or ".join(map(paths.displayed, _folders(here)))
         raise UnknownNameError(
             f"No run {name!r} is recorded in {searched}. {nearest(name, known if '-s' in name else short)} "
             + (train if is_trained_before else "`python -m emotion_detection runs` lists them all.")

@@ -211,7 +211,7 @@ def several_devices(devices: int | None = None) -> Iterator[DataParallel]:
     if keras.backend.backend() != "jax":
         raise DataError(
             f"Keras runs on {keras.backend.backend()}, but shares out batches only on JAX. Install the extra `jax` "
-            '(pip install -e ".[jax]") and set KERAS_BACKEND=jax before Python starts.'
+            "(python -m pip install 'emotion-detection[jax]') and set KERAS_BACKEND=jax before Python starts."
         )
     found = keras.distribution.list_devices()
     if devices is not None and not 1 <= devices <= len(found):
