@@ -147,6 +147,15 @@ BEST_TWO_CORES = BEST.replace(
 )
 """The same in five cycles, on two cores: what it comes to without an accelerator."""
 
+THIRD = BEST_TWO_CORES.replace(
+    name="third",
+    display_name="TL third",
+    continues="best",
+    teachers=("best-s0", "best-s1", "best-s2"),
+    expected=Expected("PublicTest", 72.2),
+)
+"""A third round, from TL best on, taught by its three seeds: it gains nothing."""
+
 # The audit of the published result ------------------------------------------------------------------------------------
 
 PUBLISHED_ACCURACY = 0.969139
@@ -389,7 +398,7 @@ ABLATIONS = (
 
 _GROUPED = {
     "The three regimes": (TL_TOP, TL_100, TL_WHOLE),
-    "The best network, and its teachers": (WHOLE_LONGER, TAUGHT, TAUGHT_FERPLUS, BEST, BEST_TWO_CORES),
+    "The best network, and its teachers": (WHOLE_LONGER, TAUGHT, TAUGHT_FERPLUS, BEST, BEST_TWO_CORES, THIRD),
     "What helps the rare emotions": (*RARE_FOLDS, *RARE_OFFICIAL),
     "What each part of a recipe is worth": ABLATIONS,
     "The audit of the published result": AUDIT,
