@@ -6,6 +6,7 @@ import PIL.Image
 import pytest
 
 import making_pictures
+from emotion_detection import paths
 from emotion_detection.data import load_pictures, load_sample, own_pictures
 
 
@@ -54,3 +55,16 @@ def test_settings_with_a_byte_order_mark_and_thin_pictures_are_read(folder):
     assert kinds(load_pictures(folder).report) == {"happy/thin.png": ("too small", "left out")}
     found = kinds(load_pictures(folder, crop="face", detector=making_pictures.WholePicture()).report)
     assert found["happy/thin.png"][1] == "left out"
+
+
+def test_turned_and_small_faces_of_photographs_are_found(tmp_path):
+    happy = tmp_path / "mine" / "happy"
+    happy.mkdir(parents=True)
+    portrait = PIL.Image.open(paths.sample_dir() / "astronaut.webp").convert("RGB")
+    portrait.rotate(180).save(happy / "turned.png")
+    large = PIL.Image.new("RGB", (2000, 1500), (90, 110, 130))
+    large.paste(portrait.crop((130, 30, 320, 220)).resize((95, 95)), (600, 400))
+    large.save(happy / "small.png")
+    mine = own_pictures.load_unsplit(tmp_path / "mine", crop="face")
+    assert mine.files == ("happy/small.png", "happy/turned.png")
+    assert mine.report.empty

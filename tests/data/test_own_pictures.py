@@ -227,7 +227,7 @@ def test_a_face_is_found_and_cropped_as_in_pictures_that_are_analysed(tmp_path, 
             noise = rng.integers(0, 255, (60, 60, 3), np.uint8)
             cv2.imwrite(str(tmp_path / "me" / emotion / f"{number:02d}.png"), noise)
     shutil.copy(PORTRAIT, tmp_path / "me" / "happy" / "astronaut.webp")
-    monkeypatch.setattr(detection, "load_detector", lambda: detector)
+    monkeypatch.setattr(detection, "load_detector", lambda name: detector)
     with pytest.raises(own_pictures.PicturesError, match=r"neutral \(0 usable pictures .* no face 24") as refused:
         load_pictures(tmp_path / "me")
     assert kinds(refused.value.report)["neutral/00.png"] == ("no face", "left out")

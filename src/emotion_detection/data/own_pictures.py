@@ -30,7 +30,7 @@ from emotion_detection.data.own_pictures_settings import (
 )
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
-from emotion_detection.faces import detection, images, preprocessing
+from emotion_detection.faces import detection, images, preprocessing, stills
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def load_pictures(folder: Path | str, *, detector: detection.Detector | None = N
 
     Args:
         folder: its name is the data set's.
-        detector: finds the faces; `detection.load_detector()` if None.
+        detector: finds the faces; `stills.load_detector()` if None.
         settings: fields of `Settings`; they go before those in the folder's `pictures.json`.
 
     Raises:
@@ -198,7 +198,7 @@ def _cropped(
 ) -> list[tuple[str, str, np.ndarray]]:
     """Return (path within the folder, emotion, uint8 face (48, 48)) of the files that can be used."""
     if settings.crop != "none" and detector is None:
-        detector = detection.load_detector()
+        detector = stills.load_detector()
     found = []
     for file, emotion in tqdm(listed, desc=f"read {folder.name}", unit="picture", delay=1):
         try:

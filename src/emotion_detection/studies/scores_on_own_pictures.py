@@ -74,7 +74,7 @@ def score(
             `load_pictures`.
         crop: "face" finds the face in each picture, "none" takes the whole picture; None: as the folder's
             `pictures.json` says, else "face".
-        detector: finds the faces; `detection.load_detector()` if None.
+        detector: finds the faces; `stills.load_detector()` if None.
         classifier: the network; the shipped one if None.
 
     Raises:
