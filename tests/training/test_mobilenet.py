@@ -12,7 +12,7 @@ from emotion_detection import paths
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
 from emotion_detection.runs import store
-from emotion_detection.training import catalog, mobilenet
+from emotion_detection.training import catalog, import_keras, mobilenet
 
 
 def tiny(regime: str = "whole", **changes) -> catalog.Recipe:
@@ -134,3 +134,11 @@ def test_the_parameters_that_a_regime_trains_are_those_that_the_records_count():
         assert blocks["parameters"].sum() == recorded["all"]
         assert blocks[f"trained_{regime}"].sum() == regimes.loc[name, "parameters_trained"] == recorded["trained"]
     assert regimes["layers_trained"].tolist() == [1, 38, 105]
+
+
+def test_settings_of_keras_that_other_projects_made_change_no_network():
+    keras.config.set_floatx("float16")
+    keras.config.set_image_data_format("channels_first")
+    again = import_keras.__wrapped__()
+    assert (again.config.floatx(), again.config.image_data_format()) == ("float32", "channels_last")
+    assert again.layers.Conv2D(2, 3).dtype_policy.name == "float32"

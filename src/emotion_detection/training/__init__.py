@@ -10,12 +10,17 @@ import os
 
 @functools.cache
 def import_keras():
-    """Import Keras, with what TensorFlow's C++ code writes to stderr when it starts kept from the terminal or cell."""
+    """Import Keras, with what TensorFlow's C++ code writes to stderr when it starts kept from the terminal or cell.
+
+    A `keras.json` of other projects may ask for float16 or channels first; the networks here are of neither.
+    """
     kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 2)
     try:
         import keras
 
+        keras.config.set_floatx("float32")
+        keras.config.set_image_data_format("channels_last")
         if keras.config.backend() == "tensorflow":
             keras.ops.zeros(1)  # it has more to say when it is first used
         return keras
