@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from emotion_detection import files, paths
+from emotion_detection import files, locks, paths
 from emotion_detection.errors import DataError, MissingFileError, without_secrets
 
 
@@ -145,3 +145,15 @@ def test_a_record_keeps_rounded_numbers_and_no_nan():
     value = {"share": np.float32(0.123456), "n": 3, "holds": True, "rows": [0.00004, float("nan"), "text"]}
     assert files.rounded(value) == {"share": 0.1235, "n": 3, "holds": True, "rows": [0.0, None, "text"]}
     assert files.rounded(0.1234567, decimals=6) == 0.123457
+
+
+def test_secrets_are_masked_where_an_address_does_not_say_its_kind():
+    assert without_secrets("user:secret@host/x.mp4 was not found") == "***@host/x.mp4 was not found"
+    assert without_secrets("write to me@host: 10:30") == "write to me@host: 10:30"
+
+
+def test_a_file_where_a_folder_is_meant_is_named(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"a picture")
+    for folder in (tmp_path / "a.jpg", tmp_path / "a.jpg" / "b"):
+        with pytest.raises(DataError, match=r"a\.jpg.* cannot be written to: a file has its name"):
+            locks.make_folder(folder)

@@ -15,6 +15,10 @@ ADDRESS = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]+:/{1,2})(\S*@)?([^\s?]*)(\?[^\s
 """An address: kind (`Path` leaves one slash of two), user, host and path, query."""
 
 
+BARE_SECRET = re.compile(r"(?<![^\s'\"(])[^\s'\"/@:]+:[^\s'\"/@]+@(?=[\w.-]+[:/])")
+"""User and password before a host, where an address does not say its kind."""
+
+
 class ProjectError(Exception):
     """An error whose message is meant for the reader: the command line prints it and exits with 1.
 
@@ -80,6 +84,8 @@ def _python() -> str:
 
 def without_secrets(text: str) -> str:
     """Return a text, such as a message, with user, password and query of each address in it masked."""
+
+    text = BARE_SECRET.sub("***@", text)
 
     def masked(found: re.Match) -> str:
         kind, user, host, query = found.groups()

@@ -193,6 +193,10 @@ _clear_once = functools.cache(clear_abandoned)
 def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise DataError(
+            f"{folder} cannot be written to: a file has its name, or that of a folder above it. Choose another place."
+        ) from error
     except OSError as error:
         raise not_writable(folder, error) from error
 

@@ -97,9 +97,10 @@ def test_damage_is_noted_and_a_video_without_a_face_exits_1(isolated, call):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("emotion_detection.inference.tracking.live_detector", lambda: nobody)
         patch.setattr("emotion_detection.inference.classifier.EmotionClassifier.load", lambda *arguments: nobody)
-        code, out, err = call("analyse", "a.avi")
+        code, out, err = call("analyse", "a.avi", "--plot", "a.png")
     assert code == 1
     assert "no face was found" in out
+    assert (isolated / "a.png").read_bytes().startswith(b"\x89PNG")  # empty, and it says so
     assert "Note: It can be read up to" in err
 
 

@@ -243,7 +243,7 @@ def test_a_cache_folder_that_cannot_be_written_gives_the_data_and_a_warning(in_r
     assert_same_faces(loaded, drawn)
     (record,) = caplog.records
     assert "cannot be cached in data/cache" in record.getMessage()
-    assert "Make it writable" in record.getMessage()
+    assert "Choose another place" in record.getMessage()
 
 
 # --- bad input ------------------------------------------------------------------------------------------------

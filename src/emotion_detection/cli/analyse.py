@@ -124,7 +124,7 @@ def _analyse_video(
             until = f"what was done up to {video_io.clock(summary.seconds)} is in {kept}"
             typer.echo(f"\nInterrupted: {until if kept else 'nothing is kept; name a file by --csv'}.", err=True)
             raise typer.Exit(130) from None
-        if summary.rows:
+        if parquet or plot:
             _write_others(rows, parquet=parquet, plot=plot)
     for note in summary.notes:
         typer.echo(f"Note: {note}", err=True)
