@@ -67,4 +67,3 @@ def test_turned_and_small_faces_of_photographs_are_found(tmp_path):
     large.save(happy / "small.png")
     mine = own_pictures.load_unsplit(tmp_path / "mine", crop="face")
     assert mine.files == ("happy/small.png", "happy/turned.png")
-    assert mine.report.empty
