@@ -164,7 +164,7 @@ def read_csv(path: Path | str) -> pd.DataFrame:
 
 def thinned(table: pd.DataFrame, moments: int = PLOTTED_MOMENTS) -> pd.DataFrame:
     """Return the first row of each face in each of so many equal parts of the time: enough for a plot."""
-    step_s = max(float(table["time_s"].max()) / moments, 1e-9) if len(table) else 1.0
+    step_s = max(float(table["time_s"].max()) / moments, 1e-9)
     parts = table[["face"]].assign(part=table["time_s"] // step_s)
     return table[~parts.duplicated()]
 
