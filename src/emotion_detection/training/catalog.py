@@ -156,6 +156,30 @@ THIRD = BEST_TWO_CORES.replace(
 )
 """A third round, from TL best on, taught by its three seeds: it gains nothing."""
 
+LITE0 = TAUGHT.replace(
+    name="lite0",
+    display_name="EfficientNet-Lite0",
+    backbone="efficientnet_lite0",
+    continues=None,
+    teachers=("best-s0", "best-s1", "best-s2"),
+    epochs=8,
+    cycles=1,
+    learning_rate=1e-3,
+    warmup_epochs=0.5,
+)
+"""A teacher of another kind, taught by TL best's three seeds."""
+
+LITE0_CYCLES = LITE0.replace(
+    name="lite0_cycles",
+    display_name="EfficientNet-Lite0 for longer",
+    continues="lite0",
+    epochs=16,
+    cycles=4,
+    learning_rate=5e-4,
+    warmup_epochs=0.0,
+)
+"""The same, then four short cycles whose ends are averaged."""
+
 # The audit of the published result ------------------------------------------------------------------------------------
 
 PUBLISHED_ACCURACY = 0.969139
@@ -398,7 +422,16 @@ ABLATIONS = (
 
 _GROUPED = {
     "The three regimes": (TL_TOP, TL_100, TL_WHOLE),
-    "The best network, and its teachers": (WHOLE_LONGER, TAUGHT, TAUGHT_FERPLUS, BEST, BEST_TWO_CORES, THIRD),
+    "The best network, and its teachers": (
+        WHOLE_LONGER,
+        TAUGHT,
+        TAUGHT_FERPLUS,
+        BEST,
+        BEST_TWO_CORES,
+        THIRD,
+        LITE0,
+        LITE0_CYCLES,
+    ),
     "What helps the rare emotions": (*RARE_FOLDS, *RARE_OFFICIAL),
     "What each part of a recipe is worth": ABLATIONS,
     "The audit of the published result": AUDIT,

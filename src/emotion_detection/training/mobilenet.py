@@ -11,7 +11,7 @@ from emotion_detection import files, paths
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
 from emotion_detection.runs import registry
-from emotion_detection.training import import_keras
+from emotion_detection.training import efficientnet_lite, import_keras
 from emotion_detection.training.recipe import LAST_FROZEN_LAYER, Network, Recipe
 
 keras = import_keras()
@@ -60,10 +60,22 @@ def build_model(recipe: Recipe, *, seed: int = 0) -> keras.Model:
     keras.utils.set_random_seed(seed)
     faces = keras.Input((None, None, 1), dtype="uint8", name="faces")
     network = recipe.network
+    if network.backbone != "mobilenetv2":
+        return _efficientnet(faces, network, seed)
     weights = find_imagenet_weights() if network.weights == "imagenet" else network.weights
     base = _mobilenet(_input_stage(faces, network), network.input_px, weights)
     model = keras.Model(faces, _head(base.output, network, seed), name="emotion_mobilenetv2")
     freeze(model, network.regime)
+    _set_batch_norm(model, network)
+    return model
+
+
+def _efficientnet(faces, network: Network, seed: int) -> keras.Model:
+    """Build an EfficientNet-Lite with the same input stage and head, all of it trained."""
+    values = efficientnet_lite.feature_map(_input_stage(faces, network), network.backbone)
+    model = keras.Model(faces, _head(values, network, seed), name=f"emotion_{network.backbone}")
+    if network.weights == "imagenet":
+        efficientnet_lite.load_imagenet(model, efficientnet_lite.find_weights(network.backbone))
     _set_batch_norm(model, network)
     return model
 

@@ -14,6 +14,7 @@ LAST_FROZEN_LAYER = {"top": "out_relu", "100": "block_11_expand", "whole": None}
 
 CHOICES = {
     "regime": tuple(LAST_FROZEN_LAYER),
+    "backbone": ("mobilenetv2", "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"),
     "scaling": ("symmetric", "unit"),
     "head": ("linear", "two_dense"),
     "frozen_batch_norm": ("inference", "batch_statistics", "batch_statistics_averages_kept"),
@@ -90,6 +91,7 @@ class Network(_Part):
         frozen_batch_norm: "inference" (moving averages, as Keras 3 does), "batch_statistics" (gamma and beta held,
             statistics of each training batch, averages follow) or "batch_statistics_averages_kept" (the same, but
             ImageNet's averages stay for inference, as in some early versions of Keras; see keras-team/keras#9965).
+        backbone: "mobilenetv2", or a larger network to teach it: a key of `efficientnet_lite.SCALES`.
     """
 
     regime: str
@@ -101,6 +103,15 @@ class Network(_Part):
     continues: str | None = None
     batch_norm_momentum: float = 0.999
     frozen_batch_norm: str = "inference"
+    backbone: str = _later("mobilenetv2")
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.backbone != "mobilenetv2" and self.regime != "whole":
+            raise DataError(
+                f"The recipe's regime is {self.regime!r} and its backbone {self.backbone!r}. Give the regime 'whole': "
+                "only MobileNetV2 has layers to freeze by name."
+            )
 
 
 @dataclasses.dataclass(frozen=True)
