@@ -14,6 +14,7 @@ from emotion_detection import paths
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.evaluation import leakage, metrics
 from emotion_detection.runs import lineage, store
+from emotion_detection.studies import final_runs
 
 CLAIMS = tomllib.loads((Path(__file__).parent / "claims.toml").read_text(encoding="utf-8"))
 SAID = [(name, claim) for name, claims in CLAIMS.items() for claim in claims if "says" in claim]
@@ -57,7 +58,7 @@ def _one(source: str) -> float:
         if score == "minutes":
             minutes = {"own": operator.attrgetter("minutes"), "all": lineage.training_minutes}
             return (minutes | {"teachers": lineage.teaching_minutes})[part](store.load_run(run))
-        predictions = store.load_run(run).predictions[part]
+        predictions = final_runs.averaged([store.load_run(each).predictions[part] for each in run.split("+")])
         if score == "n":
             return len(predictions)
         score, _, emotion = score.partition(".")

@@ -50,7 +50,7 @@ def pack(chosen: recipe.Recipe, dataset: FaceDataset, path: Path, *, seed: int) 
     if before:
         start = store.trained_network(f"{before}-s{seed}")
     elif chosen.network.weights == "imagenet":
-        start = Path(mobilenet.find_imagenet_weights())
+        start = mobilenet.imagenet_file(chosen.network)
     arrays |= {} if start is None else {"start": np.frombuffer(start.read_bytes(), np.uint8)}
     facts = {
         "recipe": chosen.settings() | {"display_name": chosen.display_name},
@@ -118,7 +118,7 @@ def record(packed: Path, folder: Path, dataset: FaceDataset) -> store.Run:
     loss, accuracy = trainer.loss_and_accuracy(found.logits, found.label)
     info = there.info | {
         "recipe": facts["recipe"],
-        "imagenet_weights": mobilenet.IMAGENET_CHECKPOINT if facts["recipe"]["weights"] == "imagenet" else None,
+        "imagenet_weights": mobilenet.imagenet_checkpoint(recipe.from_settings(facts["recipe"]).network),
         "data": there.info["data"] | {"fingerprint": dataset.fingerprint, "counts": trainer.counts(dataset)},
         "metrics": {"PublicTest": {"loss": loss, "accuracy": accuracy}},
         "recorded_by": {"code": provenance.code(), "equal_answers": round(equal, 4)},

@@ -166,8 +166,9 @@ LITE0 = TAUGHT.replace(
     cycles=1,
     learning_rate=1e-3,
     warmup_epochs=0.5,
+    expected=Expected("PublicTest", 69.6),
 )
-"""A teacher of another kind, taught by TL best's three seeds."""
+"""A teacher of another kind, taught by TL best's three seeds; their answers and its together are right on 73.2 %."""
 
 LITE0_CYCLES = LITE0.replace(
     name="lite0_cycles",

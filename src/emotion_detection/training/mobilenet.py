@@ -16,11 +16,24 @@ from emotion_detection.training.recipe import LAST_FROZEN_LAYER, Network, Recipe
 
 keras = import_keras()
 
-IMAGENET_CHECKPOINT = "MobileNetV2 1.0, trained at 224 px"
 CACHE_POINT = {"top": "features", "100": "block_10_project_BN"}
 """Regime → the single tensor that feeds everything that is trained (what caching keeps of each face)."""
 
 REGIME_NAMES = {"top": "TL top", "100": "TL 100", "whole": "TL whole"}  # regime → its name in tables and figures
+
+
+def imagenet_checkpoint(network: Network) -> str | None:
+    """Return the name of the ImageNet weights that a network begins at; None if it does not."""
+    if network.weights != "imagenet":
+        return None
+    return efficientnet_lite.WEIGHTS.get(network.backbone, "MobileNetV2 1.0, trained at 224 px")
+
+
+def imagenet_file(network: Network) -> Path:
+    """Return the file of the ImageNet weights that a network begins at; errors are those of `find_imagenet_weights`."""
+    if network.backbone in efficientnet_lite.WEIGHTS:
+        return efficientnet_lite.find_weights(network.backbone)
+    return Path(find_imagenet_weights())
 
 
 def find_imagenet_weights() -> str:
@@ -62,7 +75,7 @@ def build_model(recipe: Recipe, *, seed: int = 0) -> keras.Model:
     network = recipe.network
     if network.backbone != "mobilenetv2":
         return _efficientnet(faces, network, seed)
-    weights = find_imagenet_weights() if network.weights == "imagenet" else network.weights
+    weights = str(imagenet_file(network)) if network.weights == "imagenet" else network.weights
     base = _mobilenet(_input_stage(faces, network), network.input_px, weights)
     model = keras.Model(faces, _head(base.output, network, seed), name="emotion_mobilenetv2")
     freeze(model, network.regime)
@@ -75,7 +88,7 @@ def _efficientnet(faces, network: Network, seed: int) -> keras.Model:
     values = efficientnet_lite.feature_map(_input_stage(faces, network), network.backbone)
     model = keras.Model(faces, _head(values, network, seed), name=f"emotion_{network.backbone}")
     if network.weights == "imagenet":
-        efficientnet_lite.load_imagenet(model, efficientnet_lite.find_weights(network.backbone))
+        efficientnet_lite.load_imagenet(model, imagenet_file(network))
     _set_batch_norm(model, network)
     return model
 

@@ -368,7 +368,7 @@ def _info(
             **_classes_of(dataset),
         },
         **({"learned_from": sources} if sources else {}),
-        "imagenet_weights": mobilenet.IMAGENET_CHECKPOINT if recipe.network.weights == "imagenet" else None,
+        "imagenet_weights": mobilenet.imagenet_checkpoint(recipe.network),
         "parameters": {
             "all": network.count_params(),
             "trained": int(sum(np.prod(variable.shape) for variable in network.trainable_variables)),
