@@ -3,7 +3,8 @@
     python tests/benchmarks/measure_turned.py FOLDER [pictures per emotion]
 
 FOLDER holds <emotion>/*.jpg. Prints, for each turn, mean recall over the emotions with `LEAST_PICTURES` pictures: of
-the largest face of a frame cropped as it lies, of a frame cropped upright, and of a still.
+the largest face of a frame cropped as it lies, of a frame cropped upright, of a still, and of the third frame of a
+stream. Then, in how many pictures each detector finds a face, and a clear one.
 """
 
 import dataclasses
@@ -17,6 +18,8 @@ import pandas as pd
 
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.faces import cropping, detection, images, stills
+from emotion_detection.faces import turned as turned_faces
+from emotion_detection.inference import tracking
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.studies.photographs import LEAST_PICTURES
 
@@ -35,7 +38,11 @@ def turned(bgr, angle_deg):
 
 def crops(bgr, frames, still):
     """Yield the name of each way and its crop of the largest face, or None."""
-    for name, detector, upright in (("as it lies", frames, False), ("frame", frames, True), ("still", still, True)):
+    stream = tracking.live_detector("yunet")
+    for _ in range(2):
+        stream.detect(bgr)
+    ways = (("as it lies", frames, False), ("frame", frames, True), ("still", still, True), ("stream", stream, True))
+    for name, detector, upright in ways:
         box = next(iter(detector.detect(bgr)), None)
         if box is not None and not upright:
             box = dataclasses.replace(box, angle_deg=0.0)
@@ -49,7 +56,8 @@ def main(folder, per_emotion=75):
         stills.load_detector("yunet"),
         EmotionClassifier.load(),
     )
-    rows = []
+    cascade = detection.load_detector("haar", haar_long_side_px=detection.LIVE_LONG_SIDE_PX)
+    rows, finds = [], []
     for emotion in EMOTIONS:
         pictures = sorted((Path(folder) / emotion).glob("*.jpg"))
         chosen = random.Random(0).sample(pictures, min(int(per_emotion), len(pictures)))
@@ -58,12 +66,19 @@ def main(folder, per_emotion=75):
             ratio = min(1.0, LONG_SIDE_PX / max(bgr.shape))
             bgr = cv2.resize(bgr, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
             for turn_deg in TURNS_DEG:
-                for way, crop in crops(turned(bgr, turn_deg), frames, still):
+                frame = turned(bgr, turn_deg)
+                for detector in (frames, cascade):
+                    best = max((box.score for box in detector.detect(frame)), default=-np.inf)
+                    clear = best >= turned_faces.SCORES[detector.name].clear
+                    finds.append((detector.name, turn_deg, np.isfinite(best), clear))
+                for way, crop in crops(frame, frames, still):
                     right = crop is not None and classifier.predict([crop])[0] == emotion
                     rows.append((way, turn_deg, emotion, right))
     table = pd.DataFrame(rows, columns=["way", "turn", "emotion", "right"])
-    print(len(table) // len(TURNS_DEG) // 3, "photographs")
+    print(len(finds) // len(TURNS_DEG) // 2, "photographs")
     print(table.groupby(["way", "turn", "emotion"])["right"].mean().groupby(["way", "turn"]).mean().unstack().round(3))
+    found = pd.DataFrame(finds, columns=["detector", "turn", "found", "clear"])
+    print(found.groupby(["detector", "turn"]).mean().unstack("turn").T.round(2))
 
 
 if __name__ == "__main__":

@@ -205,12 +205,6 @@ def test_a_stream_of_the_cascade_is_followed_and_says_so():
     assert "whole picture every 5 frames" in detector.name
 
 
-def test_yunet_is_used_as_it_is():
-    if detection.find_yunet() is None:
-        pytest.skip("YuNet not found: run make setup or set EMOTION_DATA_DIR")
-    assert isinstance(tracking.live_detector("yunet"), detection.YuNetDetector)
-
-
 def test_a_rhythm_below_one_is_refused():
     with pytest.raises(DataError, match="from 1 on"):
         tracking.FollowingDetector(haar(), every=0)

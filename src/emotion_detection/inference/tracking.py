@@ -1,7 +1,7 @@
 """Who is who from frame to frame: identities by overlap, answers smoothed in seconds, a detector that follows faces.
 
-`FaceTracker` is for the answers, `FollowingDetector` for finding the faces: the Haar cascade spends its time on the
-parts of a picture where no face is, and in a stream, faces are near where they were a moment ago.
+`FaceTracker` is for the answers. `FollowingDetector` and `UprightDetector` find the faces: the Haar cascade spends its
+time on the parts of a picture where no face is, and in a stream, faces are near, and turned as, a moment ago.
 """
 
 import dataclasses
@@ -11,13 +11,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from emotion_detection.errors import DataError
-from emotion_detection.faces import cropping, detection
+from emotion_detection.faces import cropping, detection, turned
 from emotion_detection.faces.cropping import FaceBox
 from emotion_detection.inference.pipeline import FaceEmotion
 
 SMALLEST_OVERLAP = 0.2  # two boxes of consecutive frames that overlap less are two faces
 WHOLE_FRAME_EVERY = 5  # at 15 frames a second, a new face waits for a third of a second at most
 SAME_FACE_OVERLAP = 0.5  # a face found near a known one is the same if their boxes overlap at least so much
+COPIES_EVERY, COPIES_SOONEST = 20, 5  # turned copies: in so many frames once; with a face that is new and not clear
 REMEMBERED_S = 1.0  # a face that is not found for so long is forgotten: when it comes back, it is a new one
 
 
@@ -175,18 +176,57 @@ class FollowingDetector:
         return found
 
 
+class UprightDetector:
+    """YuNet for the frames of one stream, in order: it finds turned faces, too, so that they are cropped upright.
+
+    All turned copies of a frame take ten times as long as the frame, so they are looked at where a face is not known to
+    be upright, or none is found, and then not again for a while. Between, only those in which a face was are.
+
+    Args:
+        detector: searches frames and their copies.
+    """
+
+    def __init__(self, detector: detection.YuNetDetector):
+        self._detector, self._scores = detector, turned.SCORES[detector.name]
+        self._turns: tuple[int, ...] = ()
+        self._since, self._unclear = COPIES_EVERY, []
+        self.name, self.framing = detector.name, detector.framing
+
+    def detect(self, frame_bgr: np.ndarray) -> list[FaceBox]:
+        """Return the faces in the stream's next frame, the largest first.
+
+        Args:
+            frame_bgr: uint8 array (h, w, 3), BGR, 0–255.
+
+        Raises:
+            DataError: the frame is of another type or shape.
+        """
+        found = self._detector.detect(frame_bgr)
+        self._since += 1
+        if self._turns or not self._scores.are_clear(found):
+            unclear = [box for box in found if box.score < self._scores.clear]
+            is_new = any(all(overlap(box, known) < SMALLEST_OVERLAP for known in self._unclear) for box in unclear)
+            if self._since > (COPIES_SOONEST if is_new else COPIES_EVERY):
+                found, self._turns = turned.look(frame_bgr, found, self._detector)
+                self._since, self._unclear = 0, unclear
+            elif self._turns:
+                found, _ = turned.look(frame_bgr, found, self._detector, self._turns)
+        return found
+
+
 def live_detector(name: str = "auto") -> detection.Detector:
     """Return the face detector for one stream of a camera; `.name` tells which, and how it looks.
 
     Args:
-        name: as for `detection.load_detector`: YuNet is used as it is, the Haar cascade at 320 px and following faces.
+        name: as for `detection.load_detector`: YuNet finds turned faces, too; the Haar cascade works at 320 px and
+            follows faces.
 
     Raises:
         UnknownNameError: the name is another.
         MissingFileError: the detector asked for by name is not installed.
     """
     detector = detection.load_detector(name, haar_long_side_px=detection.LIVE_LONG_SIDE_PX)
-    return FollowingDetector(detector) if isinstance(detector, detection.HaarDetector) else detector
+    return (FollowingDetector if isinstance(detector, detection.HaarDetector) else UprightDetector)(detector)
 
 
 def _same_faces(known: Sequence[FaceBox], found: Sequence[FaceBox]) -> list[FaceBox] | None:
