@@ -82,3 +82,9 @@ def test_the_home_folder_is_known_where_a_shell_leaves_it(tmp_path, monkeypatch)
     arguments = ["~/me.jpg", "--csv=~/faces.csv", "~", "~$me.jpg", "a~/b", "--csv"]
     expected = [str(tmp_path / "me.jpg"), f"--csv={tmp_path / 'faces.csv'}", *arguments[2:]]
     assert [main._with_home(each) for each in arguments] == expected
+
+
+def test_an_empty_argument_is_told_and_not_taken_for_this_folder(isolated, call):
+    for arguments in (("analyse", ""), ("analyse", "me.jpg", "--csv", "")):
+        code, _, err = call(*arguments)
+        assert code == 1 and "An argument is empty" in err

@@ -45,6 +45,8 @@ def _options(
 
 def _with_home(argument: str) -> str:
     """Return an argument with the home folder for a `~` that the shell left: within quotes, and after "="."""
+    if not argument:
+        raise ProjectError('An argument is empty. Name a file or folder, or leave it out; this folder is ".".')
     found = HOME.fullmatch(argument)
     return f"{found[1]}{paths.expanded(found[2])}" if found else argument
 

@@ -72,6 +72,8 @@ def analyse(
         classifier = classifier.with_labels(labels) if classifier else EmotionClassifier.load(labels=labels)
     tools = {"detector": detector, "classifier": classifier, "minimum_confidence": minimum_confidence}
     is_path = isinstance(source, str | Path)
+    if is_path and not str(source):
+        raise DataError('An empty name was given. Name a picture, a folder or a video; this folder is ".".')
     source = paths.expanded(source) if is_path and str(source).startswith("~/") else source
     if is_path and video_io.is_recording(source) and not Path(source).is_dir():
         table = recording.analyse_recording(source, **tools, **video_settings)
