@@ -206,7 +206,7 @@ class UprightDetector:
         if self._turns or not self._scores.are_clear(found):
             unclear = [box for box in found if box.score < self._scores.clear]
             is_new = any(all(overlap(box, known) < SMALLEST_OVERLAP for known in self._unclear) for box in unclear)
-            if self._since > (COPIES_SOONEST if is_new else COPIES_EVERY):
+            if self._since >= (COPIES_SOONEST if is_new else COPIES_EVERY):
                 found, self._turns = turned.look(frame_bgr, found, self._detector)
                 self._since, self._unclear = 0, unclear
             elif self._turns:
