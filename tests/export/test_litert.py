@@ -301,7 +301,7 @@ def test_votes_are_added_to_a_file_and_replaced_without_a_change_of_the_rest(tin
         before = EmotionClassifier(path, labels="fer2013").outputs(("logits", "features"), faces.pixels[:9])
         for seed in (0, 1):
             kernel = np.random.default_rng(seed).normal(size=(8, 8)).astype(np.float32)
-            network = EmotionClassifier(litert.add_votes(path, kernel, kernel[0]))
+            network = EmotionClassifier(litert.add_head(path, "votes", kernel, kernel[0]))
             after = network.outputs(("logits", "features", "votes"), faces.pixels[:9])
             for name, values in before.items():
                 np.testing.assert_array_equal(after[name], values)

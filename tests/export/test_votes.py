@@ -27,10 +27,21 @@ def test_the_temperature_is_that_of_the_people_and_their_shares_meet_confidence(
     shares = special.softmax(logits / 2, axis=1)
     counts = np.array([GENERATOR.multinomial(10, each) for each in shares])
     people = ferplus.FerPlus(np.pad(counts, [(0, 0), (0, 2)]).astype(np.uint8), np.full(3000, "PublicTest"))
-    answers = Predictions("PublicTest", np.arange(3000), np.zeros(3000, int), logits)
+    splits = {"PublicTest": logits, "PrivateTest": 2 * logits}
+    answers = {name: Predictions(name, np.arange(3000), np.zeros(3000, int), each) for name, each in splits.items()}
     found = votes.fit_temperature(answers, people)
     assert found["temperature"] == pytest.approx(2, abs=0.05)
     assert found["calibration"]["debiased_error"] < 0.01
+    assert found["calibration"]["private_test"] > 0.05  # where the network is twice as sure
+
+
+def test_what_the_other_classes_get_does_not_move_the_temperature():
+    logits = 3 * GENERATOR.normal(size=(20_000, 8))
+    shares = special.softmax(logits / 2, axis=1)
+    others = np.where(shares == shares.max(axis=1, keepdims=True), 0.0, 1.0)
+    shuffled = np.where(others > 0, (1 - shares.max(axis=1, keepdims=True)) * others / 7, shares)
+    assert calibration.temperature_for_answers(logits, shuffled) == pytest.approx(2, abs=0.02)
+    assert calibration.temperature_for(logits, shuffled) > 2.1
 
 
 def test_a_strength_may_cost_two_points_and_helps_photographs():

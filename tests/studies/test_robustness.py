@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emotion_detection import files
-from emotion_detection.data import load_sample
+from emotion_detection.data import ferplus, load_sample
 from emotion_detection.data.perturbations import PERTURBATIONS
 from emotion_detection.errors import DataError, UnknownNameError
 from emotion_detection.runs import registry, store
@@ -85,3 +85,17 @@ def test_the_recorded_measurement_is_of_the_shipped_network_and_of_what_is_docum
     public = store.load_run(name).predictions["PublicTest"]
     right = np.count_nonzero(public.predicted == public.label)
     assert records[name]["right_unchanged"] == pytest.approx(right, abs=0.001 * 3589)
+
+
+def test_votes_are_scored_by_the_majority_of_people_among_the_seven(tmp_path, monkeypatch):
+    faces = load_sample(140, seed=0)
+    public = faces.labelled_split("PublicTest")
+    majority = np.resize([0, 3, 7, -1], len(public)).astype(np.int8)
+    monkeypatch.setattr(robustness, "folder", lambda: tmp_path)
+    monkeypatch.setattr(ferplus, "strict_majority_labels", lambda rows: majority)
+    always_happy = (lambda pixels: np.eye(7)[np.full(len(pixels), 3)], {"name": robustness.VOTES})
+    monkeypatch.setattr(robustness, "load_network", lambda name: always_happy)
+    record = json.loads(robustness.measure(robustness.VOTES, faces).read_text(encoding="utf-8"))
+    assert record["n"] == np.isin(majority, (0, 3)).sum()
+    assert record["right_unchanged"] == (majority == 3).sum()
+    assert record["data"]["labels"] == "FER+, strict majority of the seven"

@@ -160,8 +160,8 @@ def robustness(
     """Measure how accuracy on PublicTest falls as faces are spoiled; minutes for each network (needs FER2013)."""
     from emotion_detection.studies import robustness as measuring
 
-    recorded = measuring.load()
-    _measure_each(networks, [name for name in measuring.networks() if name not in recorded], measuring.measure)
+    recorded, known = measuring.load() | measuring.load_votes(), [*measuring.networks(), measuring.VOTES]
+    _measure_each(networks, [name for name in known if name not in recorded], measuring.measure)
 
 
 @app.command("baselines", rich_help_panel=MAINTAINERS)

@@ -1,5 +1,7 @@
 """Confidence: how well it agrees with accuracy, the temperature that mends it, and when to say "not sure"."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from scipy import optimize, special
@@ -11,6 +13,7 @@ from emotion_detection.evaluation.resampling import RESAMPLES, SEED, percentile_
 from emotion_detection.runs.run import Predictions, Run
 
 CALIBRATION_BINS = 15
+FOLDS = 5
 EDGES = np.linspace(0.0, 1.0, CALIBRATION_BINS + 1)
 
 WANTED_ACCURACY = 0.75
@@ -141,13 +144,51 @@ def temperature_for(logits: np.ndarray, targets: np.ndarray) -> float:
         return -float((targets * special.log_softmax(logits / np.exp(log_temperature), axis=1)).sum(axis=1).mean())
 
     logits = logits.astype(np.float64)
-    found = optimize.minimize_scalar(
-        loss,
-        bounds=(np.log(0.05), np.log(20.0)),
-        method="bounded",
-        options={"xatol": 1e-6},
-    )
-    return float(np.exp(found.x))
+    return _best_temperature(loss)
+
+
+def temperature_for_answers(logits: np.ndarray, shares: np.ndarray) -> float:
+    """Return the temperature (0.05–20) that makes it most likely how many people gave each answer.
+
+    What counts is the confidence in the answer alone. `temperature_for` weighs the other classes, too, of which some
+    get a vote at random now and then: that makes confident answers less sure than people are.
+
+    Args:
+        logits: float array (n, classes); the answer is the largest.
+        shares: float array (n, classes): the share of people who gave each answer, rows summing to 1.
+    """
+    logits, rows = logits.astype(np.float64), np.arange(len(logits))
+    answer = logits.argmax(axis=1)
+    share = shares[rows, answer]
+
+    def loss(log_temperature: float) -> float:
+        chosen = special.log_softmax(logits / np.exp(log_temperature), axis=1)[rows, answer]
+        return -float((share * chosen + (1 - share) * np.log(-np.expm1(np.minimum(chosen, -1e-12)))).mean())
+
+    return _best_temperature(loss)
+
+
+def held_out_probabilities(
+    logits: np.ndarray, targets: np.ndarray, *, fit: Callable[[np.ndarray, np.ndarray], float] = temperature_for
+) -> np.ndarray:
+    """Return float64 (n, classes): of each of `FOLDS` parts of the faces at a temperature fitted to the others.
+
+    Args:
+        logits: float array (n, classes).
+        targets: float array (n, classes), rows summing to 1.
+        fit: from logits and targets to a temperature.
+    """
+    fold, held_out = np.random.default_rng(0).permutation(len(logits)) % FOLDS, np.empty(logits.shape)
+    for number in range(FOLDS):
+        temperature = fit(logits[fold != number], targets[fold != number])
+        held_out[fold == number] = special.softmax(logits[fold == number].astype(np.float64) / temperature, axis=1)
+    return held_out
+
+
+def _best_temperature(loss: Callable[[float], float]) -> float:
+    """Return the temperature (0.05–20) whose logarithm has the smallest loss."""
+    bounds = (np.log(0.05), np.log(20.0))
+    return float(np.exp(optimize.minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6}).x))
 
 
 def coverage(predictions: Predictions, *, temperature: float, thresholds: np.ndarray = THRESHOLDS) -> pd.DataFrame:

@@ -4,14 +4,15 @@ MobileNetV2's first block reads small differences of grey out of large sums, and
 carried, enlarged, through all that follows. Its three convolutions hold some thousand weights, so in float16 they are
 left alone: a logit of TL whole changes by 0.003 instead of 0.009 (root mean square, 898 PublicTest faces).
 
-Tried and left out for int8: making channels alike in size (Nagel et al. 2019, arXiv:1906.04721), ranges narrowed to the
-least squared error, the last layer or the first block in float32, the last layer fitted anew. In integers throughout TL
-best loses 0.4 points.
+For int8 the network is taught to bear it first (see `rounding`). Tried and left out: making channels alike in size
+(Nagel et al. 2019, arXiv:1906.04721), ranges narrowed to the least squared error, the last layer or the first block in
+float32, the last layer fitted anew.
 """
 
 import copy
 import dataclasses
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -30,17 +31,21 @@ CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Calibration:
-    """Faces, uint8 (n, 48, 48), from which the converter learns how large values get, to fit them into 8 bits.
+    """What fits a network into 8 bits.
 
-    `description` says where they are from, for the file and the card.
+    Args:
+        faces: uint8 (n, 48, 48), from which the converter learns how large values get.
+        learned_from: uint8 (n, 48, 48), on which the network learns to bear it.
+        description: where they are from, for the file and the card.
     """
 
     faces: np.ndarray
+    learned_from: np.ndarray
     description: dict
 
 
 def calibration_of(dataset: FaceDataset, *, n: int = CALIBRATION_FACES, seed: int = CALIBRATION_SEED) -> Calibration:
-    """Return `n` random Training faces, or fewer if there are fewer, to calibrate int8 with; `seed` decides which.
+    """Return what int8 needs: all Training faces, and `n` random ones, or fewer; `seed` decides which.
 
     Raises:
         DataError: there is no Training face.
@@ -52,7 +57,7 @@ def calibration_of(dataset: FaceDataset, *, n: int = CALIBRATION_FACES, seed: in
         )
     chosen = np.sort(np.random.default_rng(seed).permutation(len(training))[:n])
     description = {"data": dataset.name, "split": "Training", "faces": len(chosen), "seed": seed}
-    return Calibration(np.asarray(training.pixels[chosen]), description)
+    return Calibration(np.asarray(training.pixels[chosen]), np.asarray(training.pixels), description)
 
 
 def export_litert(model, path: Path, *, says: dict | None = None, calibration: Calibration | None = None) -> Path:
@@ -69,14 +74,18 @@ def export_litert(model, path: Path, *, says: dict | None = None, calibration: C
             "features".
         path: ends in `.tflite`; written atomically.
         says: as `ship.describe` makes it; nothing is put into the file if None.
-        calibration: faces to fit 8 bits to; None: float16.
+        calibration: what fits the network into 8 bits, which takes minutes; None: float16.
 
     Raises:
         DataError: the model has no layer "features", or an operation that LiteRT does not have.
     """
     from tensorflow.lite.python import convert
 
-    named = with_named_outputs(model)
+    from emotion_detection.export import rounding
+
+    taught = rounding.taught(model, calibration.learned_from, calibration.faces) if calibration else model
+    apart = _heads(model) if calibration else {}
+    named = with_named_outputs(taught, without=apart)
     with files.written_beside(path) as temporary:
         try:
             if calibration is None:
@@ -86,6 +95,8 @@ def export_litert(model, path: Path, *, says: dict | None = None, calibration: C
                 calibrated = _converted(named, temporary, **_calibrate_options(calibration))
                 content = convert.mlir_quantize(calibrated)
             temporary.write_bytes(content)
+            for name, layer in apart.items():
+                add_head(temporary, name, *layer.get_weights())
         except convert.ConverterError as error:
             raise DataError(
                 f"The network {model.name!r} cannot be written as LiteRT: {str(error)[:300]}. Replace the operation "
@@ -186,14 +197,15 @@ def _check_same(float16: np.ndarray, float32: np.ndarray) -> None:
         )
 
 
-def add_votes(path: Path, kernel: np.ndarray, bias: np.ndarray) -> Path:
-    """Give a LiteRT file the output `votes`: a linear layer in float32 on its output `features`.
+def add_head(path: Path, name: str, kernel: np.ndarray, bias: np.ndarray) -> Path:
+    """Give a LiteRT file the output `name`: a linear layer in float32 on its output `features`.
 
-    Nothing else in the file changes, so that its other outputs stay the same to the last bit. Votes that it has already
-    are replaced.
+    Nothing else in the file changes, so that its other outputs stay the same to the last bit. An output of this name
+    that such a layer makes is replaced.
 
     Args:
         path: a LiteRT network with an output "features"; rewritten atomically.
+        name: "logits" or "votes".
         kernel: float32 array (features, classes).
         bias: float32 array (classes,).
     """
@@ -204,40 +216,43 @@ def add_votes(path: Path, kernel: np.ndarray, bias: np.ndarray) -> Path:
     graph, outputs = model.subgraphs[0], model.signatureDefs[0].outputs
     places = {output.name.decode(): output.tensorIndex for output in outputs}
     weights = [np.frombuffer(np.ascontiguousarray(each, np.float32), np.uint8) for each in (kernel.T, bias)]
-    if "votes" in places:
-        layer = next(operator for operator in graph.operators if places["votes"] in operator.outputs)
+    if name in places:
+        layer = next(operator for operator in graph.operators if places[name] in operator.outputs)
         for index, data in zip(layer.inputs[1:], weights, strict=True):
             model.buffers[graph.tensors[index].buffer].data = data
     else:
         inputs = [places["features"]]
-        for name, data, shape in zip(
-            ("votes/kernel", "votes/bias"), weights, (kernel.T.shape, bias.shape), strict=True
-        ):
+        parts = zip((f"{name}/kernel", f"{name}/bias"), weights, (kernel.T.shape, bias.shape), strict=True)
+        for part, data, shape in parts:
             inputs.append(len(graph.tensors))
-            graph.tensors.append(schema.TensorT(shape=list(shape), buffer=len(model.buffers), name=name))
+            graph.tensors.append(schema.TensorT(shape=list(shape), buffer=len(model.buffers), name=part))
             model.buffers.append(schema.BufferT(data=data))
-        votes = copy.deepcopy(graph.tensors[places["features"]])
-        votes.name, votes.shape = "votes", [*votes.shape[:-1], len(bias)]
-        if votes.shapeSignature is not None:
-            votes.shapeSignature = [*votes.shapeSignature[:-1], len(bias)]
-        votes.buffer = len(model.buffers)
+        output = copy.deepcopy(graph.tensors[places["features"]])
+        output.name, output.shape = name, [*output.shape[:-1], len(bias)]
+        if output.shapeSignature is not None:
+            output.shapeSignature = [*output.shapeSignature[:-1], len(bias)]
+        output.buffer = len(model.buffers)
         model.buffers.append(schema.BufferT())
         code = schema.BuiltinOperator.FULLY_CONNECTED
         layer = schema.OperatorT(opcodeIndex=len(model.operatorCodes), inputs=inputs, outputs=[len(graph.tensors)])
         layer.builtinOptionsType = schema.BuiltinOptions.FullyConnectedOptions
         layer.builtinOptions = schema.FullyConnectedOptionsT()
         model.operatorCodes.append(schema.OperatorCodeT(deprecatedBuiltinCode=code, builtinCode=code, version=1))
-        outputs.append(schema.TensorMapT(name="votes", tensorIndex=len(graph.tensors)))
+        outputs.append(schema.TensorMapT(name=name, tensorIndex=len(graph.tensors)))
         graph.outputs = [*graph.outputs, len(graph.tensors)]
-        graph.tensors.append(votes)
+        graph.tensors.append(output)
         graph.operators.append(layer)
     with files.written_beside(path) as temporary:
         temporary.write_bytes(flatbuffer_utils.convert_object_to_bytearray(model))
     return Path(path)
 
 
-def with_named_outputs(model):
+def with_named_outputs(model, *, without: Iterable[str] = ()):
     """Return a Keras model with the outputs that a file has, by name, that shares `model`'s weights.
+
+    Args:
+        model: functional, with a pooling layer named "features".
+        without: outputs to leave out.
 
     Raises:
         DataError: the model has no layer named "features".
@@ -252,17 +267,23 @@ def with_named_outputs(model):
     pooling = model.get_layer("features")
     answers = dict(zip(("logits", "votes"), model.outputs, strict=False))
     outputs = answers | {"features": pooling.output, "feature_map": pooling.input}
+    outputs = {name: output for name, output in outputs.items() if name not in without}
     return keras.Model(model.input, outputs, name=model.name)
+
+
+def _heads(model) -> dict:
+    """Return the last layers, those for logits and votes, by name; none unless each is all that follows the pooling."""
+    import keras
+
+    dense = {layer.name: layer for layer in model.layers if isinstance(layer, keras.layers.Dense)}
+    return dense if set(dense) <= set(network_metadata.HEADS) else {}
 
 
 def heads_of(model) -> dict[str, np.ndarray]:
     """Return weights and biases of the last layers by `network_metadata.HEADS`, of each that follows the pooling."""
-    import keras
-
-    dense = {layer.name: layer for layer in model.layers if isinstance(layer, keras.layers.Dense)}
-    if not set(dense) <= set(network_metadata.HEADS):
-        return {}
-    pairs = [zip(network_metadata.HEADS[name], layer.get_weights(), strict=True) for name, layer in dense.items()]
+    pairs = [
+        zip(network_metadata.HEADS[name], layer.get_weights(), strict=True) for name, layer in _heads(model).items()
+    ]
     return {name: values for pair in pairs for name, values in pair}
 
 

@@ -210,7 +210,7 @@ def teach_votes(dataset: FaceDataset, *, photographs: votes.Photographs | None =
         for form in registry.SUFFIXES:
             temporary = stack.enter_context(files.written_beside(registry.network_path(form)))
             shutil.copyfile(registry.network_path(form), temporary)
-            litert.add_votes(temporary, head.kernel, head.bias)
+            litert.add_head(temporary, "votes", head.kernel, head.bias)
             said, heads = network_metadata.read(temporary)
             heads |= dict(zip(network_metadata.HEADS["votes"], (head.kernel, head.bias), strict=True))
             network_metadata.write(temporary, said | changed, heads)

@@ -32,7 +32,6 @@ RULE = (
 WANTED_ACCURACY = 0.85
 """So many of the answers are to be what most of the ten people say; where they are split, every answer is wrong."""
 
-FOLDS = 5
 MOST_ITERATIONS = 500
 
 Photographs = tuple[np.ndarray, np.ndarray]
@@ -87,7 +86,7 @@ def fit_head(
     facts = {
         "classes": list(VOTES),
         "learned_from": {"split": "Training", "n": len(targets), "penalty": penalty, "PublicTest": scores},
-        **fit_temperature(answers["PublicTest"], votes),
+        **fit_temperature(answers, votes),
         "prior": np.exp(log_prior).tolist(),
     }
     facts["confidence"] = _confidence(answers, facts["temperature"])
@@ -138,31 +137,39 @@ def _confidence(answers: dict[str, Predictions], temperature: float) -> dict:
     return calibration.of_predictions(seven, temperature=temperature, wanted=WANTED_ACCURACY)
 
 
-def fit_temperature(answers: Predictions, votes: ferplus.FerPlus) -> dict:
-    """Return the temperature that makes all votes on PublicTest most likely, and how well it is calibrated.
+def fit_temperature(answers: dict[str, Predictions], votes: ferplus.FerPlus) -> dict:
+    """Return the temperature that fits the votes for the answers on PublicTest best, and how well it is calibrated.
 
-    Confidence is compared with the share of people who gave the answer, single votes included. The error is measured
-    on the part of the faces that each of `FOLDS` temperatures was not fitted to.
+    Confidence is compared with the share of people who gave the answer, single votes included. On PublicTest the error
+    is that on faces that the temperature was not fitted to, in five folds.
     """
-    counts = votes.votes[answers.row, : len(VOTES)].astype(np.float64)
-    voted = counts.any(axis=1)
-    shares, logits = counts[voted] / counts[voted].sum(axis=1, keepdims=True), answers.logits[voted]
-    fold = np.random.default_rng(0).permutation(len(shares)) % FOLDS
-    held_out = np.empty(shares.shape)
-    for number in range(FOLDS):
-        temperature = calibration.temperature_for(logits[fold != number], shares[fold != number])
-        held_out[fold == number] = special.softmax(logits[fold == number] / temperature, axis=1)
-    named = held_out.argmax(axis=1)[:, None]
-    confidence, share = (np.take_along_axis(each, named, axis=1)[:, 0] for each in (held_out, shares))
+    fit = calibration.temperature_for_answers
+    (shares, logits), unseen = (_voted(answers[split], votes) for split in TEST_SPLITS)
+    temperature, held_out = fit(logits, shares), calibration.held_out_probabilities(logits, shares, fit=fit)
     return {
-        "temperature": calibration.temperature_for(logits, shares),
+        "temperature": temperature,
         "calibration": {
             "split": "PublicTest",
             "n": len(shares),
-            "debiased_error": calibration.debiased_calibration_error(confidence, share),
+            "debiased_error": _error(held_out, shares),
             "negative_log_likelihood": -float((shares * np.log(held_out)).sum(axis=1).mean()),
+            "private_test": _error(special.softmax(unseen[1] / temperature, axis=1), unseen[0]),
         },
     }
+
+
+def _voted(answers: Predictions, votes: ferplus.FerPlus) -> tuple[np.ndarray, np.ndarray]:
+    """Return shares of the votes and scores, both (n, 8), of the faces that somebody voted on."""
+    counts = votes.votes[answers.row, : len(VOTES)].astype(np.float64)
+    voted = counts.any(axis=1)
+    return counts[voted] / counts[voted].sum(axis=1, keepdims=True), answers.logits[voted].astype(np.float64)
+
+
+def _error(probabilities: np.ndarray, shares: np.ndarray) -> float:
+    """Return the debiased calibration error of answers to which shares of people agree."""
+    named = probabilities.argmax(axis=1)[:, None]
+    confidence, share = (np.take_along_axis(each, named, axis=1)[:, 0] for each in (probabilities, shares))
+    return calibration.debiased_calibration_error(confidence, share)
 
 
 def fit_layers(

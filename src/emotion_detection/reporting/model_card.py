@@ -3,9 +3,10 @@
 import itertools
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from emotion_detection.emotions import VOTES
+from emotion_detection.emotions import EMOTIONS, VOTES
 from emotion_detection.errors import DataError, MissingFileError
 from emotion_detection.evaluation import calibration, ferplus_scores, formatting, leakage, metrics, mistakes
 from emotion_detection.runs import lineage, registry, store
@@ -186,9 +187,11 @@ def _averaged(run: Run) -> str | None:
 def calibration_values(run: Run) -> dict:
     """Return how well confidence and accuracy agree, and what saying "not sure" costs and gains, 0–1."""
     predictions, temperature = run.predictions[SPLIT], run.info["temperature"]
+    chosen_on = run.predictions["PublicTest"]
+    held_out = calibration.held_out_probabilities(chosen_on.logits, np.eye(len(EMOTIONS))[chosen_on.label])
     unseen = leakage.without_twins(predictions, leakage.load_twins())
     low, high = calibration.calibration_interval(predictions, temperature=temperature)
-    threshold = calibration.choose_threshold(run.predictions["PublicTest"], temperature=temperature)
+    threshold = calibration.choose_threshold(chosen_on, temperature=temperature)
     answers = calibration.coverage(predictions, temperature=temperature, thresholds=[threshold]).iloc[0]
     return {
         "bins": calibration.CALIBRATION_BINS,
@@ -197,11 +200,18 @@ def calibration_values(run: Run) -> dict:
         "ece": formatting.interval(_ece(predictions, temperature), low, high),
         "deduplicated": _ece(unseen, temperature),
         "by_chance": calibration.calibration_by_chance(predictions, temperature=temperature),
+        "debiased": _debiased(predictions.probabilities(temperature), predictions.label),
+        "debiased_cross_fitted": _debiased(held_out, chosen_on.label),
         "threshold": threshold,
         "coverage": answers["coverage"],
         "accuracy": answers["accuracy"],
         "accuracy_of_all": metrics.accuracy(predictions),
     }
+
+
+def _debiased(probabilities: np.ndarray, label: np.ndarray) -> float:
+    right = probabilities.argmax(axis=1) == label
+    return calibration.debiased_calibration_error(probabilities.max(axis=1), right.astype(float))
 
 
 def _ece(predictions, temperature: float) -> float:
@@ -260,7 +270,17 @@ def robustness_values(name: str) -> dict | None:
         "most": (lost.index[0], lost.iloc[0]),
         "least": (lost.index[-1], lost.iloc[-1]),
         "kept": robustness.kept(found).to_dict(),
+        "votes": _votes_kept(),
     }
+
+
+def _votes_kept() -> dict | None:
+    """Return the accuracy of the votes on unchanged faces, and the share of it that is kept on spoiled ones."""
+    records = robustness.load_votes()
+    if not records:
+        return None
+    found = robustness.accuracies(records)
+    return {"unchanged": found.loc[found["step"] == 0, "accuracy"].iloc[0], "kept": robustness.kept(found).iloc[0]}
 
 
 def votes_values(card: dict) -> dict | None:

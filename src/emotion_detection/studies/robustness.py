@@ -1,7 +1,8 @@
 """How accuracy on PublicTest falls as faces are spoiled: of the shipped network, the plain one and the baselines.
 
-`measure` records counts in `data/results/robustness/<network>.json`; tables and the figure are made from these,
-with neither faces nor networks.
+All are scored by FER2013's labels, and the shipped network's second answer by FER+'s strict majority. `measure` records
+counts in `data/results/robustness/<network>.json`; tables and the figure are made from these, with neither faces nor
+networks.
 """
 
 import functools
@@ -13,8 +14,9 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from emotion_detection import files, paths
-from emotion_detection.data import FaceDataset, perturbations
+from emotion_detection.data import FaceDataset, ferplus, perturbations
 from emotion_detection.data.perturbations import PERTURBATIONS
+from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import MissingFileError, UnknownNameError
 from emotion_detection.evaluation import resampling
 from emotion_detection.runs import registry, store
@@ -39,6 +41,9 @@ SHIPPED = {
 }
 """Name of each answer of each shipped file → the file's format, and how it is loaded."""
 
+VOTES = "shipped_float16_votes"
+"""The answer that is scored by FER+'s strict majority, apart from the others."""
+
 
 def folder() -> Path:
     """Return the folder of the records."""
@@ -59,7 +64,7 @@ def measure(name: str, dataset: FaceDataset) -> Path:
     """Count the right answers of one network on PublicTest, as it is and spoiled in each way; some minutes.
 
     Args:
-        name: one of `networks()`.
+        name: one of `networks()`, or `VOTES`.
         dataset: FER2013.
 
     Returns:
@@ -70,13 +75,18 @@ def measure(name: str, dataset: FaceDataset) -> Path:
         MissingFileError: the network is not on this machine.
         DataError: the faces of PublicTest have no labels.
     """
-    if name not in networks():
-        raise UnknownNameError(f"{name!r} is not compared. Use one of {', '.join(networks())}.")
-    faces = dataset.labelled_split(SPLIT)
+    if name not in (*networks(), VOTES):
+        raise UnknownNameError(f"{name!r} is not compared. Use one of {', '.join([*networks(), VOTES])}.")
+    faces, labels = dataset.labelled_split(SPLIT), "FER2013"
+    label = faces.emotion
+    if name == VOTES:
+        label, labels = ferplus.strict_majority_labels(faces.row), "FER+, strict majority of the seven"
+        counted = (label >= 0) & (label < len(EMOTIONS))
+        faces, label = faces[counted], label[counted]
     scores_of, network = load_network(name)
 
     def count_right(pixels: np.ndarray) -> int:
-        return int(np.count_nonzero(scores_of(pixels).argmax(axis=1) == faces.emotion))
+        return int(np.count_nonzero(scores_of(pixels).argmax(axis=1) == label))
 
     right_unchanged, right = count_right(faces.pixels), {}
     for each in tqdm(PERTURBATIONS.values(), desc=name, unit="way"):
@@ -84,9 +94,9 @@ def measure(name: str, dataset: FaceDataset) -> Path:
         right[each.name] = [count_right(pixels) for pixels in spoiled]
     values = {
         "network": network,
-        "data": {"name": dataset.name, "fingerprint": dataset.fingerprint, "split": SPLIT, "labels": "FER2013"},
+        "data": {"name": dataset.name, "fingerprint": dataset.fingerprint, "split": SPLIT, "labels": labels},
         "n": len(faces),
-        "commonest": int(np.bincount(faces.emotion).max()),
+        "commonest": int(np.bincount(label).max()),
         "seed": SEED,
         "strengths": {each.name: list(each.strengths) for each in PERTURBATIONS.values()},
         "right_unchanged": right_unchanged,
@@ -132,16 +142,26 @@ def load() -> dict[str, dict]:
 
     A record of a run that is of an earlier training is left out too.
     """
-    found = {}
-    for name in networks():
-        path = folder() / f"{name}.json"
-        if path.is_file():
-            record = files.read_json(path, remake=f"python -m emotion_detection robustness {name}", keys=("network",))
-            if name in baselines.FILES or (
-                store.is_recorded(name) and record["network"]["finished"] == store.load_info(name).get("finished")
-            ):
-                found[name] = record
-    return found
+    return {name: record for name in networks() if (record := _load(name)) is not None}
+
+
+def load_votes() -> dict[str, dict]:
+    """Return the record of the shipped network's votes by its name, as `load` does; nothing where there is none."""
+    record = _load(VOTES)
+    return {} if record is None else {VOTES: record}
+
+
+def _load(name: str) -> dict | None:
+    """Return the record of a network; None where it is missing or of an earlier training."""
+    path = folder() / f"{name}.json"
+    if not path.is_file():
+        return None
+    record = files.read_json(path, remake=f"python -m emotion_detection robustness {name}", keys=("network",))
+    run = registry.read_card()["run"] if name == VOTES else name
+    is_of_now = name in baselines.FILES or (
+        store.is_recorded(run) and record["network"]["finished"] == store.load_info(run).get("finished")
+    )
+    return record if is_of_now else None
 
 
 def display_name(name: str) -> str:
