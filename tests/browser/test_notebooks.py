@@ -89,11 +89,14 @@ def _restart_and_run_all(page) -> None:
 
 def _saved_when_executed(page, path: Path, *, timeout_s: float = 240) -> nbformat.NotebookNode:
     """Save until all cells of the file have run; return it."""
-    ends = time.monotonic() + timeout_s
+    ends, code = time.monotonic() + timeout_s, []
     while time.monotonic() < ends:
         page.wait_for_timeout(2000)
         page.keyboard.press("Control+s")
-        notebook = nbformat.read(path, as_version=4)
+        try:
+            notebook = nbformat.read(path, as_version=4)
+        except nbformat.reader.NotJSONError:
+            continue  # it is just being written
         code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
         failed = any(output.output_type == "error" for output in _outputs(notebook))
         if failed or all(cell.execution_count for cell in code):

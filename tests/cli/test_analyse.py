@@ -95,7 +95,7 @@ def test_damage_is_noted_and_a_video_without_a_face_exits_1(isolated, call):
     making_videos.cut(making_videos.write(isolated / "a.avi", 60, codec="MJPG"), 0.6)
     nobody = types.SimpleNamespace(name="nobody", detect=lambda frame: [], framing=None)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("emotion_detection.inference.tracking.live_detector", lambda: nobody)
+        patch.setattr("emotion_detection.inference.tracking.live_detector", lambda **settings: nobody)
         patch.setattr("emotion_detection.inference.classifier.EmotionClassifier.load", lambda *arguments: nobody)
         code, out, err = call("analyse", "a.avi", "--plot", "a.png")
     assert code == 1

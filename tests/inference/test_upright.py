@@ -80,3 +80,18 @@ def test_between_only_the_copy_with_the_face_is_looked_at(portrait):
     for _ in range(tracking.COPIES_EVERY):
         detector.detect(turned(portrait, 180))
     assert counting.looks == 2 * tracking.COPIES_EVERY + 6
+
+
+def test_a_face_that_lies_down_is_found_again_within_five_frames(portrait):
+    detector = tracking.live_detector("yunet")
+    for _ in range(12):
+        detector.detect(portrait)
+    found = [detector.detect(turned(portrait, 90)) for _ in range(tracking.COPIES_SOONEST + 1)]
+    assert abs(math.remainder(found[-1][0].angle_deg - 90, 360)) < 30
+
+
+def test_frames_that_are_far_apart_are_each_looked_at_in_full(portrait):
+    detector = tracking.live_detector("yunet", every=1)
+    for angle_deg in (0, 180, 90, 270):
+        [box] = detector.detect(turned(portrait, angle_deg))
+        assert abs(math.remainder(box.angle_deg - angle_deg, 360)) < 30

@@ -177,5 +177,9 @@ def explain_answers(
     if not found:
         typer.echo(f"No face was found in {picture}. Try a larger or more frontal picture.", err=True)
         raise typer.Exit(1)
-    labels = ", ".join(f"{face.label} ({face.confidence:.0%})" for face in found)
-    typer.echo(f"{out}: {labels}; heat shows what speaks for {emotion or 'each answer'}.")
+    labels = []
+    for face in found:
+        likeliest = face.classes[int(face.probabilities.argmax())]
+        name = likeliest if face.label == likeliest else f"{face.label}, {likeliest}"
+        labels.append(f"{name} ({face.confidence:.0%})")
+    typer.echo(f"{out}: {'; '.join(labels)}. Heat shows what speaks for {emotion or 'each answer'}.")

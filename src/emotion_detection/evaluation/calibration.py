@@ -148,9 +148,9 @@ def temperature_for(logits: np.ndarray, targets: np.ndarray) -> float:
 
 
 def temperature_for_answers(logits: np.ndarray, shares: np.ndarray) -> float:
-    """Return the temperature (0.05–20) that makes it most likely how many people gave each answer.
+    """Return the temperature (0.05–20) at which confidence fits best how many people agree with the network's answer.
 
-    What counts is the confidence in the answer alone. `temperature_for` weighs the other classes, too, of which some
+    What counts is the confidence in that answer alone. `temperature_for` weighs the other classes, too, of which some
     get a vote at random now and then: that makes confident answers less sure than people are.
 
     Args:

@@ -1,8 +1,8 @@
-"""A network that bears 8-bit integers: its weights are moved a little, until it answers so rounded as it did before.
+"""A network that bears 8-bit integers: its weights are moved a little, so that rounding changes few of its answers.
 
-Rounding weights and values to 8 bits changes about one answer in twenty. So the network is taught once more, rounded as
-it will be, by itself unrounded: on Training faces, changed at random and some of them spoiled as by a poor camera. No
-label is needed.
+Rounding weights and values to 8 bits changes about one answer in twenty. So a rounded copy of the network learns from
+the unrounded one, on Training faces that are changed at random, some of them spoiled as by a poor camera. No label is
+needed.
 
 Reference: Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
 2018, arXiv:1712.05877.
@@ -31,7 +31,7 @@ KINDS = (
     keras.layers.GlobalAveragePooling2D,
     fast_layers.Unchanged,
 )
-"""Layers whose outputs are held in 8 bits; of batch norms those that no ReLU follows."""
+"""Layers whose outputs are held in 8 bits; of what was a batch norm, where no ReLU follows."""
 
 
 def taught(model: keras.Model, faces: np.ndarray, seen: np.ndarray, *, steps: int = STEPS) -> keras.Model:

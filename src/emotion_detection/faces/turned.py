@@ -33,7 +33,7 @@ class Scores:
     Args:
         clear: faces that reach it are upright; if one does not, turned copies are looked at.
         turned: what a face in a turned copy needs to be one.
-        ahead: by how much it needs to be better there than as the picture lies.
+        ahead: by how much its score in the copy needs to exceed that in the picture as it lies.
     """
 
     clear: float
@@ -41,12 +41,12 @@ class Scores:
     ahead: float
 
     def are_clear(self, found: list[FaceBox]) -> bool:
-        """Return whether there are faces, and all are known to be upright."""
+        """Return whether there are faces, and all of those found are known to be upright."""
         return bool(found) and min(box.score for box in found) >= self.clear
 
 
 # On 160 of these photographs, turned in steps of 15°: of faces that lie upside down 99 % have a score below 0.91, which
-# 90 % of upright ones reach, and for 98 % YuNet's score is the largest in the copy in which they are upright.
+# 90 % of upright ones reach there, and for 98 % YuNet's score is the largest in the copy in which they are upright.
 SCORES = {"YuNet": Scores(clear=0.91, turned=0.8, ahead=0.03), "Haar": Scores(clear=4.5, turned=4.5, ahead=1.0)}
 """By a detector's name."""
 
@@ -81,7 +81,7 @@ def look(
 def _in_copies(
     bgr: np.ndarray, turns_deg: Iterable[int], detector: detection.YuNetDetector | detection.HaarDetector
 ) -> list[tuple[int, FaceBox]]:
-    """Return turns and the faces in the copies turned by them, where they are in the picture."""
+    """Return each face found in a copy: by how much the copy is turned, and the box in the picture."""
     ratio = min(1.0, detector.long_side_px / max(bgr.shape))
     size = [max(1, round(side * ratio)) for side in bgr.shape[1::-1]]
     small, found = cv2.resize(bgr, size, interpolation=cv2.INTER_AREA), []

@@ -169,6 +169,11 @@ def thinned(table: pd.DataFrame, moments: int = PLOTTED_MOMENTS) -> pd.DataFrame
     return table[~parts.duplicated()]
 
 
+def _a_second(every_ms: float | None) -> int:
+    """Return how many looks make a second, as far as turned faces go."""
+    return tracking.COPIES_EVERY if every_ms is None else max(1, min(tracking.COPIES_EVERY, round(1000 / every_ms)))
+
+
 def _engine(every_ms, smoothing_s, minimum_confidence, detector, classifier) -> Engine:
     """Return an engine that has seen nothing yet; refuse settings that are out of range before any work."""
     if every_ms is not None and not 0 < every_ms < float("inf"):
@@ -177,7 +182,7 @@ def _engine(every_ms, smoothing_s, minimum_confidence, detector, classifier) -> 
     card = getattr(classifier, "metadata", None) or {}
     return Engine(
         {card.get("name", type(classifier).__name__): classifier},
-        copy.copy(detector) if detector is not None else tracking.live_detector(),
+        copy.copy(detector) if detector is not None else tracking.live_detector(every=_a_second(every_ms)),
         smoothing_s=smoothing_s,
         minimum_confidence=getattr(classifier, "threshold", 0.0) if minimum_confidence is None else minimum_confidence,
         remembered_s=max(tracking.REMEMBERED_S, 2 * (every_ms or 0) / 1000),

@@ -18,7 +18,8 @@ from emotion_detection.inference.pipeline import FaceEmotion
 SMALLEST_OVERLAP = 0.2  # two boxes of consecutive frames that overlap less are two faces
 WHOLE_FRAME_EVERY = 5  # at 15 frames a second, a new face waits for a third of a second at most
 SAME_FACE_OVERLAP = 0.5  # a face found near a known one is the same if their boxes overlap at least so much
-COPIES_EVERY, COPIES_SOONEST = 20, 5  # turned copies: in so many frames once; with a face that is new and not clear
+COPIES_EVERY = 20  # frames between two looks at all turned copies
+COPIES_SOONEST = 5  # ... where a face is new and not clear, or has vanished
 REMEMBERED_S = 1.0  # a face that is not found for so long is forgotten: when it comes back, it is a new one
 
 
@@ -179,17 +180,20 @@ class FollowingDetector:
 class UprightDetector:
     """YuNet for the frames of one stream, in order: it finds turned faces, too, so that they are cropped upright.
 
-    All turned copies of a frame take ten times as long as the frame, so they are looked at where a face is not known to
-    be upright, or none is found, and then not again for a while. Between, only those in which a face was are.
+    Looking at all turned copies of a frame takes ten times as long as looking at the frame. So it is done only where a
+    face is not known to be upright, or none is found, and once in `every` frames. In the frames between, only the
+    copies that held a face are looked at. A lying face that is not found beside a clear upright one is missed.
 
     Args:
         detector: searches frames and their copies.
+        every: so many frames make about a second.
     """
 
-    def __init__(self, detector: detection.YuNetDetector):
+    def __init__(self, detector: detection.YuNetDetector, *, every: int = COPIES_EVERY):
+        self._every = every
         self._detector, self._scores = detector, turned.SCORES[detector.name]
         self._turns: tuple[int, ...] = ()
-        self._since, self._unclear = COPIES_EVERY, []
+        self._since, self._unclear, self._had_faces = every, [], False
         self.name, self.framing = detector.name, detector.framing
 
     def detect(self, frame_bgr: np.ndarray) -> list[FaceBox]:
@@ -201,32 +205,36 @@ class UprightDetector:
         Raises:
             DataError: the frame is of another type or shape.
         """
-        found = self._detector.detect(frame_bgr)
+        found = as_it_lies = self._detector.detect(frame_bgr)
         self._since += 1
+        if self._turns:
+            found, _ = turned.look(frame_bgr, as_it_lies, self._detector, self._turns)
         if self._turns or not self._scores.are_clear(found):
-            unclear = [box for box in found if box.score < self._scores.clear]
+            unclear = [box for box in as_it_lies if box.score < self._scores.clear]
             is_new = any(all(overlap(box, known) < SMALLEST_OVERLAP for known in self._unclear) for box in unclear)
-            if self._since >= (COPIES_SOONEST if is_new else COPIES_EVERY):
-                found, self._turns = turned.look(frame_bgr, found, self._detector)
-                self._since, self._unclear = 0, unclear
-            elif self._turns:
-                found, _ = turned.look(frame_bgr, found, self._detector, self._turns)
+            has_vanished = self._had_faces and not found
+            if self._since >= (min(COPIES_SOONEST, self._every) if is_new or has_vanished else self._every):
+                found, self._turns = turned.look(frame_bgr, as_it_lies, self._detector)
+                self._since, self._unclear, self._had_faces = 0, unclear, False
+        self._had_faces = self._had_faces or bool(found)
         return found
 
 
-def live_detector(name: str = "auto") -> detection.Detector:
+def live_detector(name: str = "auto", *, every: int = COPIES_EVERY) -> detection.Detector:
     """Return the face detector for one stream of a camera; `.name` tells which, and how it looks.
 
     Args:
         name: as for `detection.load_detector`: YuNet finds turned faces, too; the Haar cascade works at 320 px and
             follows faces.
+        every: how often YuNet looks for turned faces; see `UprightDetector`.
 
     Raises:
         UnknownNameError: the name is another.
         MissingFileError: the detector asked for by name is not installed.
     """
     detector = detection.load_detector(name, haar_long_side_px=detection.LIVE_LONG_SIDE_PX)
-    return (FollowingDetector if isinstance(detector, detection.HaarDetector) else UprightDetector)(detector)
+    is_haar = isinstance(detector, detection.HaarDetector)
+    return FollowingDetector(detector) if is_haar else UprightDetector(detector, every=every)
 
 
 def _same_faces(known: Sequence[FaceBox], found: Sequence[FaceBox]) -> list[FaceBox] | None:

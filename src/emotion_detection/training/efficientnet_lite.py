@@ -1,7 +1,7 @@
 """EfficientNet-Lite, a second kind of network to learn from: built in Keras, with the ImageNet weights of its authors.
 
 A network of another kind makes other mistakes, so that its answers and MobileNetV2's together are better than each. The
-weights come inside Python packages (the extra `teachers`), as PyTorch saved them; PyTorch itself is not needed.
+weights come inside Python packages (that of Lite0 is the extra `teachers`), as PyTorch saved them; it is not needed.
 
 Reference: Tan and Le, "EfficientNet", 2019, arXiv:1905.11946; the Lite variants have no squeeze-and-excitation, ReLU6
 for swish, and a stem and last convolution of one size.
@@ -33,7 +33,7 @@ WEIGHTS = {
     "efficientnet_lite1": "efficientnet-lite1-77cc7160.pth",
     "efficientnet_lite2": "efficientnet-lite2-9656183e.pth",
 }
-"""Network → the file of its ImageNet weights; the end of its name is how its SHA-256 begins."""
+"""Network → the file of its ImageNet weights."""
 
 EPSILON = 1e-3
 
@@ -58,7 +58,7 @@ def feature_map(inputs, name: str):
 
 
 def _rounded(channels: float) -> int:
-    """Return the nearest multiple of 8, none that is a tenth smaller."""
+    """Return the nearest multiple of 8, none that is more than a tenth smaller."""
     nearest = max(8, int(channels + 4) // 8 * 8)
     return nearest + 8 if nearest < 0.9 * channels else nearest
 

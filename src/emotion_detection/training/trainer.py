@@ -113,6 +113,8 @@ def train_network(
     parts = splits.parts(recipe, dataset, seed=seed)
     sources = {} if answers else targets.sources(recipe.targets)
     checkpoint = _Checkpoint(recipe, dataset, seed, sources)
+    if recipe.network.weights == "imagenet" and not recipe.network.continues:
+        mobilenet.imagenet_file(recipe.network)  # missing, it is told before teachers are asked, which takes minutes
     answers = answers or targets.targets_of(recipe.targets, parts.training)
     training = _Training(recipe, parts, answers, seed=seed)
     history = checkpoint.restore(training.trained_part)
