@@ -179,7 +179,6 @@ def explain_answers(
         raise typer.Exit(1)
     labels = []
     for face in found:
-        likeliest = face.classes[int(face.probabilities.argmax())]
-        name = likeliest if face.label == likeliest else f"{face.label}, {likeliest}"
+        name = face.label if face.label == face.likeliest else f"{face.label}, {face.likeliest}"
         labels.append(f"{name} ({face.confidence:.0%})")
     typer.echo(f"{out}: {'; '.join(labels)}. Heat shows what speaks for {emotion or 'each answer'}.")

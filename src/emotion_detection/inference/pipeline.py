@@ -33,10 +33,14 @@ class FaceEmotion:
     minimum_confidence: float = 0.0
 
     @property
+    def likeliest(self) -> str:
+        """Name of the most probable emotion, however sure the network is of it."""
+        return self.classes[int(self.probabilities.argmax())]
+
+    @property
     def label(self) -> str:
         """Name of the most probable emotion, or "not sure" where its probability is below the minimum."""
-        sure = self.confidence >= self.minimum_confidence
-        return self.classes[int(self.probabilities.argmax())] if sure else NOT_SURE
+        return self.likeliest if self.confidence >= self.minimum_confidence else NOT_SURE
 
     @property
     def confidence(self) -> float:
