@@ -73,22 +73,16 @@ def build_model(recipe: Recipe, *, seed: int = 0) -> keras.Model:
     keras.utils.set_random_seed(seed)
     faces = keras.Input((None, None, 1), dtype="uint8", name="faces")
     network = recipe.network
-    if network.backbone != "mobilenetv2":
-        return _efficientnet(faces, network, seed)
+    inputs = _input_stage(faces, network)
     weights = str(imagenet_file(network)) if network.weights == "imagenet" else network.weights
-    base = _mobilenet(_input_stage(faces, network), network.input_px, weights)
-    model = keras.Model(faces, _head(base.output, network, seed), name="emotion_mobilenetv2")
-    freeze(model, network.regime)
-    _set_batch_norm(model, network)
-    return model
-
-
-def _efficientnet(faces, network: Network, seed: int) -> keras.Model:
-    """Build an EfficientNet-Lite with the same input stage and head, all of it trained."""
-    values = efficientnet_lite.feature_map(_input_stage(faces, network), network.backbone)
+    if network.backbone == "mobilenetv2":
+        values = _mobilenet(inputs, network.input_px, weights).output
+    else:
+        values = efficientnet_lite.feature_map(inputs, network.backbone)
     model = keras.Model(faces, _head(values, network, seed), name=f"emotion_{network.backbone}")
-    if network.weights == "imagenet":
-        efficientnet_lite.load_imagenet(model, imagenet_file(network))
+    if network.backbone != "mobilenetv2" and weights is not None:
+        efficientnet_lite.load_imagenet(model, Path(weights))
+    freeze(model, network.regime)
     _set_batch_norm(model, network)
     return model
 
