@@ -4,7 +4,7 @@
 
 FOLDER holds <emotion>/*.jpg. Prints, for each turn, mean recall over the emotions with `LEAST_PICTURES` pictures: of
 the largest face of a frame cropped as it lies, of a frame cropped upright, of a still, and of the third frame of a
-stream. Then, in how many pictures each detector finds a face, and a clear one.
+stream. Then, in how many pictures each detector finds a face, a clear one, and one that the network takes for upright.
 """
 
 import dataclasses
@@ -58,6 +58,13 @@ def main(folder, per_emotion=75):
     )
     cascade = detection.load_detector("haar", haar_long_side_px=detection.LIVE_LONG_SIDE_PX)
     rows, finds = [], []
+
+    def is_upright(frame, box):
+        if box is None:
+            return False
+        as_it_lies = dataclasses.replace(box, angle_deg=0.0)
+        return classifier.are_upright([cropping.crop_face(frame, as_it_lies, framing=detector.framing)])[0]
+
     for emotion in EMOTIONS:
         pictures = sorted((Path(folder) / emotion).glob("*.jpg"))
         chosen = random.Random(0).sample(pictures, min(int(per_emotion), len(pictures)))
@@ -68,16 +75,16 @@ def main(folder, per_emotion=75):
             for turn_deg in TURNS_DEG:
                 frame = turned(bgr, turn_deg)
                 for detector in (frames, cascade):
-                    best = max((box.score for box in detector.detect(frame)), default=-np.inf)
-                    clear = best >= turned_faces.SCORES[detector.name].clear
-                    finds.append((detector.name, turn_deg, np.isfinite(best), clear))
+                    best = max(detector.detect(frame), key=lambda box: box.score, default=None)
+                    is_clear = best is not None and best.score >= turned_faces.SCORES[detector.name].clear
+                    finds.append((detector.name, turn_deg, best is not None, is_clear, is_upright(frame, best)))
                 for way, crop in crops(frame, frames, still):
                     right = crop is not None and classifier.predict([crop])[0] == emotion
                     rows.append((way, turn_deg, emotion, right))
     table = pd.DataFrame(rows, columns=["way", "turn", "emotion", "right"])
     print(len(finds) // len(TURNS_DEG) // 2, "photographs")
     print(table.groupby(["way", "turn", "emotion"])["right"].mean().groupby(["way", "turn"]).mean().unstack().round(3))
-    found = pd.DataFrame(finds, columns=["detector", "turn", "found", "clear"])
+    found = pd.DataFrame(finds, columns=["detector", "turn", "found", "clear", "upright"])
     print(found.groupby(["detector", "turn"]).mean().unstack("turn").T.round(2))
 
 

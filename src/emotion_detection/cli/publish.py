@@ -26,7 +26,9 @@ def ship(
     from emotion_detection.runs import registry
 
     registry.check_is_ours("data/models/")
-    shipping.ship(run, load_fer2013())
+    dataset = load_fer2013()
+    shipping.ship(run, dataset)
+    shipping.teach_upright(dataset)
     votes(photographs)
 
 

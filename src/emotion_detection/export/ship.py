@@ -15,7 +15,7 @@ from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, UnknownNameError
 from emotion_detection.evaluation import calibration as confidence
 from emotion_detection.evaluation import formatting
-from emotion_detection.export import litert, onnx, votes
+from emotion_detection.export import litert, onnx, upright, votes
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.runs import network_metadata, registry, store
 from emotion_detection.training import backends, mobilenet
@@ -218,6 +218,23 @@ def teach_votes(dataset: FaceDataset, *, photographs: votes.Photographs | None =
         for form, found in votes_compared(written_as, dataset, photographs).items():
             card["formats"][form]["votes"] = found
     card |= {name: changed[name] for name in ("votes", "outputs")}
+    card["files"] = _digests([keras_file, *map(registry.network_path, registry.SUFFIXES)])
+    files.write_json(registry.card_path(), card)
+    return card
+
+
+def teach_upright(dataset: FaceDataset) -> dict:
+    """Add the layer that tells whether a face lies to the shipped LiteRT files, or replace it; return the card.
+
+    It is among what the files say of themselves: the networks stay as they are to the last bit.
+    """
+    card, keras_file = registry.read_card(), paths.models_dir() / f"{registry.SHIPPED}.keras"
+    kernel, bias, found = upright.fit(functools.partial(_features, mobilenet.load_network(keras_file)), dataset)
+    for form in registry.SUFFIXES:
+        said, heads = network_metadata.read(registry.network_path(form))
+        heads |= dict(zip(network_metadata.HEADS["upright"], (kernel, bias), strict=True))
+        network_metadata.write(registry.network_path(form), said, heads)
+    card["upright"] = found
     card["files"] = _digests([keras_file, *map(registry.network_path, registry.SUFFIXES)])
     files.write_json(registry.card_path(), card)
     return card

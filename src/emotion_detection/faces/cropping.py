@@ -27,6 +27,7 @@ class FaceBox:
         score: the detector's own confidence: 0–1 for YuNet, the weight of the last stage for Haar, 2 and more.
         landmarks: five (x, y) points (the person's right eye, left eye, nose, right and left mouth corner), or None.
         angle_deg: by how much the face is turned clockwise in the frame's plane, -180 to 180, as far as is known.
+        is_upright: False where a network takes its crop for that of a lying face (see `pipeline.find_faces`).
     """
 
     x: float
@@ -36,6 +37,7 @@ class FaceBox:
     score: float = 1.0
     landmarks: tuple[tuple[float, float], ...] | None = None
     angle_deg: float = 0.0
+    is_upright: bool = True
 
     @property
     def area(self) -> float:

@@ -135,7 +135,7 @@ def explain_frame(
     Returns:
         The frame with heat, boxes and labels, uint8 array of its shape, BGR; and the faces, the largest first.
     """
-    boxes, crops = detection.find_faces(frame_bgr, detector)
+    boxes, crops = pipeline.find_faces(frame_bgr, detector, classifier)
     found = pipeline.classify(boxes, crops, classifier, minimum_confidence=getattr(classifier, "threshold", 0.0))
     explained_bgr = frame_bgr.copy()
     for box, evidence_map in zip(boxes, activation_maps(classifier, crops, emotion) if crops else (), strict=True):

@@ -239,6 +239,16 @@ class EmotionClassifier:
             values[SCORES] = values[answering][:, : len(self.classes)] + self._offset
         return {name: values[name] for name in names}
 
+    def are_upright(self, faces: preprocessing.Faces) -> np.ndarray:
+        """Return whether each face is upright, as far as the network sees: bool (n,); `faces` as for `predict_proba`.
+
+        All are where the file does not hold the layer that tells (the shipped ones do).
+        """
+        kernel, bias = (self._heads.get(name) for name in network_metadata.HEADS["upright"])
+        if kernel is None or bias is None:
+            return np.ones(len(faces), bool)
+        return (self.output("features", faces) @ kernel + bias)[:, 0] > 0
+
     @property
     def head(self) -> tuple[np.ndarray, np.ndarray]:
         """Weights (features, len(classes)) and biases, float32: scores = features @ weights + biases.

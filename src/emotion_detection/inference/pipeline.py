@@ -39,8 +39,9 @@ class FaceEmotion:
 
     @property
     def label(self) -> str:
-        """Name of the most probable emotion, or "not sure" where its probability is below the minimum."""
-        return self.likeliest if self.confidence >= self.minimum_confidence else NOT_SURE
+        """Name of the most probable emotion, or "not sure": its probability is below the minimum, or the face lies."""
+        is_sure = self.box.is_upright and self.confidence >= self.minimum_confidence
+        return self.likeliest if is_sure else NOT_SURE
 
     @property
     def confidence(self) -> float:
@@ -59,8 +60,20 @@ def analyse_frame(
 
     A face whose square is smaller than 24 px is left out: there is too little in it to judge.
     """
-    boxes, crops = detection.find_faces(frame_bgr, detector)
+    boxes, crops = find_faces(frame_bgr, detector, classifier)
     return classify(boxes, crops, classifier, minimum_confidence=minimum_confidence)
+
+
+def find_faces(
+    frame_bgr: np.ndarray, detector: detection.Detector, classifier: EmotionClassifier
+) -> tuple[list[cropping.FaceBox], list[np.ndarray]]:
+    """Return boxes and crops of `detection.find_faces`; without landmarks the network tells whether a face lies."""
+    boxes, crops = detection.find_faces(frame_bgr, detector)
+    asked = [index for index, box in enumerate(boxes) if box.landmarks is None]
+    if asked and hasattr(classifier, "are_upright"):
+        for index, is_upright in zip(asked, classifier.are_upright([crops[each] for each in asked]), strict=True):
+            boxes[index] = dataclasses.replace(boxes[index], is_upright=bool(is_upright))
+    return boxes, crops
 
 
 def classify(

@@ -133,10 +133,10 @@ class Engine:
     def answer(self, frame: Frame) -> LiveResult:
         """Return what is in a frame."""
         began = time.perf_counter()
-        boxes, crops = detection.find_faces(frame.bgr, self.detector)
-        detected = time.perf_counter()
         networks = self.classifiers  # another thread may change the settings meanwhile
         first_network = next(iter(networks.values()))
+        boxes, crops = pipeline.find_faces(frame.bgr, self.detector, first_network)
+        detected = time.perf_counter()
         asked = self.explained is not None and crops and self.can_explain
         evidence = class_activation.evidence(first_network, crops) if asked else None
         found = {}

@@ -182,6 +182,10 @@ class PersonalClassifier:
         """Return how probable each emotion is: float32 (n, classes), as `EmotionClassifier.predict_proba`."""
         return self.calibrated(self.outputs(("scores",), faces)["scores"])
 
+    def are_upright(self, faces: preprocessing.Faces) -> np.ndarray:
+        """Return whether each face is upright, bool (n,), as the general network sees it."""
+        return self.general.are_upright(faces)
+
     def calibrated(self, scores: np.ndarray) -> np.ndarray:
         """Return probabilities from scores, both (n, classes), the temperature applied."""
         return classifier.softmax(scores / self.temperature)

@@ -2,7 +2,7 @@
 
 LiteRT files are flatbuffers with named entries for such things. Ours are `emotion_detection`, a JSON object, and the
 weights of the last layers as numpy writes them (`HEADS`): with the pooled features they give logits and votes, so class
-activation maps need neither Keras nor its file. Reading takes no TensorFlow.
+activation maps need neither Keras nor its file; and tell whether a face lies. Reading takes no TensorFlow.
 """
 
 import io
@@ -16,8 +16,14 @@ from emotion_detection.emotions import EMOTIONS, VOTES
 from emotion_detection.errors import DataError
 
 ENTRY = "emotion_detection"
-HEADS = {"logits": ("head_kernel", "head_bias"), "votes": ("votes_kernel", "votes_bias")}
-"""Output → entries of the layer that gives it: weights (features, classes) and biases (classes,)."""
+HEADS = {
+    "logits": ("head_kernel", "head_bias"),
+    "votes": ("votes_kernel", "votes_bias"),
+    "upright": ("upright_kernel", "upright_bias"),
+}
+"""Answer → entries of the layer that gives it: weights (features, classes) and biases (classes,)."""
+
+_CLASSES = {"logits": len(EMOTIONS), "votes": len(VOTES), "upright": 1}
 
 WEIGHTS = tuple(name for names in HEADS.values() for name in names)
 ALIGNMENT = 16
@@ -102,8 +108,9 @@ def read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
         head = {name: np.load(io.BytesIO(found[name]), allow_pickle=False) for name in WEIGHTS if name in found}
     except Exception as error:  # the generated code follows any offset: struct's, numpy's and Python's errors come out
         raise _unusable(path, f"it cannot be read ({error})") from error
-    for (kernel, bias), classes in zip(HEADS.values(), (EMOTIONS, VOTES), strict=True):
-        for name, shape in ((kernel, (None, len(classes))), (bias, (len(classes),))):
+    for answer, (kernel, bias) in HEADS.items():
+        classes = _CLASSES[answer]
+        for name, shape in ((kernel, (None, classes)), (bias, (classes,))):
             if name in head and (fault := files.array_fault(name, head[name], "f", shape)):
                 raise _unusable(path, fault)
     return values, head
