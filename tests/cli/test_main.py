@@ -88,3 +88,13 @@ def test_an_empty_argument_is_told_and_not_taken_for_this_folder(isolated, call)
     for arguments in (("analyse", ""), ("analyse", "me.jpg", "--csv", "")):
         code, _, err = call(*arguments)
         assert code == 1 and "An argument is empty" in err
+
+
+def test_an_interruption_is_told(call, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("emotion_detection.runs.store.load_run", interrupted)
+    code, _, err = call("evaluate", "tl_top")
+    assert code == 130
+    assert "Interrupted" in err and "Traceback" not in err

@@ -248,3 +248,19 @@ def test_the_eyes_tell_how_a_face_is_turned_and_boxes_of_tilted_faces_are_reduce
 @needs_yunet
 def test_the_yunet_file_is_the_one_that_is_pinned():
     assert hashlib.sha256(detection.find_yunet().read_bytes()).hexdigest() == detection.YUNET_SHA256
+
+
+# --- turned back ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("angle_deg", "turn_deg"), [(-15, 0), (16, 16), (74, 74), (80, 90), (-100, -90), (172, 180)])
+def test_a_tilt_is_left_whichever_way_the_picture_lies(angle_deg, turn_deg):
+    assert cropping.turn_back_deg(angle_deg) == turn_deg
+
+
+def test_a_picture_turned_by_a_quarter_has_the_same_crops():
+    frame, framing = np.random.default_rng(0).integers(0, 256, (120, 200, 3), np.uint8), cropping.Framing(1.0, 0.0, 0.0)
+    upright = cropping.crop_face(frame, cropping.FaceBox(60, 40, 48, 48, angle_deg=9), framing=framing)
+    clockwise = np.ascontiguousarray(np.rot90(frame, -1))
+    box = cropping.FaceBox(120 - 40 - 48, 60, 48, 48, angle_deg=99)
+    np.testing.assert_array_equal(cropping.crop_face(clockwise, box, framing=framing), upright)

@@ -60,6 +60,10 @@ def main() -> None:
     try:
         with _leaving_nothing_behind():
             app([_with_home(argument) for argument in sys.argv[1:]])
+    except SystemExit as ended:
+        if isinstance(ended.__context__, typer.Exit) and isinstance(ended.__context__.__cause__, KeyboardInterrupt):
+            typer.echo("\nInterrupted. Unfinished files were not kept.", err=True)  # typer ends without a word
+        raise
     except ModuleNotFoundError as error:
         typer.echo(f"Error: {missing_package(error)}", err=True)
         sys.exit(1)

@@ -14,7 +14,7 @@ from emotion_detection.errors import DataError
 from emotion_detection.faces import preprocessing
 
 UPRIGHT_WITHIN_DEG = 15.0
-"""Faces turned by less are cropped as they lie: FER2013 has such, and turning them upright gains nothing."""
+"""Faces tilted by less are cropped with their tilt: FER2013 has such, and turning them upright gains nothing."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +82,7 @@ def is_large_enough(box: FaceBox, framing: Framing) -> bool:
 def crop_face(frame_bgr: np.ndarray, box: FaceBox, *, framing: Framing) -> np.ndarray:
     """Cut a face out of a frame, framed as FER2013's faces are, and bring it to the network's input.
 
-    A face turned by more than `UPRIGHT_WITHIN_DEG` is turned upright. Where the square reaches beyond the frame, the
+    A face that lies is turned upright (see `turn_back_deg`). Where the square reaches beyond the frame, the
     frame's outermost pixels are repeated.
 
     Args:
@@ -125,16 +125,26 @@ def cut_square(frame: np.ndarray, left: float, top: float, side: float) -> np.nd
 
 
 def cut_upright(frame: np.ndarray, left: float, top: float, side: float, angle_deg: float) -> np.ndarray:
-    """Cut a square as `cut_square`; of a face that is turned clockwise by so much, about its centre and upright."""
-    if abs(angle_deg) <= UPRIGHT_WITHIN_DEG:
+    """Cut a square as `cut_square`; of a face that is turned clockwise by so much, turned back by `turn_back_deg`."""
+    turn_deg = turn_back_deg(angle_deg)
+    if not turn_deg:
         return cut_square(frame, left, top, side)
     inner_px = max(1, round(side))
     margin = math.ceil(0.21 * inner_px) + 1  # the square on its corner is longer by the root of 2
     outer = cut_square(frame, round(left) - margin, round(top) - margin, inner_px + 2 * margin)
     middle = (outer.shape[0] - 1) / 2
-    matrix = cv2.getRotationMatrix2D((middle, middle), angle_deg, 1.0)
+    matrix = cv2.getRotationMatrix2D((middle, middle), turn_deg, 1.0)
     matrix[:, 2] -= margin
     return cv2.warpAffine(outer, matrix, (inner_px, inner_px), borderMode=cv2.BORDER_REPLICATE)
+
+
+def turn_back_deg(angle_deg: float) -> float:
+    """Return by how much a face is turned back: whole quarters where a tilt of at most 15° is left, else all of it.
+
+    So a picture that is turned by a quarter has the crops of the picture as it was.
+    """
+    quarters = 90.0 * round(angle_deg / 90)
+    return quarters if abs(angle_deg - quarters) <= UPRIGHT_WITHIN_DEG else angle_deg
 
 
 def check_frame(frame_bgr: np.ndarray) -> None:

@@ -80,10 +80,11 @@ def heat(evidence_map: np.ndarray, size_px: tuple[int, int] | None = None, *, an
     if size_px is None:
         return values
     values = stretched(values, size_px)
-    if abs(angle_deg) <= cropping.UPRIGHT_WITHIN_DEG:
+    turn_deg = cropping.turn_back_deg(angle_deg)
+    if not turn_deg:
         return values
     middle = ((size_px[0] - 1) / 2, (size_px[1] - 1) / 2)
-    return cv2.warpAffine(values, cv2.getRotationMatrix2D(middle, -angle_deg, 1.0), size_px)
+    return cv2.warpAffine(values, cv2.getRotationMatrix2D(middle, -turn_deg, 1.0), size_px)
 
 
 def stretched(cells: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
