@@ -171,3 +171,16 @@ def test_one_bad_picture_of_a_batch_is_told_at_the_end_and_the_rest_is_kept(isol
     assert [line.split()[0] for line in out.splitlines()[1:]] == ["in/a.jpg", "in/a.png", "in/deep/a.png"]
     assert "bad.jpg" in err.splitlines()[-2] and "nowhere.jpg" in err.splitlines()[-1]
     assert len(pd.read_csv("faces.csv")) == len(list((isolated / "drawn").iterdir())) == 3
+
+
+def test_a_folder_is_analysed_again_without_the_copies_that_were_drawn_into_it(isolated, call, monkeypatch):
+    monkeypatch.setattr("emotion_detection.faces.stills.load_detector", lambda *names: OneBox((5, 5, 40, 40)))
+    monkeypatch.setattr(
+        "emotion_detection.inference.classifier.EmotionClassifier.load", lambda *arguments, **settings: AlwaysHappy()
+    )
+    (isolated / "in").mkdir()
+    PIL.Image.new("RGB", (64, 64), "white").save(isolated / "in" / "a.png")
+    for _ in range(2):
+        code, out, _ = call("analyse", "in", "--annotated", "in/drawn")
+        assert code == 0 and [line.split()[0] for line in out.splitlines()[1:]] == ["in/a.png"]
+    assert [path.name for path in (isolated / "in" / "drawn").iterdir()] == ["a-annotated.jpg"]

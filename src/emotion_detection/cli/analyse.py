@@ -1,6 +1,7 @@
 """The commands about pictures and videos: `analyse` and `explain`."""
 
 import importlib.util
+import itertools
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -70,7 +71,8 @@ def _analyse_pictures(
 ) -> None:
     from emotion_detection.inference import analyse, bulk
 
-    pictures = [picture for path in files for picture in (analyse.pictures_in(path) if path.is_dir() else [path])]
+    found = (analyse.pictures_in(path, without=annotated) if path.is_dir() else [path] for path in files)
+    pictures = list(itertools.chain.from_iterable(found))
     drawn = {} if annotated is None else analyse.annotated_paths(pictures, annotated)
     outputs.check_outputs(drawn.values(), table=csv, inputs=pictures)
     with locks.locked(csv):

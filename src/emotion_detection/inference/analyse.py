@@ -170,10 +170,15 @@ def _analysed(
     return table, list(failed.values())
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    """Return the pictures of a folder and of those in it, in order of their names; DataError if there is none."""
+def pictures_in(folder: Path, *, without: Path | None = None) -> list[Path]:
+    """Return the pictures of a folder and of those in it, in order of their names; DataError if there is none.
+
+    `without`, where it is a folder in this one, is left out: there lie copies with answers drawn on them.
+    """
     walked = files.walk(folder)
     found = [path for path in walked.files if path.suffix.lower() in SUFFIXES]
+    if without is not None and folder.resolve() in without.resolve().parents:
+        found = [path for path in found if without.resolve() not in path.resolve().parents]
     if walked.left_out:
         log.warning("Left out of %s: %d hidden or system entries and dead links.", folder, len(walked.left_out))
     if not found:
