@@ -1,13 +1,16 @@
 """Faces that lie on their side or upside down: they are looked for in turned copies, where they are upright.
 
-On 360 photographs of `studies/photographs` as they are and turned in their plane, how often a face is found, and how
-often it is a clear find (`Scores.clear`), by YuNet and by the cascade at 320 px (tests/benchmarks/measure_turned.py):
+On 360 photographs of `studies/photographs` as they are and turned in their plane, how often a face is found, how often
+it is a clear find (`Scores.clear`), and how often the network takes it for upright (`EmotionClassifier.are_upright`), by
+YuNet and by the cascade at 320 px (tests/benchmarks/measure_turned.py):
 
     turned by             0°     15°    30°    45°    90°   180°   270°
     YuNet                .99     .98    .88    .52    .24    .84    .26
     ... clear            .83     .69    .14    .00    .00    .01    .00
+    ... upright          .95     .92    .79    .37    .00    .06    .00
     Haar                 .71     .65    .16    .02    .07    .07    .06
     ... clear            .57     .50    .07    .00    .02    .02    .01
+    ... upright          .70     .63    .13    .01    .01    .01    .00
 
 YuNet's landmarks call faces that lie upside down upright, so only a clear find is known to be upright.
 """
