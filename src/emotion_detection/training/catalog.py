@@ -178,8 +178,9 @@ LITE0_CYCLES = LITE0.replace(
     cycles=4,
     learning_rate=5e-4,
     warmup_epochs=0.0,
+    expected=Expected("PublicTest", 71.2),
 )
-"""The same, then four short cycles whose ends are averaged."""
+"""The same, then four short cycles whose ends are averaged: better alone, and no help to the others (72.9 %)."""
 
 # The audit of the published result ------------------------------------------------------------------------------------
 
