@@ -63,7 +63,7 @@ def start(command: str, folder: Path) -> subprocess.Popen:
 
 
 def files_in(folder: Path) -> dict[str, list[int]]:
-    """Name → bytes of each file, in folders that are the project's own; digests in names are left out."""
+    """Name → size of each file, in folders that are the project's own; digests in names are left out."""
     found = collections.defaultdict(list)
     for root, folders, names in os.walk(folder):  # does not follow links
         folders[:] = [name for name in folders if name != "home"]

@@ -4,7 +4,8 @@
 
 FOLDER holds <emotion>/*.jpg. Prints, for each turn, mean recall over the emotions with `LEAST_PICTURES` pictures: of
 the largest face of a frame cropped as it lies, of a frame cropped upright, of a still, and of the third frame of a
-stream. Then, in how many pictures each detector finds a face, a clear one, and one that the network takes for upright.
+stream. Then, for the face with the best score in a frame: how often each detector finds one, how often it is clear, and
+how often the network takes it for upright as it lies.
 """
 
 import dataclasses
@@ -59,7 +60,7 @@ def main(folder, per_emotion=75):
     cascade = detection.load_detector("haar", haar_long_side_px=detection.LIVE_LONG_SIDE_PX)
     rows, finds = [], []
 
-    def is_upright(frame, box):
+    def is_upright(frame, box, detector):
         if box is None:
             return False
         as_it_lies = dataclasses.replace(box, angle_deg=0.0)
@@ -77,7 +78,9 @@ def main(folder, per_emotion=75):
                 for detector in (frames, cascade):
                     best = max(detector.detect(frame), key=lambda box: box.score, default=None)
                     is_clear = best is not None and best.score >= turned_faces.SCORES[detector.name].clear
-                    finds.append((detector.name, turn_deg, best is not None, is_clear, is_upright(frame, best)))
+                    finds.append(
+                        (detector.name, turn_deg, best is not None, is_clear, is_upright(frame, best, detector))
+                    )
                 for way, crop in crops(frame, frames, still):
                     right = crop is not None and classifier.predict([crop])[0] == emotion
                     rows.append((way, turn_deg, emotion, right))

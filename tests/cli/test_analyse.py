@@ -173,14 +173,18 @@ def test_one_bad_picture_of_a_batch_is_told_at_the_end_and_the_rest_is_kept(isol
     assert len(pd.read_csv("faces.csv")) == len(list((isolated / "drawn").iterdir())) == 3
 
 
-def test_a_folder_is_analysed_again_without_the_copies_that_were_drawn_into_it(isolated, call, monkeypatch):
+@pytest.mark.parametrize("drawn", ["in/drawn", "in/deep", "in"])
+def test_a_folder_is_analysed_again_without_the_copies_that_were_drawn_into_it(isolated, call, monkeypatch, drawn):
     monkeypatch.setattr("emotion_detection.faces.stills.load_detector", lambda *names: OneBox((5, 5, 40, 40)))
     monkeypatch.setattr(
         "emotion_detection.inference.classifier.EmotionClassifier.load", lambda *arguments, **settings: AlwaysHappy()
     )
-    (isolated / "in").mkdir()
-    PIL.Image.new("RGB", (64, 64), "white").save(isolated / "in" / "a.png")
+    (isolated / "in" / "deep").mkdir(parents=True)
+    originals = ["in/a.png", "in/deep/b.png"]
+    for name in originals:
+        PIL.Image.new("RGB", (64, 64), "white").save(isolated / name)
     for _ in range(2):
-        code, out, _ = call("analyse", "in", "--annotated", "in/drawn")
-        assert code == 0 and [line.split()[0] for line in out.splitlines()[1:]] == ["in/a.png"]
-    assert [path.name for path in (isolated / "in" / "drawn").iterdir()] == ["a-annotated.jpg"]
+        code, out, _ = call("analyse", "in", "--annotated", drawn)
+        assert code == 0 and [line.split()[0] for line in out.splitlines()[1:]] == originals
+    copies = sorted(path.name for path in (isolated / drawn).iterdir() if path.name.endswith("-annotated.jpg"))
+    assert copies == ["a-annotated.jpg", "b-annotated.jpg"]

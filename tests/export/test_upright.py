@@ -1,14 +1,18 @@
 """The layer that tells whether a face lies, on pictures whose upper half is bright, and in the shipped files."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from emotion_detection import paths
 from emotion_detection.data import FaceDataset
 from emotion_detection.export import upright
-from emotion_detection.faces import cropping, detection, images
-from emotion_detection.inference import pipeline
+from emotion_detection.faces import cropping, detection, images, stills
+from emotion_detection.inference import class_activation, pipeline, stream
 from emotion_detection.inference.classifier import EmotionClassifier
+from emotion_detection.live import messages
+from emotion_detection.personal import head as personal
 from emotion_detection.runs import registry
 from stand_ins import OneBox
 
@@ -45,3 +49,47 @@ def test_a_face_without_landmarks_that_lies_gets_no_answer(form):
     lies.framing = haar.framing
     [face] = pipeline.analyse_frame(np.ascontiguousarray(portrait[::-1, ::-1]), detector=lies, classifier=classifier)
     assert not face.box.is_upright and face.label == pipeline.NOT_SURE
+
+
+class FromCopies(OneBox):
+    """Finds a lying face as YuNet does at times: with landmarks, and a score that tells nothing."""
+
+    def detect(self, frame_bgr):
+        return [dataclasses.replace(box, landmarks=((0.0, 0.0),) * 5, score=0.85) for box in self.boxes]
+
+
+@pytest.fixture(scope="module")
+def lying():
+    """The portrait upside down, and a detector that finds its face."""
+    portrait, haar = images.read_picture(paths.sample_dir() / "astronaut.webp"), detection.load_detector("haar")
+    [box] = haar.detect(portrait)
+    height, width = portrait.shape[:2]
+    detector = FromCopies((width - box.x - box.width, height - box.y - box.height, box.width, box.height))
+    detector.framing = haar.framing
+    return np.ascontiguousarray(portrait[::-1, ::-1]), detector
+
+
+def test_the_live_cell_says_why_a_lying_face_has_no_answer(lying):
+    frame, detector = lying
+    shipped = EmotionClassifier.load(labels="fer2013")
+    for network in (shipped, personal.PersonalClassifier(shipped)):
+        result = stream.Engine({"shipped": network}, detector).answer(stream.Frame(frame, 0.0, 0))
+        [line] = messages.faces_of(result, of_votes={"shipped"})
+        assert line["labels"] == {"shipped": pipeline.NOT_SURE} and line["said"] == {"shipped": pipeline.NOT_UPRIGHT}
+
+
+def test_an_explained_picture_has_no_answer_for_a_lying_face(lying):
+    frame, detector = lying
+    explained, [face] = class_activation.explain_frame(frame, detector=detector, classifier=EmotionClassifier.load())
+    assert face.label == pipeline.NOT_SURE and not face.box.is_upright
+    assert explained.shape == frame.shape
+
+
+@pytest.mark.parametrize("name", ["yunet", "haar"])
+def test_a_still_turned_by_quarters_has_nearly_the_same_crop(name):
+    if name == "yunet" and detection.find_yunet() is None:
+        pytest.skip("YuNet not found: run make setup or set EMOTION_DATA_DIR")
+    portrait, detector = images.read_picture(paths.sample_dir() / "astronaut.webp"), stills.load_detector(name)
+    crops = [detection.find_faces(np.ascontiguousarray(np.rot90(portrait, turns)), detector)[1] for turns in range(4)]
+    for crop, *_ in crops:
+        assert np.abs(crop.astype(int) - crops[0][0]).mean() < 12

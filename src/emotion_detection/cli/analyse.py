@@ -71,7 +71,7 @@ def _analyse_pictures(
 ) -> None:
     from emotion_detection.inference import analyse, bulk
 
-    found = (analyse.pictures_in(path, without=annotated) if path.is_dir() else [path] for path in files)
+    found = (analyse.pictures_in(path, annotated=annotated) if path.is_dir() else [path] for path in files)
     pictures = list(itertools.chain.from_iterable(found))
     drawn = {} if annotated is None else analyse.annotated_paths(pictures, annotated)
     outputs.check_outputs(drawn.values(), table=csv, inputs=pictures)
@@ -173,7 +173,7 @@ def explain_answers(
         return
     if out is None:
         raise typer.BadParameter("Say where the explained picture goes: --out F.png", param_hint="--out")
-    from emotion_detection.inference import class_activation
+    from emotion_detection.inference import class_activation, pipeline
 
     found = class_activation.write_explained(picture, out, emotion=emotion)
     if not found:
@@ -182,5 +182,7 @@ def explain_answers(
     labels = []
     for face in found:
         name = face.label if face.label == face.likeliest else f"{face.label}, {face.likeliest}"
-        labels.append(f"{name} ({face.confidence:.0%})")
+        labels.append(
+            f"{name} ({face.confidence:.0%})" if face.box.is_upright else f"{face.label} ({pipeline.NOT_UPRIGHT})"
+        )
     typer.echo(f"{out}: {'; '.join(labels)}. Heat shows what speaks for {emotion or 'each answer'}.")

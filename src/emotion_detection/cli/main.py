@@ -20,6 +20,7 @@ from emotion_detection.cli import analyse, data, evaluate, live, publish, train
 from emotion_detection.errors import ProjectError, missing_package
 from emotion_detection.reporting import terminal
 
+INTERRUPTED = "\nInterrupted. Unfinished files were not kept."
 HOME = re.compile(r"((?:--[\w-]+=)?)(~/.*)", re.DOTALL)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -60,10 +61,13 @@ def main() -> None:
     try:
         with _leaving_nothing_behind():
             app([_with_home(argument) for argument in sys.argv[1:]])
-    except SystemExit as ended:
+    except SystemExit as ended:  # typer ends without a word
         if isinstance(ended.__context__, typer.Exit) and isinstance(ended.__context__.__cause__, KeyboardInterrupt):
-            typer.echo("\nInterrupted. Unfinished files were not kept.", err=True)  # typer ends without a word
+            typer.echo(INTERRUPTED, err=True)
         raise
+    except KeyboardInterrupt:  # while it was started, or cleared up
+        typer.echo(INTERRUPTED, err=True)
+        sys.exit(130)
     except ModuleNotFoundError as error:
         typer.echo(f"Error: {missing_package(error)}", err=True)
         sys.exit(1)

@@ -135,7 +135,17 @@ def export_run(
     known = registry.read_card().get("votes") if is_shipped else None
     shown = registry.SHIPPED if is_shipped else run.name
     says = describe(model, run=run, keras_file=trained, name=shown, of_votes=known)
-    return export(model, path, form=form, says=says, calibration=calibration)
+    export(model, path, form=form, says=says, calibration=calibration)
+    if is_shipped and form in registry.SUFFIXES:  # Keras' file has no layer that tells whether a face lies
+        heads = network_metadata.read(registry.network_path(form))[1]
+        _add_entries(path, {name: heads[name] for name in network_metadata.HEADS["upright"]})
+    return path
+
+
+def _add_entries(path: Path, arrays: dict[str, np.ndarray], says: dict | None = None) -> None:
+    """Add last layers to what a LiteRT file says about itself, or replace them, and some of its words."""
+    said, heads = network_metadata.read(path)
+    network_metadata.write(path, said | (says or {}), heads | arrays)
 
 
 def export_dir() -> Path:
@@ -211,9 +221,8 @@ def teach_votes(dataset: FaceDataset, *, photographs: votes.Photographs | None =
             temporary = stack.enter_context(files.written_beside(registry.network_path(form)))
             shutil.copyfile(registry.network_path(form), temporary)
             litert.add_head(temporary, "votes", head.kernel, head.bias)
-            said, heads = network_metadata.read(temporary)
-            heads |= dict(zip(network_metadata.HEADS["votes"], (head.kernel, head.bias), strict=True))
-            network_metadata.write(temporary, said | changed, heads)
+            entries = dict(zip(network_metadata.HEADS["votes"], (head.kernel, head.bias), strict=True))
+            _add_entries(temporary, entries, changed)
             written_as[form] = temporary
         for form, found in votes_compared(written_as, dataset, photographs).items():
             card["formats"][form]["votes"] = found
@@ -230,10 +239,11 @@ def teach_upright(dataset: FaceDataset) -> dict:
     """
     card, keras_file = registry.read_card(), paths.models_dir() / f"{registry.SHIPPED}.keras"
     kernel, bias, found = upright.fit(functools.partial(_features, mobilenet.load_network(keras_file)), dataset)
-    for form in registry.SUFFIXES:
-        said, heads = network_metadata.read(registry.network_path(form))
-        heads |= dict(zip(network_metadata.HEADS["upright"], (kernel, bias), strict=True))
-        network_metadata.write(registry.network_path(form), said, heads)
+    with contextlib.ExitStack() as stack:
+        for form in registry.SUFFIXES:
+            temporary = stack.enter_context(files.written_beside(registry.network_path(form)))
+            shutil.copyfile(registry.network_path(form), temporary)
+            _add_entries(temporary, dict(zip(network_metadata.HEADS["upright"], (kernel, bias), strict=True)))
     card["upright"] = found
     card["files"] = _digests([keras_file, *map(registry.network_path, registry.SUFFIXES)])
     files.write_json(registry.card_path(), card)

@@ -1,8 +1,6 @@
-"""A third linear layer on a network's pooled features: does the face lie? For detectors that give no landmarks.
+"""A third linear layer on a network's pooled features: does the face lie? For detectors that do not tell it.
 
-Of 369 photographs the cascade finds a face in 263, and the shipped network takes 259 of these for upright. In the same
-photographs turned by 90, 180 and 270° it finds 75, of which the network takes 5 for upright, and names an emotion for 2
-(tests/benchmarks/measure_turned.py).
+How often the shipped network takes faces for upright in photographs that are turned: see `faces.turned`.
 """
 
 from collections.abc import Callable
@@ -20,7 +18,7 @@ TURNED_TILT_DEG = 30.0  # and those turned by a quarter, a half or three quarter
 UPRIGHT_SLIP, TURNED_SLIP = 0.05, 0.25  # by how much their squares are shifted and scaled, as shares of the side
 PENALTY = 0.01
 LOST = 0.05
-"""Share of PublicTest's upright faces that are taken for turned ones: the threshold is chosen by it."""
+"""Share of PublicTest's upright faces that may be taken for turned ones: it sets the threshold."""
 
 
 def fit(
@@ -34,7 +32,7 @@ def fit(
 
     Returns:
         Weights, float32 (features, 1), and bias, float32 (1,): above 0 a face is upright. And what the card says:
-        shares of `upright` and of `turned` faces of PublicTest that are taken for what they are.
+        shares of `upright` (set by the threshold) and of `turned` faces of PublicTest that are taken for what they are.
     """
     rng = np.random.default_rng(0)
     training = dataset.training.pixels

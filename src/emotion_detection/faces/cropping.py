@@ -27,7 +27,7 @@ class FaceBox:
         score: the detector's own confidence: 0–1 for YuNet, the weight of the last stage for Haar, 2 and more.
         landmarks: five (x, y) points (the person's right eye, left eye, nose, right and left mouth corner), or None.
         angle_deg: by how much the face is turned clockwise in the frame's plane, -180 to 180, as far as is known.
-        is_upright: False where a network takes its crop for that of a lying face (see `pipeline.find_faces`).
+        is_upright: whether its crop is that of an upright face, as far as is known (see `pipeline.find_faces`).
     """
 
     x: float
@@ -82,7 +82,7 @@ def is_large_enough(box: FaceBox, framing: Framing) -> bool:
 def crop_face(frame_bgr: np.ndarray, box: FaceBox, *, framing: Framing) -> np.ndarray:
     """Cut a face out of a frame, framed as FER2013's faces are, and bring it to the network's input.
 
-    A face that lies is turned upright (see `turn_back_deg`). Where the square reaches beyond the frame, the
+    A face that is turned is turned back (see `turn_back_deg`). Where the square reaches beyond the frame, the
     frame's outermost pixels are repeated.
 
     Args:
@@ -125,7 +125,7 @@ def cut_square(frame: np.ndarray, left: float, top: float, side: float) -> np.nd
 
 
 def cut_upright(frame: np.ndarray, left: float, top: float, side: float, angle_deg: float) -> np.ndarray:
-    """Cut a square as `cut_square`; of a face that is turned clockwise by so much, turned back by `turn_back_deg`."""
+    """Cut a square as `cut_square`, about its middle turned back by `turn_back_deg` of the face's angle, clockwise."""
     turn_deg = turn_back_deg(angle_deg)
     if not turn_deg:
         return cut_square(frame, left, top, side)
@@ -141,7 +141,7 @@ def cut_upright(frame: np.ndarray, left: float, top: float, side: float, angle_d
 def turn_back_deg(angle_deg: float) -> float:
     """Return by how much a face is turned back: whole quarters where a tilt of at most 15° is left, else all of it.
 
-    So a picture that is turned by a quarter has the crops of the picture as it was.
+    So a face keeps its tilt in whichever of four ways the picture lies.
     """
     quarters = 90.0 * round(angle_deg / 90)
     return quarters if abs(angle_deg - quarters) <= UPRIGHT_WITHIN_DEG else angle_deg

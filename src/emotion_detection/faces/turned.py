@@ -1,8 +1,8 @@
 """Faces that lie on their side or upside down: they are looked for in turned copies, where they are upright.
 
 On 360 photographs of `studies/photographs` as they are and turned in their plane, how often a face is found, how often
-it is a clear find (`Scores.clear`), and how often the network takes it for upright (`EmotionClassifier.are_upright`), by
-YuNet and by the cascade at 320 px (tests/benchmarks/measure_turned.py):
+it is a clear find (`Scores.clear`), and how often the network takes it for upright, by YuNet and by the cascade at
+320 px (tests/benchmarks/measure_turned.py):
 
     turned by             0°     15°    30°    45°    90°   180°   270°
     YuNet                .99     .98    .88    .52    .24    .84    .26
@@ -12,7 +12,8 @@ YuNet and by the cascade at 320 px (tests/benchmarks/measure_turned.py):
     ... clear            .57     .50    .07    .00    .02    .02    .01
     ... upright          .70     .63    .13    .01    .01    .01    .00
 
-YuNet's landmarks call faces that lie upside down upright, so only a clear find is known to be upright.
+YuNet's landmarks call faces that lie upside down upright, so only a clear find is known to be upright;
+of the others the network is asked (`pipeline.find_faces`).
 """
 
 import dataclasses
@@ -91,10 +92,12 @@ def _in_copies(
     center = (np.array(size) - 1) / 2
     for turn_deg in turns_deg:
         matrix = cv2.getRotationMatrix2D(center, turn_deg, 1.0)
-        turned_size = np.ceil(np.abs(matrix[:, :2]) @ size).astype(int)
+        turned_size = np.ceil(np.abs(matrix[:, :2]) @ size - 1e-6).astype(int)
         matrix[:, 2] += (turned_size - 1) / 2 - center
         copy = cv2.warpAffine(small, matrix, turned_size, borderMode=cv2.BORDER_REPLICATE)
-        back = cv2.invertAffineTransform(matrix) / ratio
+        back = cv2.invertAffineTransform(matrix)
+        back[:, 2] += 0.5 - back[:, :2] @ (0.5, 0.5)  # a pixel's middle is at half a pixel from its edge
+        back /= ratio
         found += [(turn_deg, _turned_back(box, back, turn_deg, ratio)) for box in detector.detect(copy)]
     return found
 
@@ -113,7 +116,7 @@ def _turned_back(box: FaceBox, back: np.ndarray, turn_deg: float, ratio: float) 
 
     Args:
         box: in the copy.
-        back: affine map, float64 (2, 3), from the copy to the picture.
+        back: affine map, float64 (2, 3), from places in the copy to places in the picture, edges at whole numbers.
         turn_deg: by how much the copy is turned anticlockwise: the face is turned clockwise by so much more.
         ratio: size of the copy, in units of the picture's.
     """

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 PROGRESS_FROM_PICTURES = 20  # about two seconds
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp")  # of the pictures that are looked for in a folder
+ANNOTATED = "-annotated.jpg"  # ends the names of copies with answers drawn on them
 MOST_REASONS = 5
 THREADS = 2  # look at pictures at once
 
@@ -170,15 +171,19 @@ def _analysed(
     return table, list(failed.values())
 
 
-def pictures_in(folder: Path, *, without: Path | None = None) -> list[Path]:
+def pictures_in(folder: Path, *, annotated: Path | None = None) -> list[Path]:
     """Return the pictures of a folder and of those in it, in order of their names; DataError if there is none.
 
-    `without`, where it is a folder in this one, is left out: there lie copies with answers drawn on them.
+    Files in `annotated` that are called as `annotated_paths` calls them are left out: they are copies.
     """
     walked = files.walk(folder)
     found = [path for path in walked.files if path.suffix.lower() in SUFFIXES]
-    if without is not None and folder.resolve() in without.resolve().parents:
-        found = [path for path in found if without.resolve() not in path.resolve().parents]
+    if annotated is not None:
+        drawn = annotated.resolve()
+        copies = {path for path in found if path.name.endswith(ANNOTATED) and path.parent.resolve() == drawn}
+        found = [path for path in found if path not in copies]
+        if copies:
+            log.warning("Left out of %s: %d copies with answers drawn on them, in %s.", folder, len(copies), annotated)
     if walked.left_out:
         log.warning("Left out of %s: %d hidden or system entries and dead links.", folder, len(walked.left_out))
     if not found:
@@ -250,10 +255,10 @@ def annotated_paths(pictures: Iterable[Path | str], folder: Path | str) -> dict[
     found, taken, same = {}, set(), collections.Counter()
     for picture in map(str, pictures):
         stem = Path(picture).stem
-        name = f"{stem}-annotated.jpg"
+        name = stem + ANNOTATED
         while name in taken:
             same[stem] += 1
-            name = f"{stem}-{same[stem] + 1}-annotated.jpg"
+            name = f"{stem}-{same[stem] + 1}{ANNOTATED}"
         taken.add(name)
         found[picture] = Path(folder) / name
     return found

@@ -240,13 +240,17 @@ class EmotionClassifier:
         return {name: values[name] for name in names}
 
     def are_upright(self, faces: preprocessing.Faces) -> np.ndarray:
-        """Return whether each face is upright, as far as the network sees: bool (n,); `faces` as for `predict_proba`.
+        """Return whether each face is upright, as far as the network sees: bool (n,).
 
-        All are where the file does not hold the layer that tells (the shipped ones do).
+        Args:
+            faces: as for `predict_proba`, and so are the errors.
+
+        Returns:
+            True for all where the network's file has no layer that tells it; the shipped files have one.
         """
         kernel, bias = (self._heads.get(name) for name in network_metadata.HEADS["upright"])
         if kernel is None or bias is None:
-            return np.ones(len(faces), bool)
+            return np.ones(len(preprocessing.to_gray48_batch(faces)), bool)
         return (self.output("features", faces) @ kernel + bias)[:, 0] > 0
 
     @property

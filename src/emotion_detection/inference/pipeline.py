@@ -8,10 +8,11 @@ import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
-from emotion_detection.faces import cropping, detection
+from emotion_detection.faces import cropping, detection, turned
 from emotion_detection.inference.classifier import EmotionClassifier
 
 NOT_SURE = "not sure"
+NOT_UPRIGHT = "not upright"  # why there is no answer
 UNSURE_COLOR = "#4A4A4A"  # of a face without an answer; darker than that of neutral
 BARS_WIDTH, BAR_HEIGHT = 12.0, 1.3  # of the panel of bars and of a bar, in units of its text's height
 
@@ -24,7 +25,7 @@ class FaceEmotion:
         box: where the face is, in pixels of the frame.
         probabilities: float32 array (n,), summing to 1.
         classes: what they are probabilities of.
-        minimum_confidence: below this the label is "not sure".
+        minimum_confidence: below this the label is "not sure"; so it is where the box says that the face lies.
     """
 
     box: cropping.FaceBox
@@ -67,9 +68,24 @@ def analyse_frame(
 def find_faces(
     frame_bgr: np.ndarray, detector: detection.Detector, classifier: EmotionClassifier
 ) -> tuple[list[cropping.FaceBox], list[np.ndarray]]:
-    """Return boxes and crops of `detection.find_faces`; without landmarks the network tells whether a face lies."""
+    """Find the faces in a frame, and ask a network whether those lie of which the detector does not tell it.
+
+    These are faces without landmarks, and those whose score is too low for landmarks to be relied on.
+
+    Args:
+        frame_bgr: uint8 array (h, w, 3), BGR, 0–255.
+        detector: finds them.
+        classifier: is asked if it has `are_upright`.
+
+    Returns:
+        Boxes, the largest first, and the crops, uint8 (48, 48), grey, of `detection.find_faces`.
+
+    Raises:
+        DataError: the frame is of another type or shape.
+    """
     boxes, crops = detection.find_faces(frame_bgr, detector)
-    asked = [index for index, box in enumerate(boxes) if box.landmarks is None]
+    clear = turned.SCORES["YuNet"].clear
+    asked = [index for index, box in enumerate(boxes) if box.landmarks is None or box.score < clear]
     if asked and hasattr(classifier, "are_upright"):
         for index, is_upright in zip(asked, classifier.are_upright([crops[each] for each in asked]), strict=True):
             boxes[index] = dataclasses.replace(boxes[index], is_upright=bool(is_upright))
@@ -123,7 +139,8 @@ def _draw_face(draw: ImageDraw.ImageDraw, face: FaceEmotion, size: tuple[int, in
     line_px = max(1, round(text_px / 7))
     draw.rectangle((box.x, box.y, box.x + box.width, box.y + box.height), outline=color, width=line_px)
     font = ImageFont.load_default(text_px * 1.1)
-    label = f"{name} {DISPLAY_NAMES.get(face.label, face.label)} {face.confidence:.0%}".lstrip()
+    share = f"{face.confidence:.0%}" if box.is_upright else f"({NOT_UPRIGHT})"
+    label = f"{name} {DISPLAY_NAMES.get(face.label, face.label)} {share}".lstrip()
     _, top, right, bottom = draw.textbbox((0, 0), label, font=font)
     pad = text_px * 0.3
     x = float(np.clip(box.x, 0, max(0, size[0] - right - 2 * pad)))

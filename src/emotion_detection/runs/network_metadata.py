@@ -2,7 +2,7 @@
 
 LiteRT files are flatbuffers with named entries for such things. Ours are `emotion_detection`, a JSON object, and the
 weights of the last layers as numpy writes them (`HEADS`): with the pooled features they give logits and votes, so class
-activation maps need neither Keras nor its file; and tell whether a face lies. Reading takes no TensorFlow.
+activation maps need neither Keras nor its file. A third layer tells whether a face lies. Reading takes no TensorFlow.
 """
 
 import io
