@@ -75,7 +75,9 @@ def test_the_live_cell_says_why_a_lying_face_has_no_answer(lying):
     for network in (shipped, personal.PersonalClassifier(shipped)):
         result = stream.Engine({"shipped": network}, detector).answer(stream.Frame(frame, 0.0, 0))
         [line] = messages.faces_of(result, of_votes={"shipped"})
-        assert line["labels"] == {"shipped": pipeline.NOT_SURE} and line["said"] == {"shipped": pipeline.NOT_UPRIGHT}
+        assert line["labels"] == {"shipped": pipeline.NOT_SURE} and line["said"] == {
+            "shipped": pipeline.NO_UPRIGHT_FACE
+        }
 
 
 def test_an_explained_picture_has_no_answer_for_a_lying_face(lying):

@@ -183,6 +183,6 @@ def explain_answers(
     for face in found:
         name = face.label if face.label == face.likeliest else f"{face.label}, {face.likeliest}"
         labels.append(
-            f"{name} ({face.confidence:.0%})" if face.box.is_upright else f"{face.label} ({pipeline.NOT_UPRIGHT})"
+            f"{name} ({face.confidence:.0%})" if face.box.is_upright else f"{face.label} ({pipeline.NO_UPRIGHT_FACE})"
         )
     typer.echo(f"{out}: {'; '.join(labels)}. Heat shows what speaks for {emotion or 'each answer'}.")

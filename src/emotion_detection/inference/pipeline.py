@@ -12,7 +12,7 @@ from emotion_detection.faces import cropping, detection, turned
 from emotion_detection.inference.classifier import EmotionClassifier
 
 NOT_SURE = "not sure"
-NOT_UPRIGHT = "not upright"  # why there is no answer
+NO_UPRIGHT_FACE = "no clear upright face"  # why it is not sure, whatever the probabilities
 UNSURE_COLOR = "#4A4A4A"  # of a face without an answer; darker than that of neutral
 BARS_WIDTH, BAR_HEIGHT = 12.0, 1.3  # of the panel of bars and of a bar, in units of its text's height
 
@@ -25,7 +25,7 @@ class FaceEmotion:
         box: where the face is, in pixels of the frame.
         probabilities: float32 array (n,), summing to 1.
         classes: what they are probabilities of.
-        minimum_confidence: below this the label is "not sure"; so it is where the box says that the face lies.
+        minimum_confidence: below this the label is "not sure"; so it is where the box says that the face is not upright.
     """
 
     box: cropping.FaceBox
@@ -68,9 +68,10 @@ def analyse_frame(
 def find_faces(
     frame_bgr: np.ndarray, detector: detection.Detector, classifier: EmotionClassifier
 ) -> tuple[list[cropping.FaceBox], list[np.ndarray]]:
-    """Find the faces in a frame, and ask a network whether those lie of which the detector does not tell it.
+    """Find the faces in a frame, and ask a network which of them are upright where the detector does not tell it.
 
-    These are faces without landmarks, and those whose score is too low for landmarks to be relied on.
+    It is asked about faces without landmarks, and about those whose score is too low for landmarks to be relied on. It
+    denies most faces that lie, and many that are blurred or noisy: its answers on them would be wrong as often as right.
 
     Args:
         frame_bgr: uint8 array (h, w, 3), BGR, 0–255.
@@ -139,7 +140,7 @@ def _draw_face(draw: ImageDraw.ImageDraw, face: FaceEmotion, size: tuple[int, in
     line_px = max(1, round(text_px / 7))
     draw.rectangle((box.x, box.y, box.x + box.width, box.y + box.height), outline=color, width=line_px)
     font = ImageFont.load_default(text_px * 1.1)
-    share = f"{face.confidence:.0%}" if box.is_upright else f"({NOT_UPRIGHT})"
+    share = f"{face.confidence:.0%}" if box.is_upright else f"({NO_UPRIGHT_FACE})"
     label = f"{name} {DISPLAY_NAMES.get(face.label, face.label)} {share}".lstrip()
     _, top, right, bottom = draw.textbbox((0, 0), label, font=font)
     pad = text_px * 0.3

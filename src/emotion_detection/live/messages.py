@@ -6,7 +6,7 @@ from collections.abc import Set
 import cv2
 
 from emotion_detection.emotions import DISPLAY_NAMES
-from emotion_detection.inference.pipeline import NOT_SURE, NOT_UPRIGHT
+from emotion_detection.inference.pipeline import NOT_SURE, NO_UPRIGHT_FACE
 from emotion_detection.inference.stream import Frame, Heat, LiveResult
 from emotion_detection.inference.tracking import TrackedFace
 
@@ -67,7 +67,7 @@ def _share_of(face: TrackedFace, of_votes: bool) -> str:
 def _said(face: TrackedFace, share: str, of_votes: bool) -> str:
     """Return what the share is of: of people who say so, or of the emotion that comes first where it is not sure."""
     if not face.box.is_upright:
-        return NOT_UPRIGHT
+        return NO_UPRIGHT_FACE
     sure, top = face.label != NOT_SURE, DISPLAY_NAMES[face.classes[int(face.probabilities.argmax())]]
     if of_votes:
         return f"{share} would say {'so' if sure else top}"
