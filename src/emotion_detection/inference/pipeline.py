@@ -25,7 +25,7 @@ class FaceEmotion:
         box: where the face is, in pixels of the frame.
         probabilities: float32 array (n,), summing to 1.
         classes: what they are probabilities of.
-        minimum_confidence: below this the label is "not sure"; so it is where the box says that the face is not upright.
+        minimum_confidence: below this the label is "not sure"; so it is where `box.is_upright` is False.
     """
 
     box: cropping.FaceBox
@@ -71,7 +71,7 @@ def find_faces(
     """Find the faces in a frame, and ask a network which of them are upright where the detector does not tell it.
 
     It is asked about faces without landmarks, and about those whose score is too low for landmarks to be relied on. It
-    denies most faces that lie, and many that are blurred or noisy: its answers on them would be wrong as often as right.
+    denies most faces that lie, and many that are blurred or noisy, about which it would be wrong as often as right.
 
     Args:
         frame_bgr: uint8 array (h, w, 3), BGR, 0–255.

@@ -6,7 +6,7 @@ from collections.abc import Set
 import cv2
 
 from emotion_detection.emotions import DISPLAY_NAMES
-from emotion_detection.inference.pipeline import NOT_SURE, NO_UPRIGHT_FACE
+from emotion_detection.inference.pipeline import NO_UPRIGHT_FACE, NOT_SURE
 from emotion_detection.inference.stream import Frame, Heat, LiveResult
 from emotion_detection.inference.tracking import TrackedFace
 
