@@ -6,8 +6,8 @@ YuNet and the shipped network's votes; no face found is an error (tests/benchmar
     turned by                        0°    15°    30°    45°    90°   180°   270°
     a frame, cropped as it lies    .561   .531   .478   .239   .044   .133   .069
     a frame, cropped upright       .561   .544   .492   .275   .042   .133   .069
-    a still                        .561   .547   .536   .569   .567   .561   .561
-    the third frame of a stream    .561   .547   .536   .569   .567   .561   .561
+    a still                        .561   .547   .544   .572   .556   .550   .558
+    the third frame of a stream    .561   .547   .544   .572   .556   .550   .558
 
 A stream's frames are looked at by `tracking.UprightDetector`.
 """
