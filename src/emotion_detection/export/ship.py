@@ -138,7 +138,7 @@ def export_run(
     export(model, path, form=form, says=says, calibration=calibration)
     if is_shipped and form in registry.SUFFIXES:  # Keras' file has no layer that tells whether a face lies
         heads = network_metadata.read(registry.network_path(form))[1]
-        _add_entries(path, {name: heads[name] for name in network_metadata.HEADS["upright"]})
+        _add_entries(path, {name: heads[name] for name in network_metadata.HEADS["upright"] if name in heads})
     return path
 
 
