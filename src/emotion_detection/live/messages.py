@@ -68,7 +68,7 @@ def _said(face: TrackedFace, share: str, of_votes: bool) -> str:
     """Return what the share is of: of people who say so, or of the emotion that comes first where it is not sure."""
     if not face.box.is_upright:
         return NO_UPRIGHT_FACE
-    sure, top = face.label != NOT_SURE, DISPLAY_NAMES[face.classes[int(face.probabilities.argmax())]]
+    sure, top = face.label != NOT_SURE, DISPLAY_NAMES[face.likeliest]
     if of_votes:
         return f"{share} would say {'so' if sure else top}"
     return share if sure else f"{share} for {top}"

@@ -23,8 +23,6 @@ HEADS = {
 }
 """Answer → entries of the layer that gives it: weights (features, classes) and biases (classes,)."""
 
-_CLASSES = {"logits": len(EMOTIONS), "votes": len(VOTES), "upright": 1}
-
 WEIGHTS = tuple(name for names in HEADS.values() for name in names)
 ALIGNMENT = 16
 """Bytes: where in a file weights may begin. LiteRT maps files into memory and computes with what lies there."""
@@ -108,8 +106,7 @@ def read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
         head = {name: np.load(io.BytesIO(found[name]), allow_pickle=False) for name in WEIGHTS if name in found}
     except Exception as error:  # the generated code follows any offset: struct's, numpy's and Python's errors come out
         raise _unusable(path, f"it cannot be read ({error})") from error
-    for answer, (kernel, bias) in HEADS.items():
-        classes = _CLASSES[answer]
+    for (kernel, bias), classes in zip(HEADS.values(), (len(EMOTIONS), len(VOTES), 1), strict=True):
         for name, shape in ((kernel, (None, classes)), (bias, (classes,))):
             if name in head and (fault := files.array_fault(name, head[name], "f", shape)):
                 raise _unusable(path, fault)
