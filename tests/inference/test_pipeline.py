@@ -99,9 +99,19 @@ def test_annotating_draws_on_a_copy(portrait, box):
     before = portrait.copy()
     drawn = pipeline.annotate(portrait, [pipeline.FaceEmotion(cropping.FaceBox(*box), HAPPY)])
     np.testing.assert_array_equal(portrait, before)
-    assert drawn.shape == portrait.shape and drawn.dtype == np.uint8
-    changed = (drawn != before).any(axis=2)
-    assert 0.01 < changed.mean() < 0.6
+    assert drawn.dtype == np.uint8 and drawn.shape[1] >= 512
+    changed = (drawn[:512, :512] != before).any(axis=2)
+    assert 0.005 < changed.mean() < 0.6
+
+
+def test_bars_that_have_no_room_beside_a_face_are_drawn_beyond_the_picture(portrait):
+    close_up = [pipeline.FaceEmotion(cropping.FaceBox(60, 60, 400, 400), HAPPY)]
+    drawn, boxed = pipeline.annotate(portrait, close_up), pipeline.annotate(portrait, close_up, bars=False)
+    assert boxed.shape == portrait.shape
+    np.testing.assert_array_equal(drawn[:, :512], boxed)
+    assert drawn.shape[0] == 512 and drawn.shape[1] > 512 + 200
+    twice = pipeline.annotate(portrait, close_up * 2)
+    assert twice.shape[1] - drawn.shape[1] == pytest.approx(drawn.shape[1] - 512, abs=2)
 
 
 def test_bars_are_as_long_as_their_probabilities():
@@ -122,4 +132,6 @@ def test_bars_are_as_long_as_their_probabilities():
 def test_annotating_copes_with_odd_frames(shape):
     frame = np.zeros(shape, np.uint8)
     box = cropping.FaceBox(0, 0, 24, 24)
-    assert pipeline.annotate(frame, [pipeline.FaceEmotion(box, HAPPY)]).shape == shape
+    drawn = pipeline.annotate(frame, [pipeline.FaceEmotion(box, HAPPY)])
+    assert drawn.shape[0] >= shape[0] and drawn.shape[1] >= shape[1]
+    assert pipeline.annotate(frame, [pipeline.FaceEmotion(box, HAPPY)], bars=False).shape == shape

@@ -1,6 +1,7 @@
 """From a picture to emotions: find the faces, classify each, draw the answers onto the picture."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import cv2
@@ -118,25 +119,37 @@ def annotate(
         found: the faces of this frame, as `analyse_frame` or a tracker returns them; a label that is no emotion
             ("not sure") is drawn in grey.
         names: written before the label of each face, such as its number.
-        bars: whether to draw the bars, which may cover a part of the picture.
+        bars: whether to draw the bars.
 
     Returns:
-        uint8 array of the frame's shape, BGR.
+        uint8 array (h, w, 3), BGR: of the frame's shape, or larger by a white margin at the right and below where bars
+        have no room beside a face.
     """
     cropping.check_frame(frame_bgr)
-    image = Image.fromarray(cv2.cvtColor(frame_bgr, cv2.COLOR_BGR2RGB))
+    height, width = bottom, right = frame_bgr.shape[:2]
+    texts_px = [_text_px(face.box, (width, height)) for face in found]
+    panels = []
+    for face, text_px in zip(found, texts_px, strict=True) if bars else ():
+        panels.append(_panel(face, (width, height), right, text_px))
+        right, bottom = max(right, math.ceil(panels[-1][2])), max(bottom, math.ceil(panels[-1][3]))
+    image = Image.new("RGB", (right, bottom), "white")
+    image.paste(Image.fromarray(cv2.cvtColor(frame_bgr, cv2.COLOR_BGR2RGB)))
     draw = ImageDraw.Draw(image, "RGBA")
-    for face, name in zip(found, names or [""] * len(found), strict=True):
-        text_px = _draw_face(draw, face, image.size, name)
-        if bars:
-            _draw_bars(draw, face, image.size, text_px)
+    for face, name, text_px in zip(found, names or [""] * len(found), texts_px, strict=True):
+        _draw_face(draw, face, width, text_px, name)
+    for face, panel, text_px in zip(found, panels, texts_px, strict=False):
+        _draw_bars(draw, face, panel, text_px)
     return cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2BGR)
 
 
-def _draw_face(draw: ImageDraw.ImageDraw, face: FaceEmotion, size: tuple[int, int], name: str) -> float:
-    """Draw box and label of one face; return the text's height: it grows with the box, within limits."""
+def _text_px(box: cropping.FaceBox, size: tuple[int, int]) -> float:
+    """Return the height of a face's texts: it grows with the box, within limits."""
+    return float(np.clip(box.height / 10, 10, max(size) / 28 + 10))
+
+
+def _draw_face(draw: ImageDraw.ImageDraw, face: FaceEmotion, frame_width: int, text_px: float, name: str) -> None:
+    """Draw box and label of one face."""
     box, color = face.box, COLORS.get(face.label, UNSURE_COLOR)
-    text_px = float(np.clip(box.height / 10, 10, max(size) / 28 + 10))
     line_px = max(1, round(text_px / 7))
     draw.rectangle((box.x, box.y, box.x + box.width, box.y + box.height), outline=color, width=line_px)
     font = ImageFont.load_default(text_px * 1.1)
@@ -144,11 +157,10 @@ def _draw_face(draw: ImageDraw.ImageDraw, face: FaceEmotion, size: tuple[int, in
     label = f"{name} {DISPLAY_NAMES.get(face.label, face.label)} {share}".lstrip()
     _, top, right, bottom = draw.textbbox((0, 0), label, font=font)
     pad = text_px * 0.3
-    x = float(np.clip(box.x, 0, max(0, size[0] - right - 2 * pad)))
+    x = float(np.clip(box.x, 0, max(0, frame_width - right - 2 * pad)))
     y = max(0.0, box.y - (bottom - top) - 2 * pad)
     draw.rectangle((x, y, x + right + 2 * pad, y + bottom - top + 2 * pad), fill=color)
     draw.text((x + pad, y + pad - top), label, fill=_readable_on(color), font=font)
-    return text_px
 
 
 def _readable_on(color: str) -> str:
@@ -157,16 +169,26 @@ def _readable_on(color: str) -> str:
     return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 128 else "white"
 
 
-def _draw_bars(draw: ImageDraw.ImageDraw, face: FaceEmotion, size: tuple[int, int], text_px: float) -> None:
-    """Draw a panel with a line per emotion, name, bar, percentage: right of the box, left, or where it still fits."""
+def _panel(
+    face: FaceEmotion, size: tuple[int, int], margin: float, text_px: float
+) -> tuple[float, float, float, float]:
+    """Return left, upper, right and lower edge of a face's bars: right of its box, left of it, or from `margin` on."""
     width, height = BARS_WIDTH * text_px, (0.5 + BAR_HEIGHT * len(face.classes)) * text_px
     gap, box = text_px / 2, face.box
-    x = box.x + box.width + gap
-    if x + width > size[0] and box.x - gap - width >= 0:
-        x = box.x - gap - width
-    x, y = float(np.clip(x, 0, max(0, size[0] - width))), float(np.clip(box.y, 0, max(0, size[1] - height)))
+    x, left = max(0.0, box.x + box.width + gap), box.x - gap - width
+    if x + width > size[0]:
+        x = left if left >= 0 else margin + gap
+    y = float(np.clip(box.y, 0, max(0, size[1] - height)))
+    return x, y, x + width, y + height
+
+
+def _draw_bars(
+    draw: ImageDraw.ImageDraw, face: FaceEmotion, panel: tuple[float, float, float, float], text_px: float
+) -> None:
+    """Draw a face's panel with a line per emotion: name, bar, percentage."""
+    x, y = panel[:2]
     font = ImageFont.load_default(text_px)
-    draw.rectangle((x, y, x + width, y + height), fill=(255, 255, 255, 205))
+    draw.rectangle(panel, fill=(255, 255, 255, 205))
     for index, (emotion, probability) in enumerate(zip(face.classes, face.probabilities, strict=True)):
         top, bar_x = y + (0.4 + BAR_HEIGHT * index) * text_px, x + 5.3 * text_px
         draw.text((x + 4.9 * text_px, top), DISPLAY_NAMES[emotion], fill="black", font=font, anchor="ra")
