@@ -234,9 +234,9 @@ def test_each_shipped_file_agrees_with_keras_within_its_limit_and_is_small_enoug
     for form, suffix in registry.SUFFIXES.items():
         assert card["files"][f"{registry.SHIPPED}{suffix}"]["bytes"] <= ship.LARGEST_BYTES[form]
         for split in ship.TEST_SPLITS:
-            assert abs(card["formats"][form][split]["difference"]) <= ship.LARGEST_DIFFERENCE[form]
+            assert card["formats"][form][split]["difference"] >= -ship.LARGEST_LOSS[form]
     assert card["formats"]["int8"]["calibration"]["data"] == "FER2013"
-    assert ship.LARGEST_DIFFERENCE == {"float16": 0.001, "int8": 0.005}
+    assert ship.LARGEST_LOSS == {"float16": 0.002, "int8": 0.005}
     assert ship.LARGEST_BYTES["int8"] == 3_000_000
 
 
@@ -246,7 +246,7 @@ def test_each_shipped_file_agrees_with_keras_within_its_limit_and_is_small_enoug
 def test_a_shipped_file_answers_the_test_faces_as_its_card_says(fer2013, form, split):
     run = store.load_run(registry.read_card()["run"])
     found = ship.compared(registry.network_path(form), run.predictions[split], fer2013)
-    assert abs(found["difference"]) <= ship.LARGEST_DIFFERENCE[form]
+    assert found["difference"] >= -ship.LARGEST_LOSS[form]
     assert found["difference"] == pytest.approx(registry.read_card()["formats"][form][split]["difference"], abs=0.002)
 
 
@@ -264,7 +264,7 @@ def test_a_file_whose_accuracy_differs_is_not_shipped(monkeypatch, tmp_path):
     values = {"difference": -0.004}
     monkeypatch.setattr(ship, "compared", lambda *_: values)
     assert ship.checked("int8", path, run, None) == dict.fromkeys(ship.TEST_SPLITS, values)
-    with pytest.raises(DataError, match=r"float16 file's accuracy differs from Keras' by −0\.40 points"):
+    with pytest.raises(DataError, match=r"float16 file loses 0\.40 points of Keras' accuracy, at most 0\.2"):
         ship.checked("float16", path, run, None)
     path.write_bytes(b"0" * 3_000_001)
     with pytest.raises(DataError, match="3,000,001 bytes"):

@@ -35,6 +35,20 @@ def test_a_card_is_not_written_for_a_network_that_is_not_shipped(monkeypatch):
         model_card.values()
 
 
+def test_the_shipped_seed_is_the_one_that_its_rule_chooses():
+    card = registry.read_card()
+    means = {name: sum(scores.values()) / len(scores) for name, scores in card["seeds"]["scores"].items()}
+    assert sorted(means) == [run.name for run in store.final_seeds(card["recipe"])]
+    assert max(means, key=means.get) == card["run"]
+    for name, scores in card["seeds"]["scores"].items():
+        assert scores["labels"] == pytest.approx(store.load_info(name)["metrics"]["PublicTest"]["accuracy"], abs=1e-4)
+    best = next(name for name in means if name != card["run"])
+    card["seeds"]["scores"][best] = dict.fromkeys(("labels", "votes", "photographs"), 1.0)
+    with pytest.raises(DataError, match=f"ship {best} --photographs"):
+        model_card.chosen_values(card)
+    assert model_card.chosen_values({}) is None
+
+
 def test_a_readme_without_markers_is_an_error_that_says_what_to_do(isolated):
     (isolated / "README.md").write_text("# Title\n")
     with pytest.raises(DataError, match="results:begin"):

@@ -84,7 +84,7 @@ def test_the_recorded_measurement_is_of_the_shipped_network_and_of_what_is_docum
         assert record["n"] == 3589
     public = store.load_run(name).predictions["PublicTest"]
     right = np.count_nonzero(public.predicted == public.label)
-    assert records[name]["right_unchanged"] == pytest.approx(right, abs=0.001 * 3589)
+    assert records[name]["right_unchanged"] == pytest.approx(right, abs=0.002 * 3589)
 
 
 def test_votes_are_scored_by_the_majority_of_people_among_the_seven(tmp_path, monkeypatch):

@@ -20,16 +20,25 @@ def ship(
     run: Annotated[str, typer.Argument(help="A final run whose network is on this machine.")],
     photographs: Annotated[Path | None, PHOTOGRAPHS] = None,
 ):
-    """Put a run's network into data/models/ as the one that is shipped, with a second head for FER+'s votes."""
+    """Put a run's network into data/models/ as the one that is shipped, with a second head for FER+'s votes.
+
+    With --photographs the card also says how the other seeds of its recipe score.
+    """
     from emotion_detection.data import load_fer2013
     from emotion_detection.export import ship as shipping
+    from emotion_detection.reporting import documents
     from emotion_detection.runs import registry
+    from emotion_detection.studies import photographs as study
 
     registry.check_is_ours("data/models/")
     dataset = load_fer2013()
     shipping.ship(run, dataset)
     shipping.teach_upright(dataset)
-    votes(photographs)
+    faces = study.labelled_faces(photographs) if photographs else None
+    shipping.teach_votes(dataset, photographs=faces)
+    if faces is not None:
+        shipping.compare_seeds(dataset, faces)
+    documents.write()
 
 
 @app.command(rich_help_panel=MAINTAINERS)

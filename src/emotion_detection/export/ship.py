@@ -14,14 +14,19 @@ from emotion_detection.data.dataset import TEST_SPLITS
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, UnknownNameError
 from emotion_detection.evaluation import calibration as confidence
-from emotion_detection.evaluation import formatting
 from emotion_detection.export import litert, onnx, upright, votes
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.runs import network_metadata, registry, store
 from emotion_detection.training import backends, mobilenet
 
-LARGEST_DIFFERENCE = {"float16": 0.001, "int8": 0.005}
-"""Format → how far its accuracy may be from Keras' on each test split (0–1)."""
+LARGEST_LOSS = {"float16": 0.002, "int8": 0.005}
+"""Format → by how much its accuracy may be below Keras' on each test split (0–1): 0.002 are seven of 3,589 faces."""
+
+CHOICE = (
+    "the highest mean of three scores: accuracy on PublicTest by FER2013's labels, by the strict majority of FER+'s "
+    "votes, and mean recall on the faces found in photographs, with the balanced prior"
+)
+"""Which of several seeds is shipped."""
 
 LARGEST_BYTES = {"float16": 5_000_000, "int8": 3_000_000}
 
@@ -250,6 +255,29 @@ def teach_upright(dataset: FaceDataset) -> dict:
     return card
 
 
+def compare_seeds(dataset: FaceDataset, photographs: votes.Photographs) -> dict:
+    """Write into the card how all final seeds of the shipped recipe score by `CHOICE`; return the card.
+
+    For each seed a second head is fitted, and the strength of its prior chosen, as for the shipped one.
+
+    Raises:
+        MissingFileError: the network of a seed, or FER+'s votes, are not on this machine.
+    """
+    card, scores = registry.read_card(), {}
+    for run in store.final_seeds(card["recipe"]):
+        features_of = functools.partial(_features, mobilenet.load_network(store.trained_network(run.name)))
+        facts = votes.fit_head(features_of, dataset, photographs=photographs).facts
+        by_strength = {each["strength"]: each for each in facts["balanced"]["tried"]}
+        scores[run.name] = {
+            "labels": run.info["metrics"]["PublicTest"]["accuracy"],
+            "votes": by_strength[0.0]["PublicTest"],
+            "photographs": by_strength[facts["balanced"]["strength"]]["photographs"],
+        }
+    card["seeds"] = {"rule": CHOICE, "scores": files.rounded(scores)}
+    files.write_json(registry.card_path(), card)
+    return card
+
+
 def votes_compared(paths_by_form: dict[str, Path], dataset: FaceDataset, photographs: votes.Photographs | None) -> dict:
     """Return how often each LiteRT file gives the strict majority, and the same answer as the float16 file.
 
@@ -289,7 +317,7 @@ def checked(form: str, path: Path, run: store.Run, dataset: FaceDataset) -> dict
         `largest_difference` (of a probability); 0–1.
 
     Raises:
-        DataError: the accuracy differs by more than `LARGEST_DIFFERENCE`, or the file is too large.
+        DataError: the accuracy is below Keras' by more than `LARGEST_LOSS`, or the file is too large.
     """
     size = path.stat().st_size
     if size > LARGEST_BYTES[form]:
@@ -299,11 +327,10 @@ def checked(form: str, path: Path, run: store.Run, dataset: FaceDataset) -> dict
         )
     found = {split: compared(path, run.predictions[split], dataset) for split in TEST_SPLITS}
     for split, values in found.items():
-        if abs(values["difference"]) > LARGEST_DIFFERENCE[form]:
+        if values["difference"] < -LARGEST_LOSS[form]:
             raise DataError(
-                f"On {split} the {form} file's accuracy differs from Keras' by "
-                f"{formatting.points(values['difference'], digits=2)} points, allowed "
-                f"{100 * LARGEST_DIFFERENCE[form]:.1f}. Nothing was shipped: look at the export."
+                f"On {split} the {form} file loses {100 * -values['difference']:.2f} points of Keras' accuracy, at "
+                f"most {100 * LARGEST_LOSS[form]:.1f} are allowed. Nothing was shipped: look at the export."
             )
     return found
 

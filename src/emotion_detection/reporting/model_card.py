@@ -83,8 +83,8 @@ def values() -> dict:
         "scores": _table(scores_table(run)),
         "emotions": _table(emotions_table(run)),
         "averaged": _averaged(run),
-        "seeds": final_runs.by_recipe(final_runs.recorded(recipe["name"])).iloc[0],
-        "is_chosen": final_runs.is_chosen(run),
+        "seeds": final_runs.by_recipe(store.final_seeds(recipe["name"])).iloc[0],
+        "chosen": chosen_values(card),
         "calibration": calibration_values(run),
         "agreement": _agreement(run),
         "formats": formatting.to_markdown(formats_table(card)),
@@ -182,6 +182,28 @@ def _averaged(run: Run) -> str | None:
     if averaged is None:
         return None
     return formatting.interval(metrics.accuracy(averaged), *metrics.bootstrap(averaged).accuracy)
+
+
+def chosen_values(card: dict) -> dict | None:
+    """Return by what rule the shipped seed was chosen, and a table of the seeds; None where it was not chosen by it.
+
+    Raises:
+        DataError: another seed is better by the rule.
+    """
+    if "seeds" not in card:
+        return None
+    scores = pd.DataFrame.from_dict(card["seeds"]["scores"], orient="index")
+    mean = scores.mean(axis=1)
+    if mean.idxmax() != card["run"]:
+        raise DataError(
+            f"{mean.idxmax()} is better than the shipped {card['run']} by the rule on its card. Ship it: "
+            f"python -m emotion_detection ship {mean.idxmax()} --photographs FOLDER"
+        )
+    table = scores.map(formatting.percent)
+    table.columns = ["FER2013's labels, PublicTest", "FER+ strict majority, PublicTest", "Photographs, balanced votes"]
+    table.insert(0, "Run", [f"`{name}`" for name in scores.index])
+    table["Mean"] = mean.map(formatting.percent)
+    return {"rule": card["seeds"]["rule"], "table": formatting.to_markdown(table)}
 
 
 def calibration_values(run: Run) -> dict:

@@ -33,7 +33,7 @@ def values() -> dict:
     """Return what the template `results.md.j2` names."""
     shipped = store.load_run("shipped")
     audit = published_result.scores(store.load_run("published_whole"), store.load_run("honest_whole")).iloc[-1]
-    seeds = final_runs.recorded(shipped.info["recipe"]["name"])
+    seeds = store.final_seeds(shipped.info["recipe"]["name"])
     needed = {each.name: each for run in seeds for each in (*lineage.with_earlier(run), *lineage.teachers_of(run))}
     return {
         "table": formatting.to_markdown(results_table()),

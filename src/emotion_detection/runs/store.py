@@ -138,6 +138,12 @@ def recorded(*, here: bool = False, tried: bool = False) -> list[str]:
     return sorted(name for name in found if not name.startswith("."))
 
 
+def final_seeds(recipe: str) -> list[Run]:
+    """Return the final runs of a recipe, by seed."""
+    found = [load_run(name) for name in recorded() if split_name(name)[0] == recipe]
+    return sorted((run for run in found if run.is_final), key=lambda run: run.info["seed"])
+
+
 def is_recorded(name: str, *, here: bool = False) -> bool:
     """Return whether a run of this name is recorded; with `here` whether it is where runs are written to."""
     return find_dir(name, here=here) is not None

@@ -16,19 +16,6 @@ SCORES = ("accuracy", "accuracy_ten_views", "accuracy_deduplicated", "macro_f1",
 """Columns of `by_seed` that are averaged over seeds."""
 
 
-def recorded(recipe: str) -> list[Run]:
-    """Return the final runs of a recipe, by seed."""
-    found = [store.load_run(name) for name in store.recorded() if store.split_name(name)[0] == recipe]
-    return sorted((run for run in found if run.is_final), key=lambda run: run.info["seed"])
-
-
-def is_chosen(run: Run) -> bool:
-    """Return whether a run has the highest accuracy on PublicTest of several final seeds of its recipe."""
-    seeds = recorded(run.info["recipe"]["name"])
-    scores = {each.name: metrics.accuracy(each.predictions["PublicTest"]) for each in seeds}
-    return len(scores) > 1 and scores.get(run.name) == max(scores.values())
-
-
 def by_seed(runs: list[Run]) -> pd.DataFrame:
     """Return what final runs score on PrivateTest, a row each.
 

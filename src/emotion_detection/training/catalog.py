@@ -353,12 +353,23 @@ ABLATION_BASES = {
         continues="tl_whole",
         expected=Expected("PublicTest", 69.4),
     ),
+    "last": BEST_TWO_CORES.replace(
+        name="again_base",
+        display_name="base: TL best, 4 epochs more",
+        teachers=("best-s0", "best-s1", "best-s2", "lite0_cycles-s0"),
+        continues="best",
+        epochs=4,
+        cycles=1,
+        warmup_epochs=0.25,
+        expected=Expected("PublicTest", 71.9),
+    ),
 }
 """Round → its base. All arms of a round learn from the same faces with the same seed for about as long as their base
 does (a dozen minutes on two cores): an arm whose steps cost more has fewer epochs. They are compared with it on
 PublicTest. The early round begins at ImageNet's weights: which size, batch and optimiser learn fastest? What keeps a
 network from memorising cannot show there, since nothing is memorised in so few epochs. So the late round goes on from
-TL whole, which has seen every face ten times: what still helps a network that is already good?"""
+TL whole, which has seen every face ten times: what still helps a network that is already good? The last round asks the
+same of TL best."""
 
 ABLATION_ARMS = {
     "abl": {
@@ -406,9 +417,11 @@ ABLATION_ARMS = {
             69.0,
         ),
     },
+    "again": {"votes": ("FER+ with four times the weight", {"ferplus_auxiliary": 2.0}, 71.7)},
 }
 """How the names of a round's recipes begin → arm → words for figures, what changes, and percent of PublicTest. Arms
-that lost and needed code of their own (SAM, RandAugment, sizes that grow, a stem of stride 1) are in records only."""
+that lost and needed code of their own (SAM, RandAugment, sizes that grow, a stem or a last stage of stride 1, teachers
+that see the augmented faces) are in records only."""
 
 ABLATIONS = (
     *ABLATION_BASES.values(),
