@@ -3,7 +3,10 @@
 import numpy as np
 
 from emotion_detection.training import augmentation
-from emotion_detection.training.recipe import Optimisation, Recipe
+from emotion_detection.training.recipe import NO_CHANGES, Optimisation, Recipe
+
+VIEWS = 16
+"""Begins the seeds of views, so that no two are those of an epoch's batches."""
 
 
 class FaceBatches:
@@ -14,11 +17,12 @@ class FaceBatches:
     whole process, and every training step then takes more than twice the processor time.
 
     Args:
-        inputs: uint8 faces (n, 48, 48), or float32 features of the frozen part.
+        inputs: uint8 faces (n, 48, 48), or float32 features of the frozen part, or what `view` returns.
         targets: for each output of the network float32 (n, classes), each row summing to 1.
         epoch: number of the epoch, from 0.
         faces: how many of them make an epoch; None: all.
         weights: float32 (n,), what each face's loss is multiplied by; None: 1.
+        are_changed: whether faces are augmented already, and of the network's size.
     """
 
     def __init__(
@@ -31,9 +35,10 @@ class FaceBatches:
         epoch: int,
         faces: int | None = None,
         weights: np.ndarray | None = None,
+        are_changed: bool = False,
     ):
         self.inputs, self.targets, self.weights = inputs, targets, weights
-        self.recipe, self.seed, self.epoch = recipe, seed, epoch
+        self.recipe, self.seed, self.epoch, self.are_changed = recipe, seed, epoch, are_changed
         self.order = np.random.default_rng([seed, epoch]).permutation(len(inputs))[:faces]
 
     def __len__(self) -> int:
@@ -51,12 +56,20 @@ class FaceBatches:
         if settings is None:
             return self.inputs[rows][..., None], targets, weights
         rng = np.random.default_rng([self.seed, self.epoch, index])
-        faces = augmentation.augment(self.inputs[rows], settings, size_px=self.recipe.network.input_px, rng=rng)
+        faces = self.inputs[rows]
+        if not self.are_changed:
+            faces = augmentation.augment(faces, settings, size_px=self.recipe.network.input_px, rng=rng)
         if settings.mixup or settings.cutmix:
             faces, other, kept = augmentation.mix(faces, settings, rng)
             targets = [_mixed(each, other, kept) for each in targets]
             weights = None if weights is None else _mixed(weights, other, kept)
         return faces[..., None], targets, weights
+
+
+def view(faces: np.ndarray, recipe: Recipe, number: int) -> np.ndarray:
+    """Return all of uint8 faces (n, 48, 48) augmented, each once: the same for every seed, others for each number."""
+    rng = np.random.default_rng([VIEWS, number])
+    return augmentation.augment(faces, recipe.augmentation or NO_CHANGES, size_px=recipe.network.input_px, rng=rng)
 
 
 def steps_per_epoch(faces: int, settings: Optimisation) -> int:

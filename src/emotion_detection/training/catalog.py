@@ -352,6 +352,15 @@ ABLATION_BASES = {
         continues="tl_whole",
         expected=Expected("PublicTest", 69.4),
     ),
+    "again": BEST_TWO_CORES.replace(
+        name="again_base",
+        display_name="base: TL best, 4 epochs more",
+        teachers=("best-s0", "best-s1", "best-s2", "lite0_cycles-s0"),
+        continues="best",
+        epochs=4,
+        cycles=1,
+        warmup_epochs=0.25,
+    ),
 }
 """Round → its base. All arms of a round learn from the same faces with the same seed for about as long as their base
 does (a dozen minutes on two cores): an arm whose steps cost more has fewer epochs. They are compared with it on
@@ -405,6 +414,12 @@ ABLATION_ARMS = {
             69.0,
         ),
     },
+    "again": {
+        "views": ("teachers see the same", {"views": 4}, None),
+        "views_90": ("they see the same, and have nine tenths", {"views": 4, "distillation": 0.9}, None),
+        "taught_90": ("teachers have nine tenths", {"distillation": 0.9}, None),
+        "larger_map": ("last stage of 6×6", {"last_stride": 1}, None),
+    },
 }
 """How the names of a round's recipes begin → arm → words for figures, what changes, and percent of PublicTest. Arms
 that lost and needed code of their own (SAM, RandAugment, sizes that grow, a stem of stride 1) are in records only."""
@@ -412,7 +427,7 @@ that lost and needed code of their own (SAM, RandAugment, sizes that grow, a ste
 ABLATIONS = (
     *ABLATION_BASES.values(),
     *(
-        base.replace(name=f"{prefix}_{arm}", display_name=words, expected=Expected("PublicTest", percent), **changes)
+        base.replace(name=f"{prefix}_{arm}", display_name=words, expected=percent and Expected("PublicTest", percent), **changes)
         for base, (prefix, arms) in zip(ABLATION_BASES.values(), ABLATION_ARMS.items(), strict=True)
         for arm, (words, changes, percent) in arms.items()
     ),

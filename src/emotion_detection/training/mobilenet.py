@@ -80,6 +80,8 @@ def build_model(recipe: Recipe, *, seed: int = 0) -> keras.Model:
     else:
         values = efficientnet_lite.feature_map(inputs, network.backbone)
     model = keras.Model(faces, _head(values, network, seed), name=f"emotion_{network.backbone}")
+    if network.last_stride == 1:
+        model = _with_larger_last_stage(model)
     if network.backbone != "mobilenetv2" and weights is not None:
         efficientnet_lite.load_imagenet(model, Path(weights))
     freeze(model, network.regime)
@@ -101,6 +103,20 @@ def _mobilenet(inputs, input_px: int, weights: str | None) -> keras.Model:
             f"The ImageNet weights {paths.displayed(weights)} cannot be read ({type(error).__name__}: {error}). "
             "The file is damaged or another one: delete it, and it is found elsewhere or downloaded again."
         ) from error
+
+
+def _with_larger_last_stage(model: keras.Model) -> keras.Model:
+    """Return a copy of MobileNetV2 with equal weights whose last stage has stride 1."""
+
+    def layer(original: keras.layers.Layer) -> keras.layers.Layer:
+        if original.name == "block_13_pad":
+            return keras.layers.Identity(name=original.name)
+        changes = {"strides": 1, "padding": "same"} if original.name == "block_13_depthwise" else {}
+        return type(original).from_config(original.get_config() | changes)
+
+    copy = keras.models.clone_model(model, clone_function=layer)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def _input_stage(faces, network: Network):

@@ -17,6 +17,7 @@ CHOICES = {
     "backbone": ("mobilenetv2", "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"),
     "scaling": ("symmetric", "unit"),
     "head": ("linear", "two_dense"),
+    "last_stride": (1, 2),
     "frozen_batch_norm": ("inference", "batch_statistics", "batch_statistics_averages_kept"),
     "optimizer": ("adamw", "sgd", "rmsprop"),
     "schedule": ("cosine", "constant"),
@@ -91,6 +92,7 @@ class Network(_Part):
         frozen_batch_norm: "inference" (moving averages, as Keras 3 does), "batch_statistics" (gamma and beta held,
             statistics of each training batch, averages follow) or "batch_statistics_averages_kept" (the same, but
             ImageNet's averages stay for inference, as in some early versions of Keras; see keras-team/keras#9965).
+        last_stride: 2, or 1: the last stage then keeps the size of the one before, 6×6 instead of 3×3 at 96 px.
         backbone: "mobilenetv2", or a larger network to teach it: a key of `efficientnet_lite.SCALES`.
     """
 
@@ -103,6 +105,7 @@ class Network(_Part):
     continues: str | None = None
     batch_norm_momentum: float = 0.999
     frozen_batch_norm: str = "inference"
+    last_stride: int = _later(2)
     backbone: str = _later("mobilenetv2")
 
     def __post_init__(self):
@@ -129,6 +132,8 @@ class Targets(_Part):
             those on the faces held out.
         distillation: share of the teachers' answers in the targets, 0–1.
         distillation_temperature: the teachers' logits are divided by it, which makes their answers softer.
+        views: 0: teachers see each face as it is, and its mirror image. Otherwise they see what is learned from: each
+            epoch shows all faces in one of so many changed versions, in turn, to the network and to its teachers.
     """
 
     label_smoothing: float = 0.0
@@ -139,9 +144,12 @@ class Targets(_Part):
     teachers: tuple[str, ...] = _later(())
     distillation: float = _later(0.0)
     distillation_temperature: float = _later(1.0)
+    views: int = _later(0)
 
     def __post_init__(self):
         super().__post_init__()
+        if self.views and not self.teachers:
+            raise DataError(f"The recipe has {self.views} views and no teachers to see them. Name `teachers`.")
         if bool(self.teachers) != (self.distillation > 0):
             raise DataError(
                 f"The recipe names {len(self.teachers)} teachers and learns a share of {self.distillation} from them. "
@@ -378,6 +386,7 @@ class Recipe:
             ferplus_auxiliary=0.0,
             teachers=(),
             distillation=0.0,
+            views=0,
         )
 
 

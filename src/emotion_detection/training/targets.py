@@ -12,6 +12,7 @@ arXiv:1503.02531.
 import dataclasses
 import hashlib
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +36,8 @@ class Answers:
     """What the network is to answer on the faces to learn from.
 
     Args:
-        outputs: for each output float32 (n, classes), rows summing to 1: the seven emotions and, where FER+ is a second
-            task, its eight classes.
+        outputs: for each output float32 (n, classes), rows summing to 1: the seven emotions (with `views` before
+            teachers have their share in them) and, where FER+ is a second task, its eight classes.
         weights: float32 (n,), what each face's loss is multiplied by, or None.
     """
 
@@ -57,12 +58,18 @@ def targets_of(settings: Targets, faces: FaceDataset) -> Answers:
     share = 1.0 if settings.ferplus_only else settings.ferplus_blend
     main = labels if not share else (1 - share) * labels + share * distribution(votes, faces.emotion, classes=7)
     if settings.teachers:
-        smoothed = (1 - settings.label_smoothing) * main + settings.label_smoothing / len(EMOTIONS)
-        main = (1 - settings.distillation) * smoothed + settings.distillation * taught(settings, faces)
+        main = (1 - settings.label_smoothing) * main + settings.label_smoothing / len(EMOTIONS)
+    if settings.teachers and not settings.views:
+        main = with_teachers(settings, main, taught(settings, faces))
     outputs = [main.astype(np.float32)]
     if settings.ferplus_auxiliary:
         outputs.append(distribution(votes, faces.emotion, classes=8))
     return Answers(outputs, class_weights(faces.emotion)[faces.emotion] if settings.class_weights else None)
+
+
+def with_teachers(settings: Targets, targets: np.ndarray, answers: np.ndarray) -> np.ndarray:
+    """Return float32 (n, 7): targets in which teachers' answers have their share."""
+    return ((1 - settings.distillation) * targets + settings.distillation * answers).astype(np.float32)
 
 
 def smoothing_in_loss(settings: Targets) -> float:
@@ -87,7 +94,7 @@ def class_weights(labels: np.ndarray) -> np.ndarray:
     return weights
 
 
-def taught(settings: Targets, faces: FaceDataset) -> np.ndarray:
+def taught(settings: Targets, faces: FaceDataset, views: Sequence[np.ndarray] = ()) -> np.ndarray:
     """Return the teachers' averaged probabilities on faces and their mirror images, kept under `data/cache/teachers/`.
 
     A teacher that was cross-validated gives the answers that its record holds, without mirror images: each is by a
@@ -95,11 +102,18 @@ def taught(settings: Targets, faces: FaceDataset) -> np.ndarray:
 
     The cache is keyed by the faces, the teachers' networks or recorded answers, and the temperature.
 
+    Args:
+        settings: name the teachers, and the temperature.
+        faces: whom they are asked about.
+        views: what they are shown instead of each face and its mirror image, uint8 (n, height, width) each; answers
+            are averaged over them. Cross-validated teachers cannot be shown anything.
+
     Returns:
         float32 array (n, 7), each row summing to 1.
     """
     sources_sha256 = [files.sha256(_source_of(name)) for name in settings.teachers]
     key = f"{faces.fingerprint} {settings.distillation_temperature} {' '.join(sources_sha256)}"
+    key += "".join(f" {hashlib.sha256(view).hexdigest()}" for view in views)
     path = paths.run_cache_dir() / "teachers" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
     if path.exists():
         try:
@@ -108,16 +122,21 @@ def taught(settings: Targets, faces: FaceDataset) -> np.ndarray:
         except DataError as error:
             log.warning("%s The teachers are asked again.", error)
     answers = np.mean(
-        [_answers_of(name, faces, settings.distillation_temperature) for name in settings.teachers], axis=0
+        [_answers_of(name, faces, views, settings.distillation_temperature) for name in settings.teachers], axis=0
     )
     with files.written_beside(path) as temporary:
         np.save(temporary, answers.astype(np.float32))
     return answers.astype(np.float32)
 
 
-def _answers_of(name: str, faces: FaceDataset, temperature: float) -> np.ndarray:
+def _answers_of(name: str, faces: FaceDataset, views: Sequence[np.ndarray], temperature: float) -> np.ndarray:
     """Return one teacher's probabilities, float64 (n, 7)."""
     if (held_out := _held_out_answers(name)) is not None:
+        if views:
+            raise DataError(
+                f"The teacher {store.full_name(name)} was cross-validated: its answers are on faces as they are. Name "
+                "a teacher that is one network, or leave `views` out."
+            )
         places = pd.Index(held_out.row).get_indexer(faces.row)
         differing = int((places < 0).sum() + (held_out.label[places] != faces.emotion)[places >= 0].sum())
         if differing:
@@ -128,8 +147,8 @@ def _answers_of(name: str, faces: FaceDataset, temperature: float) -> np.ndarray
             )
         return special.softmax(held_out.logits[places].astype(np.float64) / temperature, axis=1)
     model = fast_layers.folded(mobilenet.load_network(_source_of(name)))
-    views = (faces.pixels, faces.pixels[:, :, ::-1])
-    logits = [backends.predict_logits(model, view, progress=f"ask {name}").astype(np.float64) for view in views]
+    shown = views or (faces.pixels, faces.pixels[:, :, ::-1])
+    logits = [backends.predict_logits(model, view, progress=f"ask {name}").astype(np.float64) for view in shown]
     return np.mean([special.softmax(each / temperature, axis=1) for each in logits], axis=0)
 
 

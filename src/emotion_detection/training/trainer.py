@@ -166,14 +166,16 @@ class _Training:
         """Train one epoch, estimate the batch-norm statistics anew, look at PublicTest; return the history's line."""
         began, protocol, epochs = time.perf_counter(), self.recipe.protocol, self.recipe.optimisation.epochs
         _reseed_dropout(self.trained_part, self.seed, epoch)
+        inputs, outputs = self._shown(epoch)
         shuffled = batches.FaceBatches(
-            self.inputs(self.parts.training),
-            self.answers.outputs,
+            inputs,
+            outputs,
             weights=self.answers.weights,
             recipe=self.recipe,
             seed=self.seed,
             epoch=epoch,
             faces=self.parts.faces_per_epoch,
+            are_changed=bool(self.recipe.targets.views),
         )
         logs = self.passes.train(shuffled, bar)
         watched = dict.fromkeys(("val_loss", "val_accuracy", *self.parts.watched), np.nan)
@@ -189,6 +191,15 @@ class _Training:
             "learning_rate": float(keras.ops.convert_to_numpy(self.trained_part.optimizer.learning_rate)),
             "seconds": time.perf_counter() - began,
         }
+
+    def _shown(self, epoch: int) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Return what an epoch learns from, and what it is to answer; with views teachers see the same."""
+        faces, settings = self.parts.training, self.recipe.targets
+        if not settings.views:
+            return self.inputs(faces), self.answers.outputs
+        view = batches.view(faces.pixels, self.recipe, epoch % settings.views)
+        answers = targets.taught(settings, faces, [view])
+        return view, [targets.with_teachers(settings, self.answers.outputs[0], answers), *self.answers.outputs[1:]]
 
     def _watch(self) -> dict[str, float]:
         """Return loss and accuracy on the validation faces, and accuracy on others that are watched."""
