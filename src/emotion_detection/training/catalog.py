@@ -419,6 +419,7 @@ ABLATION_ARMS = {
         "views_90": ("they see the same, and have nine tenths", {"views": 4, "distillation": 0.9}, None),
         "taught_90": ("teachers have nine tenths", {"distillation": 0.9}, None),
         "larger_map": ("last stage of 6×6", {"last_stride": 1}, None),
+        "votes": ("FER+ as a second task of four times the weight", {"ferplus_auxiliary": 2.0}, None),
     },
 }
 """How the names of a round's recipes begin → arm → words for figures, what changes, and percent of PublicTest. Arms
