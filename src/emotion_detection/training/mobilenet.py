@@ -112,6 +112,8 @@ def _with_larger_last_stage(model: keras.Model) -> keras.Model:
         if original.name == "block_13_pad":
             return keras.layers.Identity(name=original.name)
         changes = {"strides": 1, "padding": "same"} if original.name == "block_13_depthwise" else {}
+        if original.name in ("block_14_depthwise", "block_15_depthwise", "block_16_depthwise"):
+            changes = {"dilation_rate": 2}  # so that each place sees what it has learned to see
         return type(original).from_config(original.get_config() | changes)
 
     copy = keras.models.clone_model(model, clone_function=layer)
