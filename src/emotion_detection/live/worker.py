@@ -13,6 +13,10 @@ from emotion_detection.live.sources import BadFrameError
 log = logging.getLogger(__name__)
 
 PATIENCE_S = 8.0  # when the page has not been heard of for so long, the camera is released
+UNHEARD = (
+    f"The page was not heard of for {PATIENCE_S:.0f} seconds, so the camera is off. The kernel was busy with a cell, "
+    "or the page was away. Click Start."
+)
 READ_TIMEOUT_S = 0.2
 JOIN_TIMEOUT_S = 8.0
 
@@ -99,7 +103,7 @@ class Worker(threading.Thread):
     def _answer_all(self) -> Trouble | None:
         while not self._stopping.is_set():
             if time.monotonic() - self._heard_s() > PATIENCE_S:
-                return Trouble(f"The page was not heard of for {PATIENCE_S:.0f} s: the camera is released.", ends=True)
+                return Trouble(UNHEARD, ends=True)
             try:
                 frame = self.source.read(READ_TIMEOUT_S)
             except BadFrameError as error:
