@@ -82,9 +82,8 @@ def test_the_recorded_measurement_is_of_the_shipped_network_and_of_what_is_docum
     for record in records.values():
         assert record["strengths"] == {each.name: list(each.strengths) for each in PERTURBATIONS.values()}
         assert record["n"] == 3589
-    public = store.load_run(name).predictions["PublicTest"]
-    right = np.count_nonzero(public.predicted == public.label)
-    assert records[name]["right_unchanged"] == pytest.approx(right, abs=0.002 * 3589)
+    right = 3589 * registry.read_card()["formats"]["float16"]["PublicTest"]["accuracy"]  # of the file that is measured
+    assert records[name]["right_unchanged"] == pytest.approx(right, abs=0.001 * 3589)
 
 
 def test_votes_are_scored_by_the_majority_of_people_among_the_seven(tmp_path, monkeypatch):

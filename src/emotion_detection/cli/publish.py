@@ -20,7 +20,21 @@ def ship(
     run: Annotated[str, typer.Argument(help="A final run whose network is on this machine.")],
     photographs: Annotated[Path | None, PHOTOGRAPHS] = None,
 ):
-    """Put a run's network into data/models/ as the one that is shipped, with a second head for FER+'s votes.
+    """Put a run's network into data/models/ as the one that is shipped, with a second head for FER+'s votes."""
+    from emotion_detection.data import load_fer2013
+    from emotion_detection.export import ship as shipping
+    from emotion_detection.runs import registry
+
+    registry.check_is_ours("data/models/")
+    dataset = load_fer2013()
+    shipping.ship(run, dataset)
+    shipping.teach_upright(dataset)
+    votes(photographs)
+
+
+@app.command(rich_help_panel=MAINTAINERS)
+def votes(photographs: Annotated[Path | None, PHOTOGRAPHS] = None):
+    """Fit the shipped network's second head on FER+'s votes anew; its other outputs stay to the last bit.
 
     With --photographs the card also says how the other seeds of its recipe score.
     """
@@ -31,28 +45,11 @@ def ship(
     from emotion_detection.studies import photographs as study
 
     registry.check_is_ours("data/models/")
+    faces = study.labelled_faces(photographs) if photographs else None
     dataset = load_fer2013()
-    shipping.ship(run, dataset)
-    shipping.teach_upright(dataset)
-    faces = study.labelled_faces(photographs) if photographs else None
-    shipping.teach_votes(dataset, photographs=faces)
+    card = shipping.teach_votes(dataset, photographs=faces)
     if faces is not None:
-        shipping.compare_seeds(dataset, faces)
-    documents.write()
-
-
-@app.command(rich_help_panel=MAINTAINERS)
-def votes(photographs: Annotated[Path | None, PHOTOGRAPHS] = None):
-    """Fit the shipped network's second head on FER+'s votes anew; its other outputs stay to the last bit."""
-    from emotion_detection.data import load_fer2013
-    from emotion_detection.export import ship as shipping
-    from emotion_detection.reporting import documents
-    from emotion_detection.runs import registry
-    from emotion_detection.studies import photographs as study
-
-    registry.check_is_ours("data/models/")
-    faces = study.labelled_faces(photographs) if photographs else None
-    card = shipping.teach_votes(load_fer2013(), photographs=faces)
+        card = shipping.compare_seeds(dataset, faces)
     documents.write()
     typer.echo(json.dumps(card, indent=1))
 

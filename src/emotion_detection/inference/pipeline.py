@@ -132,8 +132,10 @@ def annotate(
     for face, text_px in zip(found, texts_px, strict=True) if bars else ():
         panels.append(_panel(face, (width, height), right, text_px))
         right, bottom = max(right, math.ceil(panels[-1][2])), max(bottom, math.ceil(panels[-1][3]))
-    image = Image.new("RGB", (right, bottom), "white")
-    image.paste(Image.fromarray(cv2.cvtColor(frame_bgr, cv2.COLOR_BGR2RGB)))
+    if panels:
+        margins, white = (0, bottom - height, 0, right - width), (255, 255, 255)
+        frame_bgr = cv2.copyMakeBorder(frame_bgr, *margins, cv2.BORDER_CONSTANT, value=white)
+    image = Image.fromarray(cv2.cvtColor(frame_bgr, cv2.COLOR_BGR2RGB))
     draw = ImageDraw.Draw(image, "RGBA")
     for face, name, text_px in zip(found, names or [""] * len(found), texts_px, strict=True):
         _draw_face(draw, face, width, text_px, name)

@@ -41,10 +41,7 @@ SHARES = [
 COUNTS = ("epochs", "batch_size", "input_px", "cycles", "validate_every")
 """Settings that are whole numbers of 1 or more."""
 
-RETIRED = (
-    *("stages", "stem_stride", "last_stride"),
-    *("sharpness_radius", "randaugment", "randaugment_magnitude", "views"),
-)
+RETIRED = ("stages", "stem_stride", "last_stride", "sharpness_radius", "randaugment", "randaugment_magnitude", "views")
 """Settings of recorded arms whose code is gone; such a record's `code` names the last commit that has it."""
 
 
