@@ -124,6 +124,13 @@ def test_a_share_of_the_faces_comes_from_a_poor_camera(faces):
     assert (many == faces[0]).all()
 
 
+def test_each_fault_of_a_poor_camera_falls_on_its_own_share_of_the_faces(faces):
+    settings = Augmentation(False, 0, 0, 0, blur_px=2.0, noise=0.2, jpeg_quality=20, each_fault=0.5)
+    many = np.repeat(faces[:1], 400, axis=0)
+    unchanged = (augment(many, settings, size_px=48, rng=np.random.default_rng(9)) == many).all(axis=(1, 2))
+    assert 30 < unchanged.sum() < 90  # an eighth has none of the three; a few have too little of one
+
+
 def test_mixup_blends_each_face_with_the_one_that_it_names(faces, monkeypatch):
     monkeypatch.setattr(augmentation, "MIXUP_ALPHA", 1.0)
     mixed, other, kept = mix(faces, Augmentation(mixup=1.0), np.random.default_rng(1))

@@ -42,6 +42,7 @@ SETTINGS = {
     "noise": "augmentation: noise up to, share",
     "jpeg_quality": "augmentation: JPEG quality down to",
     "poor_camera": "augmentation: share of the faces with blur, noise and JPEG",
+    "each_fault": "augmentation: of these, the share with each of the three faults",
     "erasing": "augmentation: share of the faces with a rectangle erased",
     "mixup": "augmentation: share of the batches with mixup",
     "cutmix": "augmentation: share of the batches with cutmix",

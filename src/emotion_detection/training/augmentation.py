@@ -56,13 +56,15 @@ def _by_a_poor_camera(faces: np.ndarray, settings: Augmentation, rng) -> np.ndar
         faces[chosen] = _by_a_poor_camera(faces[chosen], dataclasses.replace(settings, poor_camera=1.0), rng)
         return faces
     taken, unit = np.empty_like(faces), rng.random((len(faces), 3))
+    if settings.each_fault < 1:
+        unit *= rng.random(unit.shape) < settings.each_fault
     noise = rng.standard_normal(faces.shape, np.float32) if settings.noise else 0
     for index, (face, (blur, loudness, compression)) in enumerate(zip(faces, unit, strict=True)):
         if settings.blur_px * blur > 0.2:  # a narrower one changes nothing
             face = cv2.GaussianBlur(face, (0, 0), settings.blur_px * blur, borderType=cv2.BORDER_REPLICATE)
         if settings.noise:
             face = np.clip(np.rint(face + 255 * settings.noise * loudness * noise[index]), 0, 255).astype(np.uint8)
-        if settings.jpeg_quality < 100:
+        if settings.jpeg_quality < 100 and compression > 0:
             quality = round(100 - compression * (100 - settings.jpeg_quality))
             face = cv2.imdecode(
                 cv2.imencode(".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_GRAYSCALE

@@ -156,6 +156,23 @@ THIRD = BEST_TWO_CORES.replace(
 )
 """A third round, from TL best on, taught by its three seeds: it gains nothing."""
 
+ROBUST = BEST_TWO_CORES.replace(
+    name="robust",
+    display_name="TL robust",
+    continues="best",
+    teachers=("best-s0", "best-s1", "best-s2"),
+    epochs=6,
+    cycles=2,
+    validate_every=3,
+    blur_px=2.0,
+    noise=0.1,
+    jpeg_quality=10,
+    poor_camera=0.5,
+    each_fault=0.5,
+)
+"""TL best, then two short cycles on faces half of which a poor camera took; its teachers, the three seeds of TL best,
+see each face as it is."""
+
 LITE0 = TAUGHT.replace(
     name="lite0",
     display_name="EfficientNet-Lite0",
@@ -444,6 +461,7 @@ _GROUPED = {
         BEST,
         BEST_TWO_CORES,
         THIRD,
+        ROBUST,
         LITE0,
         LITE0_CYCLES,
     ),

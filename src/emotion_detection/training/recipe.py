@@ -32,6 +32,7 @@ SHARES = [
     "ema",
     "batch_norm_momentum",
     "poor_camera",
+    "each_fault",
     "erasing",
     "mixup",
     "cutmix",
@@ -249,6 +250,7 @@ class Augmentation(_Part):
         noise: largest standard deviation of Gaussian noise, as a share of the full range.
         jpeg_quality: lowest quality to which a face is compressed as JPEG, 1–100; 100: none is.
         poor_camera: share of the faces that are blurred, noisy or compressed, where these are asked for.
+        each_fault: of these faces, the share that has each of the three faults; 1: all of them, more or less.
         erasing: share of the faces in which a rectangle is replaced by noise.
         mixup: share of the batches in which each face is blended with another one, and so are their targets.
         cutmix: share of the batches in which each face gets a rectangle of another one; targets by area.
@@ -265,6 +267,7 @@ class Augmentation(_Part):
     noise: float = _later(0.0)
     jpeg_quality: int = _later(100)
     poor_camera: float = _later(1.0)
+    each_fault: float = _later(1.0)
     erasing: float = _later(0.0)
     mixup: float = _later(0.0)
     cutmix: float = _later(0.0)
