@@ -26,10 +26,11 @@ def ship(
     from emotion_detection.runs import registry
 
     registry.check_is_ours("data/models/")
-    dataset = load_fer2013()
+    dataset, faces = load_fer2013(), _faces_in(photographs)
+    chosen = shipping.choose_seed(run, dataset, faces)  # refuses before a file is replaced
     shipping.ship(run, dataset)
     shipping.teach_upright(dataset)
-    votes(photographs)
+    _show_card(shipping.teach_votes(dataset, photographs=faces, chosen=chosen))
 
 
 @app.command(rich_help_panel=MAINTAINERS)
@@ -40,16 +41,24 @@ def votes(photographs: Annotated[Path | None, PHOTOGRAPHS] = None):
     """
     from emotion_detection.data import load_fer2013
     from emotion_detection.export import ship as shipping
-    from emotion_detection.reporting import documents
     from emotion_detection.runs import registry
-    from emotion_detection.studies import photographs as study
 
     registry.check_is_ours("data/models/")
-    faces = study.labelled_faces(photographs) if photographs else None
-    dataset = load_fer2013()
-    card = shipping.teach_votes(dataset, photographs=faces)
-    if faces is not None:
-        card = shipping.compare_seeds(dataset, faces)
+    dataset, faces = load_fer2013(), _faces_in(photographs)
+    chosen = shipping.choose_seed(registry.read_card()["run"], dataset, faces)
+    _show_card(shipping.teach_votes(dataset, photographs=faces, chosen=chosen))
+
+
+def _faces_in(photographs: Path | None):
+    from emotion_detection.studies import photographs as study
+
+    return study.labelled_faces(photographs) if photographs else None
+
+
+def _show_card(card: dict) -> None:
+    """Rewrite the documents that are made from the card, and print it."""
+    from emotion_detection.reporting import documents
+
     documents.write()
     typer.echo(json.dumps(card, indent=1))
 

@@ -1,9 +1,11 @@
 """Where trained networks go: files in any format, `data/models/` with a card, `data/models/kept/` for later runs."""
 
 import contextlib
+import dataclasses
 import functools
 import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -200,7 +202,60 @@ def ship(name: str, dataset: FaceDataset) -> dict:
     return card
 
 
-def teach_votes(dataset: FaceDataset, *, photographs: votes.Photographs | None = None) -> dict:
+@dataclasses.dataclass(frozen=True, eq=False)
+class Chosen:
+    """The seed that ships: its second head, and how all final seeds of its recipe score by `CHOICE`.
+
+    Args:
+        head: of the seed that ships.
+        scores: run → `labels`, `votes`, `photographs`, 0–1.
+    """
+
+    head: votes.VotesHead
+    scores: dict[str, dict[str, float]]
+
+
+def choose_seed(name: str, dataset: FaceDataset, photographs: votes.Photographs | None) -> Chosen | None:
+    """Compare all final seeds of a run's recipe: for each a second head is fitted, and its prior's strength chosen.
+
+    Returns:
+        What was chosen; None without photographs, which have a say.
+
+    Raises:
+        MissingFileError: the network of a seed, or FER+'s votes, are not on this machine.
+        DataError: another seed than `name` is the best.
+    """
+    if photographs is None:
+        return None
+    shipped, heads, scores = store.load_run(name), {}, {}
+    for run in store.final_seeds(shipped.info["recipe"]["name"]):
+        network = mobilenet.load_network(store.trained_network(run.name))
+        head = heads[run.name] = votes.fit_head(_features_of(network), dataset, photographs=photographs)
+        balanced = head.facts["balanced"]
+        by_strength = {each["strength"]: each for each in balanced["tried"]}
+        scores[run.name] = {
+            "labels": run.info["metrics"]["PublicTest"]["accuracy"],
+            "votes": by_strength[0.0]["PublicTest"],
+            "photographs": by_strength[balanced["strength"]]["photographs"],
+        }
+    check_best(shipped.name, scores)
+    return Chosen(heads[shipped.name], files.rounded(scores))
+
+
+def check_best(name: str, scores: dict[str, dict[str, float]]) -> None:
+    """Refuse a seed that is not the best of `scores` by `CHOICE`."""
+    mean = {run: sum(each.values()) / len(each) for run, each in scores.items()}
+    best = max(mean, key=mean.get)
+    if best != name:
+        raise DataError(
+            f"{best} is better than {name} by the rule of the card: {mean[best]:.1%} against {mean[name]:.1%}, "
+            f"{CHOICE}. Ship it: python -m emotion_detection ship {best} --photographs FOLDER"
+        )
+
+
+def teach_votes(
+    dataset: FaceDataset, *, photographs: votes.Photographs | None = None, chosen: Chosen | None = None
+) -> dict:
     """Add a second head, for FER+'s votes, to the shipped network's files and card, or replace it; return the card.
 
     What the files said before, logits among it, stays as it was to the last bit.
@@ -208,6 +263,8 @@ def teach_votes(dataset: FaceDataset, *, photographs: votes.Photographs | None =
     Args:
         dataset: FER2013; its Training faces are learned from, its test faces choose and report.
         photographs: choose how strongly a balanced prior adjusts the votes; None: the card gets no such prior.
+        chosen: what `choose_seed` returned for the shipped run; None: the head is fitted here, and the card does not
+            say how the other seeds score.
 
     Raises:
         MissingFileError: the shipped network, or FER+'s votes, are not on this machine.
@@ -215,7 +272,7 @@ def teach_votes(dataset: FaceDataset, *, photographs: votes.Photographs | None =
     """
     card, keras_file = registry.read_card(), paths.models_dir() / f"{registry.SHIPPED}.keras"
     plain = mobilenet.load_network(keras_file)
-    head = votes.fit_head(functools.partial(_features, plain), dataset, photographs=photographs)
+    head = chosen.head if chosen else votes.fit_head(_features_of(plain), dataset, photographs=photographs)
     model = mobilenet.with_votes(plain, head.kernel, head.bias)
     with contextlib.ExitStack() as stack:
         written = stack.enter_context(files.written_beside(keras_file))
@@ -233,6 +290,8 @@ def teach_votes(dataset: FaceDataset, *, photographs: votes.Photographs | None =
             card["formats"][form]["votes"] = found
     card |= {name: changed[name] for name in ("votes", "outputs")}
     card["files"] = _digests([keras_file, *map(registry.network_path, registry.SUFFIXES)])
+    if chosen:
+        card["seeds"] = {"rule": CHOICE, "scores": chosen.scores}
     files.write_json(registry.card_path(), card)
     return card
 
@@ -243,7 +302,7 @@ def teach_upright(dataset: FaceDataset) -> dict:
     It is among what the files say of themselves: the networks stay as they are to the last bit.
     """
     card, keras_file = registry.read_card(), paths.models_dir() / f"{registry.SHIPPED}.keras"
-    kernel, bias, found = upright.fit(functools.partial(_features, mobilenet.load_network(keras_file)), dataset)
+    kernel, bias, found = upright.fit(_features_of(mobilenet.load_network(keras_file)), dataset)
     with contextlib.ExitStack() as stack:
         for form in registry.SUFFIXES:
             temporary = stack.enter_context(files.written_beside(registry.network_path(form)))
@@ -251,31 +310,6 @@ def teach_upright(dataset: FaceDataset) -> dict:
             _add_entries(temporary, dict(zip(network_metadata.HEADS["upright"], (kernel, bias), strict=True)))
     card["upright"] = found
     card["files"] = _digests([keras_file, *map(registry.network_path, registry.SUFFIXES)])
-    files.write_json(registry.card_path(), card)
-    return card
-
-
-def compare_seeds(dataset: FaceDataset, photographs: votes.Photographs) -> dict:
-    """Write into the card how all final seeds of the shipped recipe score by `CHOICE`; return the card.
-
-    For each other seed a second head is fitted, and the strength of its prior chosen, as `teach_votes` does.
-
-    Raises:
-        MissingFileError: the network of a seed, or FER+'s votes, are not on this machine.
-    """
-    card, scores = registry.read_card(), {}
-    for run in store.final_seeds(card["recipe"]):
-        facts = card["votes"]
-        if run.name != card["run"]:
-            features_of = functools.partial(_features, mobilenet.load_network(store.trained_network(run.name)))
-            facts = votes.fit_head(features_of, dataset, photographs=photographs).facts
-        by_strength = {each["strength"]: each for each in facts["balanced"]["tried"]}
-        scores[run.name] = {
-            "labels": run.info["metrics"]["PublicTest"]["accuracy"],
-            "votes": by_strength[0.0]["PublicTest"],
-            "photographs": by_strength[facts["balanced"]["strength"]]["photographs"],
-        }
-    card["seeds"] = {"rule": CHOICE, "scores": files.rounded(scores)}
     files.write_json(registry.card_path(), card)
     return card
 
@@ -303,12 +337,12 @@ def votes_compared(paths_by_form: dict[str, Path], dataset: FaceDataset, photogr
     return files.rounded(found)
 
 
-def _features(model, faces: np.ndarray) -> np.ndarray:
-    """Return what a network's last layer weighs of uint8 faces (n, 48, 48): float32 (n, features)."""
+def _features_of(model) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what gives that which a network's last layer weighs: from uint8 faces (n, 48, 48) to float32 (n, c)."""
     import keras
 
     pooled = keras.Model(model.input, model.get_layer("features").output)
-    return backends.predict_logits(pooled, faces, progress="features")
+    return functools.partial(backends.predict_logits, pooled, progress="features")
 
 
 def checked(form: str, path: Path, run: store.Run, dataset: FaceDataset) -> dict:
