@@ -62,6 +62,18 @@ def test_cycles_that_cannot_be_are_refused(changes):
         catalog.TL_WHOLE.replace(epochs=10, **changes)
 
 
+def test_the_weights_that_training_began_with_keep_their_share():
+    model = network(epochs=1, warmup_epochs=0.0, start_share=0.25)
+    start = optimizers.weights_of(model)
+    for _ in range(3):
+        model.train_on_batch(np.ones((8, 3), np.float32), np.eye(7, dtype=np.float32)[[0, 1] * 4])
+    own = kernel(model)
+    assert not np.allclose(own, start[0], atol=1e-3)
+    with optimizers.averaged(model, start=start, start_share=0.25):
+        assert kernel(model) == pytest.approx(0.25 * start[0] + 0.75 * own, abs=1e-6)
+    assert np.array_equal(kernel(model), own)
+
+
 def test_without_an_average_the_weights_stay_as_they_are():
     model = network()
     before = kernel(model)

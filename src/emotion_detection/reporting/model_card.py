@@ -31,6 +31,7 @@ SETTINGS = {
     "ferplus_auxiliary": "weight of a second head that learns FER+'s classes",
     "ferplus_blend": "share of the targets that are FER+'s votes (Barsoum et al., 2016)",
     "cycles": "learning-rate cycles whose final weights are averaged (Izmailov et al., 2018)",
+    "start_share": "share of the weights that it began with in its own (Wortsman et al., 2022)",
     "flip": "augmentation: flips",
     "rotation_deg": "augmentation: rotation up to, degrees",
     "shift": "augmentation: shift up to, share",

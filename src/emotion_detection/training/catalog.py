@@ -163,6 +163,7 @@ ROBUST = BEST_TWO_CORES.replace(
     teachers=("best-s0", "best-s1", "best-s2"),
     epochs=6,
     cycles=2,
+    start_share=0.5,
     validate_every=3,
     blur_px=2.0,
     noise=0.1,
@@ -170,8 +171,8 @@ ROBUST = BEST_TWO_CORES.replace(
     poor_camera=0.5,
     each_fault=0.5,
 )
-"""TL best, then two short cycles on faces half of which a poor camera took; its teachers, the three seeds of TL best,
-see each face as it is."""
+"""TL best, then two short cycles on faces half of which a poor camera took; what is saved lies halfway between where
+they began and the mean of their ends. The teachers, three seeds of TL best, see each face as it is."""
 
 LITE0 = TAUGHT.replace(
     name="lite0",

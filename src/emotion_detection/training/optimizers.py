@@ -101,19 +101,29 @@ def _schedule(settings: Optimisation, steps_per_epoch: int):
     )
 
 
-def take_average(model: keras.Model) -> None:
-    """Give the network the average of its weights for good, where its optimiser keeps one."""
+def weights_of(model: keras.Model) -> list[np.ndarray]:
+    """Return copies of what is trained of a network."""
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in model.trainable_variables]
+
+
+def take_average(model: keras.Model, *, start: list[np.ndarray] | None = None, start_share: float = 0.0) -> None:
+    """Give the network for good the average of its weights that its optimiser keeps, if it keeps one.
+
+    `start`, weights as `weights_of` returns them, get `start_share` in the result, 0–1.
+    """
+    if not model.optimizer.use_ema:
+        return
     model.optimizer.finalize_variable_values(model.trainable_variables)
+    if start_share:
+        for variable, before in zip(model.trainable_variables, start, strict=True):
+            variable.assign(start_share * before + (1 - start_share) * variable)
 
 
 @contextlib.contextmanager
-def averaged(model: keras.Model):
-    """Let the network have the average of its weights as long as the block runs, where its optimiser keeps one."""
-    if not model.optimizer.use_ema:
-        yield
-        return
-    own = [np.array(keras.ops.convert_to_numpy(variable)) for variable in model.trainable_variables]
-    take_average(model)
+def averaged(model: keras.Model, **start):
+    """Let the network have what `take_average` gives it as long as the block runs."""
+    own = weights_of(model)
+    take_average(model, **start)
     yield
     for variable, value in zip(model.trainable_variables, own, strict=True):
         variable.assign(value)

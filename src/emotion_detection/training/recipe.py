@@ -30,6 +30,7 @@ SHARES = [
     "ferplus_blend",
     "distillation",
     "ema",
+    "start_share",
     "batch_norm_momentum",
     "poor_camera",
     "each_fault",
@@ -175,6 +176,9 @@ class Optimisation(_Part):
             anew at `learning_rate`, without a warm-up, and what is evaluated and saved is the mean of the weights that
             the cycles ended with (Izmailov et al., "Averaging Weights Leads to Wider Optima and Better
             Generalization", 2018, arXiv:1803.05407).
+        start_share: share of the weights that training began with in what is evaluated and saved, 0–1: a network that
+            learned something new keeps more of what it knew (Wortsman et al., "Robust Fine-Tuning of Zero-Shot
+            Models", 2022, arXiv:2109.01903).
         full_batches: leave out what an epoch has beyond its full batches, other faces each time: an accelerator
             compiles the step anew for each size of a batch.
     """
@@ -189,6 +193,7 @@ class Optimisation(_Part):
     batch_norm_batches: int = 60
     ema: float = _later(0.0)
     cycles: int = _later(1)
+    start_share: float = _later(0.0)
     full_batches: bool = _later(False)
 
     def __post_init__(self):
@@ -203,7 +208,7 @@ class Optimisation(_Part):
     @property
     def averages_weights(self) -> bool:
         """Whether the network that is evaluated and saved has an average of the weights, not the last ones."""
-        return self.ema > 0 or self.cycles > 1
+        return self.ema > 0 or self.cycles > 1 or self.start_share > 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -154,6 +154,8 @@ class _Training:
         self.plain_part, self.trained_part = trained, fast_layers.arranged(trained)
         self.answering_part = mobilenet.answering_part(self.trained_part)
         self.passes = backends.Passes(self.trained_part)
+        share = recipe.optimisation.start_share
+        self.start = {"start": optimizers.weights_of(self.trained_part), "start_share": share} if share else {}
         began = time.perf_counter()
         for faces in (parts.training, parts.validation, *parts.watched.values()):
             self.inputs(faces)
@@ -193,7 +195,7 @@ class _Training:
     def _watch(self) -> dict[str, float]:
         """Return loss and accuracy on the validation faces, and accuracy on others that are watched."""
         validation = self.parts.validation
-        with optimizers.averaged(self.trained_part):
+        with optimizers.averaged(self.trained_part, **self.start):
             self._estimate_batch_norm()
             loss, accuracy = loss_and_accuracy(self.logits(validation), validation.emotion)
             others = {
@@ -214,7 +216,7 @@ class _Training:
     def settle(self) -> None:
         """Give the network that is saved its weights: their average, if one is kept, with its own statistics."""
         if self.recipe.optimisation.averages_weights:
-            optimizers.take_average(self.trained_part)
+            optimizers.take_average(self.trained_part, **self.start)
             self._estimate_batch_norm()
         fast_layers.copy_back(self.trained_part, self.plain_part)
 
