@@ -1,4 +1,4 @@
-"""How accuracy on PublicTest falls as faces are spoiled: of the shipped network, the plain one and the baselines.
+"""How accuracy on PublicTest falls as faces are spoiled: of the shipped network, earlier ones and the baselines.
 
 All are scored by FER2013's labels, and the shipped network's second answer by FER+'s strict majority. `measure` records
 counts in `data/results/robustness/<network>.json`; tables and the figure are made from these, with neither faces nor
@@ -19,7 +19,7 @@ from emotion_detection.data.perturbations import PERTURBATIONS
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import MissingFileError, UnknownNameError
 from emotion_detection.evaluation import resampling
-from emotion_detection.runs import registry, store
+from emotion_detection.runs import lineage, registry, store
 from emotion_detection.studies import baselines
 from emotion_detection.training import catalog
 
@@ -56,8 +56,9 @@ def plain_run() -> str:
 
 
 def networks() -> list[str]:
-    """Name what is compared: the shipped run, the plain one if it is another, the baselines."""
-    return list(dict.fromkeys([registry.read_card()["run"], plain_run(), *baselines.FILES]))
+    """Name what is compared: the shipped run, the run that it goes on from, the plain one, the baselines."""
+    last_two = [run.name for run in lineage.with_earlier(store.load_run(registry.SHIPPED_RUN))[-2:]]
+    return list(dict.fromkeys([*reversed(last_two), plain_run(), *baselines.FILES]))
 
 
 def measure(name: str, dataset: FaceDataset) -> Path:
