@@ -131,8 +131,8 @@ BEST = TAUGHT.replace(
     validate_every=12,
     expected=Expected("PrivateTest", 72.2),
 )
-"""The best recipe: TL taught, then seven cycles more, taught by its three seeds together, in batches that suit an
-accelerator (see `accelerator`)."""
+"""TL taught, then seven cycles more, taught by its three seeds together, in batches that suit an accelerator (see
+`accelerator`)."""
 
 BEST_TWO_CORES = BEST.replace(
     name="best_two_cores",
@@ -170,9 +170,10 @@ ROBUST = BEST_TWO_CORES.replace(
     jpeg_quality=10,
     poor_camera=0.5,
     each_fault=0.5,
+    expected=Expected("PrivateTest", 72.2),
 )
-"""TL best, then two short cycles on faces half of which a poor camera took; what is saved lies halfway between where
-they began and the mean of their ends. The teachers, three seeds of TL best, see each face as it is."""
+"""The recipe that ships: TL best, then two short cycles on faces half of which a poor camera took. What is saved lies
+halfway between where they began and the mean of their ends. Three seeds of TL best teach, seeing each face as it is."""
 
 LITE0 = TAUGHT.replace(
     name="lite0",
