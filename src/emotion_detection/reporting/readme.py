@@ -44,6 +44,7 @@ def values() -> dict:
         "seeds": [run.info["seed"] for run in seeds],
         "spread": final_runs.by_recipe(seeds).iloc[0],
         "people": model_card.people_values(),
+        "kept": robustness.kept(robustness.accuracies(robustness.load())).to_dict(),
         "compared": formatting.to_markdown(compared_table()),
         **times_by_hardware(list(needed.values())),
     }
