@@ -4,10 +4,10 @@ Mean recall over six emotions (no fear) on 360 photographs of `studies/photograp
 YuNet and the shipped network's votes; no face found is an error (tests/benchmarks/measure_turned.py FOLDER 60):
 
     turned by                        0°    15°    30°    45°    90°   180°   270°
-    a frame, cropped as it lies    .561   .531   .478   .239   .044   .133   .069
-    a frame, cropped upright       .561   .544   .492   .275   .042   .133   .069
-    a still                        .561   .547   .544   .572   .556   .550   .558
-    the third frame of a stream    .561   .547   .544   .572   .556   .550   .558
+    a frame, cropped as it lies    .592   .558   .472   .233   .042   .144   .050
+    a frame, cropped upright       .589   .575   .514   .272   .042   .144   .053
+    a still                        .589   .583   .558   .581   .592   .589   .578
+    the third frame of a stream    .589   .583   .558   .581   .592   .589   .578
 
 A stream's frames are looked at by `tracking.UprightDetector`.
 """
