@@ -170,7 +170,8 @@ def test_other_labels_are_answers_of_the_same_open_network(shipped, drawn_faces)
     labels = shipped.with_labels("fer2013")
     assert labels._interpreter is shipped._interpreter and shipped.labels == "votes"
     np.testing.assert_array_equal(labels.output("scores", drawn_faces), shipped.logits(drawn_faces))
-    assert (labels.threshold, labels.temperature) == (0.4, 1.1011)
+    card = registry.read_card()
+    assert (labels.threshold, labels.temperature) == (card["confidence"]["threshold"], card["temperature"])
 
 
 @pytest.mark.parametrize(
