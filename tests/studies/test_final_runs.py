@@ -43,7 +43,7 @@ def test_seeds_are_averaged_by_recipe_with_their_spread():
     assert line["accuracy_sd"] == pytest.approx((1 - line["accuracy"]) * 3**0.5)
     assert (line["accuracy_least"], line["accuracy_most"]) == (mine, 1.0)
     other = store.final_seeds("taught")
-    assert final_runs.by_recipe([RUN, *other])["recipe"].tolist() == [RUN.recipe_name, "TL taught"]
+    assert final_runs.by_recipe([RUN, *other])["recipe"].tolist() == ["TL robust", "TL taught"]
 
 
 def test_a_mean_of_which_a_seed_is_not_recorded_is_not_known():

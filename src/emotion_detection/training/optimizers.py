@@ -107,12 +107,10 @@ def weights_of(model: keras.Model) -> list[np.ndarray]:
 
 
 def take_average(model: keras.Model, *, start: list[np.ndarray] | None = None, start_share: float = 0.0) -> None:
-    """Give the network for good the average of its weights that its optimiser keeps, if it keeps one.
+    """Give the network for good the average of its weights that its optimiser keeps.
 
     `start`, weights as `weights_of` returns them, get `start_share` in the result, 0–1.
     """
-    if not model.optimizer.use_ema:
-        return
     model.optimizer.finalize_variable_values(model.trainable_variables)
     if start_share:
         for variable, before in zip(model.trainable_variables, start, strict=True):
@@ -121,7 +119,10 @@ def take_average(model: keras.Model, *, start: list[np.ndarray] | None = None, s
 
 @contextlib.contextmanager
 def averaged(model: keras.Model, **start):
-    """Let the network have what `take_average` gives it as long as the block runs."""
+    """Let the network have what `take_average` gives it as long as the block runs, where its optimiser keeps one."""
+    if not model.optimizer.use_ema:
+        yield
+        return
     own = weights_of(model)
     take_average(model, **start)
     yield
