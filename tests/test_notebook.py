@@ -152,6 +152,8 @@ def test_without_fer2013_a_try_learns_from_drawn_faces_and_says_so(isolated, tra
         ({"base": "tl_top", "learningrate": 1.0}, UnknownNameError, "learning_rate"),
         ({"base": "tl_hole"}, UnknownNameError, "tl_whole"),
         ({"base": "tl_top", "faces": 5000}, DataError, "168 Training faces"),
+        ({"base": "tl_top", "faces": 6}, DataError, "Ask for 7 to 161, or for all"),
+        ({"base": "tl_top", "faces": 165}, DataError, "Ask for 7 to 161, or for all"),
     ],
 )
 def test_a_try_that_cannot_be_is_refused(isolated, faces, trained, arguments, error, message):

@@ -26,6 +26,7 @@ from emotion_detection import locks, paths
 from emotion_detection.errors import DataError, DownloadError, MissingFileError, ProjectError
 
 DOWNLOAD_TIMEOUT_S = 20
+STANDARD_ERROR = 2  # number of the file that a process writes its notices to
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 LARGEST_JSON = 64_000_000
@@ -348,7 +349,10 @@ def read_arrays(
     require(path, what=what, remake=remake)
     wanted = expected | (optional or {})
     try:
-        arrays = _one_array(path, wanted, mapped) if path.suffix == ".npy" else _arrays(path, wanted)
+        if path.suffix == ".npy":
+            arrays = {next(iter(wanted)): np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)}
+        else:
+            arrays = _arrays(path, wanted)
     except Exception as error:  # zipfile, lzma, zlib and numpy each raise their own
         received = f"it cannot be read ({type(error).__name__}: {error})"
         raise damaged(path, received, what=what, remake=remake) from error
@@ -357,10 +361,6 @@ def read_arrays(
     if wrong:
         raise damaged(path, "; ".join(wrong), what=what, remake=remake)
     return arrays
-
-
-def _one_array(path: Path, wanted: Expected, mapped: bool) -> dict[str, np.ndarray]:
-    return {next(iter(wanted)): np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)}
 
 
 def _arrays(path: Path, wanted: Expected) -> dict[str, np.ndarray]:
@@ -393,12 +393,7 @@ def require(path: Path, *, what: str = "record", remake: str) -> None:
         return
     if path.exists():
         raise damaged(path, "it is a folder, a pipe or a device, expected a file", what=what, remake=remake)
-    raise missing(path, what=what, remake=remake)
-
-
-def missing(path: Path, *, what: str = "record", remake: str) -> MissingFileError:
-    """Return the error that says that a file is not there."""
-    return MissingFileError(f"The {what} {paths.displayed(path)} is missing. {_remedy(path, remake)}")
+    raise MissingFileError(f"The {what} {paths.displayed(path)} is missing. {_remedy(path, remake)}")
 
 
 def damaged(path: Path, received: str, *, what: str = "record", remake: str) -> DataError:
@@ -412,3 +407,20 @@ def _remedy(path: Path, remake: str) -> str:
     in_git = any(path.resolve().is_relative_to(each) for each in kept)
     restore = f"Restore it (git checkout -- {paths.displayed(path)})" if in_git else "Restore it"
     return f"{restore} or make it again: {remake}" if remake else f"{restore}, or delete it."
+
+
+@contextlib.contextmanager
+def without_notices() -> Iterator[None]:
+    """Keep what libraries in C++ write to standard error from the terminal or cell; they have no switch for that."""
+    try:
+        kept = os.dup(STANDARD_ERROR)
+    except OSError:  # there is none
+        yield
+        return
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), STANDARD_ERROR)
+    try:
+        yield
+    finally:
+        os.dup2(kept, STANDARD_ERROR)
+        os.close(kept)

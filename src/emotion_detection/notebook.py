@@ -112,19 +112,11 @@ def _train(recipe: catalog.Recipe, seed: int, *, final: bool) -> store.Run:
     else:
         expected = trial.expected_time(recipe.name, recipe, len(dataset.training))
         _tell(f"Training {recipe.display_name} (`{name}`) on {len(dataset.training):,} faces: {expected}.")
-    _trainer().train(recipe, dataset, seed=seed, replace=True)
+    from emotion_detection.training import trainer  # with Keras, which takes seconds
+
+    trainer.train(recipe, dataset, seed=seed, replace=True)
     final = final and not recipe.protocol.folds and not recipe.protocol.pool_all_splits_as_published
     return finalise(name, fast=_mode.fast) if final else store.load_run(name)
-
-
-def _trainer():
-    """Import what trains only when something is trained: it takes seconds."""
-    from emotion_detection.training import import_keras
-
-    import_keras()
-    from emotion_detection.training import trainer
-
-    return trainer
 
 
 def try_recipe(base: str, *, name: str | None = None, faces: int | None = None, seed: int = 0, **changes) -> store.Run:

@@ -48,7 +48,7 @@ def recipe_of(settings: dict) -> catalog.Recipe:
     statistics = max(1, round(share * recipe.optimisation.batch_norm_batches))
     changes = {"batch_norm_batches": statistics} | settings.get("changes", {})
     try:
-        mobilenet.find_imagenet_weights()
+        mobilenet.imagenet_file(recipe.network)
     except MissingFileError:  # times are the same, accuracy is no result
         changes["weights"] = None
     return recipe.replace(**changes)

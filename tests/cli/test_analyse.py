@@ -139,6 +139,7 @@ def test_a_video_that_cannot_be_read_is_named(isolated, call, arguments, said):
     [
         ((), 2, "Name a picture"),
         (("a.png", "--record"), 2, "one of both"),
+        (("--record", "--emotion", "sad"), 2, "--emotion"),
         (("a.png",), 2, "--out"),
         (("nowhere.png", "--out", "b.png"), 1, "nowhere.png"),
     ],

@@ -136,6 +136,11 @@ def test_crop_is_for_own_pictures_alone(recorded, call):
     assert call("evaluate", "tl_top", "--crop", "none")[0] == 2
 
 
+def test_averaged_answers_are_for_runs_alone(call, tmp_path):
+    code, _, error = call("evaluate", "shipped", "--pictures", str(tmp_path), "--averaged")
+    assert code == 2 and "--averaged" in error
+
+
 def test_an_experiment_stays_where_it_is(recorded):
     run = store.load_run("tl_top")
     with paths.writing_to(paths.scratch_dir()):

@@ -1,5 +1,6 @@
 """A folder of a reader's own labelled pictures becomes a data set; what is wrong with it is told, file by file."""
 
+import codecs
 import json
 import re
 import shutil
@@ -453,7 +454,10 @@ def test_the_command_line_shows_the_table_and_what_a_folder_holds(folder, call, 
     assert code == 0
     assert "happy/empty.jpg" in out
     assert "PrivateTest" in out
-    assert (tmp_path / "table.csv").read_text().splitlines()[0] == "file,kind,problem,done"
+    assert (tmp_path / "table.csv").read_text(encoding="utf-8-sig").splitlines()[0] == "file,kind,problem,done"
+    assert (tmp_path / "table.csv").read_bytes().startswith(codecs.BOM_UTF8)  # Excel goes by it
+    (folder / "happy" / "circle").symlink_to(folder / "happy" / "circle")  # is left out
+    assert call("data", "pictures", str(folder))[0] == 0
     (folder / "happy").rename(folder / "joy")
     code, out, err = call("data", "pictures", str(folder))
     assert code == 1

@@ -184,11 +184,6 @@ def test_faces_of_another_set_are_altered_and_get_no_rows(original):
     assert found.row.tolist() == list(range(70))
 
 
-def test_a_verification_survives_json(original):
-    checked = verification.verify(original, "fer2013.csv")
-    assert verification.Verification.from_dict(checked.as_dict()) == checked
-
-
 def test_loading_refuses_an_altered_copy_unless_asked(isolated, original):
     path = isolated / "data" / "raw" / "fer2013.csv"
     altered = each(original, blurred, 1.0)

@@ -110,4 +110,4 @@ def test_the_calibration_error_by_chance_is_that_of_networks_whose_confidence_is
 def test_log_likelihood_agrees_with_scikit_learn():
     given = random_predictions()
     expected = sklearn_metrics.log_loss(given.label, given.probabilities(1.7), labels=range(7))
-    assert calibration.negative_log_likelihood(given, temperature=1.7) == pytest.approx(expected)
+    assert calibration.negative_log_likelihoods(given, 1.7).mean() == pytest.approx(expected)

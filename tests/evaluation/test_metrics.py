@@ -72,14 +72,20 @@ def test_scores_hold_every_number_of_the_command_line():
     assert json.loads(json.dumps(values, allow_nan=False)) == values
 
 
-def test_calibration_uses_the_given_temperature_before_the_recorded_one():
+def test_calibration_uses_the_recorded_temperature_and_else_none():
     given = calibrated_predictions(3000, scale=3.0)
     recorded = metrics.scores(run_of(given, temperature=3.0), twins=TWINS)
-    overruled = metrics.scores(run_of(given, temperature=3.0), temperature=1.0, twins=TWINS)
     unknown = metrics.scores(run_of(given), twins=TWINS)
-    assert recorded["ece"] < 0.03 < overruled["ece"]
-    assert unknown["ece"] == overruled["ece"]
+    assert recorded["ece"] < 0.03 < unknown["ece"]
     assert any("none recorded" in note for note in unknown["notes"])
+
+
+def test_what_is_not_known_of_other_splits_is_empty_in_a_summary():
+    run = run_of(dataclasses.replace(SMALL, split="Folds"), wall_time_s=60.0)
+    run = dataclasses.replace(run, history=pd.DataFrame({"seconds": [60.0]}))
+    row = metrics.summary([run], split="Folds").iloc[0]
+    assert row["accuracy"] == pytest.approx(3 / 6)
+    assert np.isnan(row["accuracy_deduplicated"]) and np.isnan(row["n_near_twin_free"])
 
 
 def test_scores_without_ferplus_say_so():

@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from emotion_detection.data import summaries
 from emotion_detection.data.ferplus import FerPlus
 from emotion_detection.errors import MissingFileError, UnknownNameError
-from emotion_detection.evaluation import ferplus_scores, leakage, mistakes
+from emotion_detection.evaluation import ferplus_scores, mistakes
 from emotion_detection.runs import registry, store
 from made_predictions import predictions_of
 
@@ -84,7 +85,7 @@ def test_the_recorded_counts_are_those_of_the_votes(fer2013):
     if ferplus.find() is None:
         pytest.skip("FER+ votes not found: set EMOTION_DATA_DIR or put fer2013new.csv into data/raw/")
     run = store.load_run(registry.read_card()["run"])
-    votes, twins = ferplus.load_ferplus(), leakage.load_twins()
+    votes, twins = ferplus.load_ferplus(), summaries.load_twins()
     for split in ferplus_scores.TEST_SPLITS:
         assert run.info["ferplus"][split] == ferplus_scores.counts_of(run.predictions[split], votes, twins)
 

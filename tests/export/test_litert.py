@@ -10,7 +10,7 @@ from emotion_detection import files, paths
 from emotion_detection.data import load_sample
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
-from emotion_detection.export import litert, onnx, ship
+from emotion_detection.export import litert, ship
 from emotion_detection.inference.classifier import EmotionClassifier, softmax
 from emotion_detection.runs import network_metadata, registry, store
 
@@ -175,9 +175,9 @@ def test_calibration_faces_are_training_faces_chosen_by_seed(faces):
     assert all(face.tobytes() in known for face in chosen[0])
 
 
-def test_an_unknown_format_is_refused(tiny, tmp_path):
+def test_an_unknown_format_is_refused():
     with pytest.raises(UnknownNameError, match="float16, int8, onnx"):
-        ship.export(tiny, tmp_path / "tiny.pb", form="pb")
+        ship.export_run("shipped", form="pb")
 
 
 def test_onnx_without_its_packages_says_what_to_install(tiny, tmp_path, monkeypatch):
@@ -194,7 +194,7 @@ def on_onnx(path, faces: np.ndarray) -> tuple[dict, dict]:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     answers = dict(zip(names, session.run(names, {"faces": faces[..., None]}), strict=True))
-    return answers, json.loads(session.get_modelmeta().custom_metadata_map[onnx.ENTRY])
+    return answers, json.loads(session.get_modelmeta().custom_metadata_map[network_metadata.ENTRY])
 
 
 needs_onnx = pytest.mark.skipif(

@@ -71,6 +71,18 @@ def test_a_png_with_megabytes_of_text_is_read(tmp_path):
     assert limit == PngImagePlugin.MAX_TEXT_CHUNK
 
 
+def test_limits_and_warnings_are_as_before_after_two_threads_read_at_once(tmp_path):
+    Image.new("L", (60, 40)).save(tmp_path / "small.png")
+    limit, filters = PngImagePlugin.MAX_TEXT_CHUNK, list(warnings.filters)
+    first, second = images._opened(tmp_path / "small.png"), images._opened(tmp_path / "small.png")
+    for step in (first.__enter__, second.__enter__, lambda: first.__exit__(None, None, None)):
+        step()
+        assert limit < PngImagePlugin.MAX_TEXT_CHUNK
+    second.__exit__(None, None, None)
+    assert limit == PngImagePlugin.MAX_TEXT_CHUNK
+    assert filters == list(warnings.filters)
+
+
 def test_a_picture_is_read_from_its_bytes_and_from_a_name_that_is_not_utf8(tmp_path, portrait):
     np.testing.assert_array_equal(images.read_picture(PORTRAIT.read_bytes()), portrait)
     path = tmp_path / os.fsdecode(b"caf\xe9.webp")

@@ -149,6 +149,20 @@ def test_the_engine_gives_heat_only_when_asked_and_the_same_answer(classifier):
     assert heat.shape == (12, 12) and LEAST_PEAK <= heat.max() <= 1
 
 
+def test_evidence_may_be_switched_off_while_a_frame_is_looked_at(classifier):
+    haar = detection.load_detector("haar")
+
+    class SwitchingOff:
+        name, framing = haar.name, haar.framing
+
+        def detect(self, frame_bgr):
+            looking.explained = None  # as another thread does
+            return haar.detect(frame_bgr)
+
+    looking = stream.Engine({"ours": classifier}, SwitchingOff(), explained="sad")
+    assert len(looking.answer(stream.Frame(images.read_picture(PORTRAIT), 0.0, 0)).heats) == 1
+
+
 def test_the_engine_gives_heat_for_the_emotion_that_is_asked_for(classifier):
     portrait, detector = images.read_picture(PORTRAIT), detection.load_detector("haar")
     heat = answer_of(classifier, "sad").heats[0]

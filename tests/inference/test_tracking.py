@@ -136,7 +136,7 @@ def test_boxes_of_a_moving_face_are_those_of_frame_by_frame_detection():
 
 def test_the_whole_frame_is_searched_every_so_many_frames_and_the_surroundings_between():
     counting = Counting([FIRST])
-    follows = tracking.FollowingDetector(counting, every=5)
+    follows = tracking.FollowingDetector(counting)
     for _ in range(20):
         assert follows.detect(FRAME) == [FIRST]
     assert (counting.whole, counting.near) == (4, 16)
@@ -144,7 +144,7 @@ def test_the_whole_frame_is_searched_every_so_many_frames_and_the_surroundings_b
 
 def test_a_face_that_is_gone_is_looked_for_in_the_whole_frame_at_once():
     counting = Counting([FIRST])
-    follows = tracking.FollowingDetector(counting, every=5)
+    follows = tracking.FollowingDetector(counting)
     follows.detect(FRAME)
     counting.boxes = [SECOND]
     assert follows.detect(FRAME) == [SECOND]
@@ -155,7 +155,7 @@ def test_a_face_that_is_gone_is_looked_for_in_the_whole_frame_at_once():
 
 def test_a_new_face_is_found_at_the_next_look_at_the_whole_frame():
     counting = Counting([FIRST])
-    follows = tracking.FollowingDetector(counting, every=5)
+    follows = tracking.FollowingDetector(counting)
     follows.detect(FRAME)
     counting.boxes = [FIRST, SECOND]
     seen = [len(follows.detect(FRAME)) for _ in range(5)]
@@ -164,7 +164,7 @@ def test_a_new_face_is_found_at_the_next_look_at_the_whole_frame():
 
 def test_without_a_face_every_frame_is_searched():
     counting = Counting([])
-    follows = tracking.FollowingDetector(counting, every=5)
+    follows = tracking.FollowingDetector(counting)
     for _ in range(3):
         assert follows.detect(FRAME) == []
     assert (counting.whole, counting.near) == (3, 0)
@@ -172,7 +172,7 @@ def test_without_a_face_every_frame_is_searched():
 
 def test_another_size_of_frame_starts_anew():
     counting = Counting([FIRST])
-    follows = tracking.FollowingDetector(counting, every=5)
+    follows = tracking.FollowingDetector(counting)
     follows.detect(FRAME)
     follows.detect(FRAME[:240])
     assert (counting.whole, counting.near) == (2, 0)
@@ -203,8 +203,3 @@ def test_a_stream_of_the_cascade_is_followed_and_says_so():
     detector = tracking.live_detector("haar")
     assert isinstance(detector, tracking.FollowingDetector)
     assert "whole picture every 5 frames" in detector.name
-
-
-def test_a_rhythm_below_one_is_refused():
-    with pytest.raises(DataError, match="from 1 on"):
-        tracking.FollowingDetector(haar(), every=0)

@@ -21,7 +21,7 @@ def test_packages_outside_the_bounds_of_the_project_are_named():
 
 
 def test_a_record_names_the_commit_and_whether_the_tree_was_clean(tmp_path, monkeypatch):
-    monkeypatch.setattr(provenance, "PROJECT", tmp_path)
+    monkeypatch.setattr(provenance.paths, "checkout", lambda: tmp_path)
     assert provenance.code() is None
     git = ["git", "-C", tmp_path, "-c", "user.name=A", "-c", "user.email=a@example.org"]
     (tmp_path / "file").write_text("one")

@@ -29,7 +29,7 @@ def known(tmp_path, monkeypatch):
 
     monkeypatch.setattr(baselines, "folder", lambda name: tmp_path / name)
     monkeypatch.setattr(baselines, "find", lambda name: tmp_path)
-    monkeypatch.setattr(baselines, "load", lambda name: baselines.Baseline(name, probabilities, 58_000, "0" * 64))
+    monkeypatch.setattr(baselines, "load", lambda name: baselines.Baseline(probabilities, 58_000, "0" * 64))
     return dataclasses.replace(faces, has_official_rows=True)
 
 

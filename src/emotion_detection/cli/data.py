@@ -53,7 +53,7 @@ def pictures(
     from emotion_detection import files
     from emotion_detection.data import own_pictures
 
-    files.check_outputs([], table=csv, inputs=folder.rglob("*"))
+    files.check_outputs([], table=csv, inputs=folder.rglob("*") if csv else ())
     try:
         dataset, refused = own_pictures.load_pictures(folder), None
     except own_pictures.PicturesError as error:
@@ -62,7 +62,7 @@ def pictures(
     if len(report):
         typer.echo(report.to_string(index=False))
     if csv is not None:
-        files.write_text(csv, report.to_csv(index=False, lineterminator="\n"))
+        files.write_text(csv, report.to_csv(index=False, lineterminator="\n"), **files.CSV)
     if refused is not None:
         raise refused
     typer.echo("\n".join([dataset.counts().to_string(), *dataset.notes]))

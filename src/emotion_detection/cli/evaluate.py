@@ -44,6 +44,7 @@ def evaluate(
     """
     if run == registry.SHIPPED_RUN and pictures is not None:
         runs_only = {"--split": split, "--final": final or None, "--recompute": recompute or None, "--plot": plot}
+        runs_only["--averaged"] = averaged or None
         refuse(runs_only, "This is for a run's own splits.")
         _evaluate_pictures(pictures, crop, as_json=as_json)
         return

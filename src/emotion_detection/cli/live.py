@@ -107,7 +107,7 @@ def write_page(network: Path | None = None, *, labels: str | None = None) -> Pat
     code = PAGE_CELL.format(network=None if network is None else str(network.resolve()), labels=labels)
     page = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(PAGE_TITLE), nbformat.v4.new_code_cell(code)])
     page.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    path = (paths.output_dir() or paths.project_root() / "output") / "live" / "live.ipynb"
+    path = paths.scratch_dir() / "live" / "live.ipynb"
     files.write_text(path, nbformat.writes(page))
     return path
 

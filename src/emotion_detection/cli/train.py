@@ -9,7 +9,7 @@ import typer
 from emotion_detection import errors, paths
 from emotion_detection.cli.options import PICTURES, refuse, use_pictures
 from emotion_detection.runs import store
-from emotion_detection.training import catalog, import_keras
+from emotion_detection.training import catalog
 
 app = typer.Typer()
 
@@ -73,7 +73,6 @@ def _train(recipe: str, seed: int, *, replace: bool) -> store.Run:
     from emotion_detection.data.selection import chosen_dataset
 
     dataset = chosen_dataset()  # before TensorFlow, which takes seconds and may have something to say
-    import_keras()
     from emotion_detection.training import trainer
 
     return trainer.train(catalog.get_recipe(recipe), dataset, seed=seed, replace=replace)

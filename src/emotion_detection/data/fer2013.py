@@ -217,7 +217,7 @@ def _read_cache(source: Source) -> tuple[FaceDataset, Verification] | None:
         info = files.parse_json(str(arrays.pop("info")))
         rows_are_official = bool(info["has_official_rows"])
         dataset = FaceDataset(**arrays, notes=tuple(info["notes"]), has_official_rows=rows_are_official)
-        verification = Verification.from_dict(info["verification"])
+        verification = Verification(**info["verification"] | {"sentences": tuple(info["verification"]["sentences"])})
     except MissingFileError:
         return None
     except (ValueError, KeyError, TypeError) as error:  # errors of the project among them
@@ -237,7 +237,7 @@ def _write_cache(source: Source, dataset: FaceDataset, verification: Verificatio
     """Write the cache of a source, complete or not at all; return whether it is there."""
     path = _cache_path(source)
     info = {"notes": dataset.notes, "has_official_rows": dataset.has_official_rows}
-    info |= {"verification": verification.as_dict(), "fingerprint": dataset.fingerprint}
+    info |= {"verification": dataclasses.asdict(verification), "fingerprint": dataset.fingerprint}
     try:
         with files.written_beside(path) as temporary:
             np.savez(temporary, info=json.dumps(info), **{name: getattr(dataset, name) for name in ARRAYS})

@@ -28,7 +28,7 @@ def chosen_dataset(*, fast: bool = False) -> FaceDataset:
     folder = paths.pictures_dir()
     if folder is not None:
         return _pictures(folder, _state_of(folder))
-    return fast_sample() if fast else load_fer2013()
+    return load_sample(FAST_FACES, seed=0) if fast else load_fer2013()
 
 
 @functools.lru_cache(maxsize=1)
@@ -40,11 +40,6 @@ def _state_of(folder: Path) -> int:
     """Return a number that changes with any file of a folder, so that pictures are read once and no more."""
     stats = {path: path.stat() for path in files.walk(folder).files}
     return hash(tuple((str(path), stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()))
-
-
-def fast_sample() -> FaceDataset:
-    """Return the drawn faces that FAST mode trains on."""
-    return load_sample(FAST_FACES, seed=0)
 
 
 def fer2013_or_sample() -> FaceDataset:

@@ -70,15 +70,6 @@ class Verification:
     jpeg_quality: int | None = None
     source: str = ""
 
-    def as_dict(self) -> dict:
-        """Return the fields as plain values, for JSON."""
-        return dataclasses.asdict(self) | {"sentences": list(self.sentences)}
-
-    @classmethod
-    def from_dict(cls, values: dict) -> "Verification":
-        """Return the verification that `as_dict` gave."""
-        return cls(**{**values, "sentences": tuple(values["sentences"])})
-
 
 @functools.cache
 def facts() -> dict:
@@ -207,7 +198,7 @@ def _judged(dataset: FaceDataset, hashes: np.ndarray, source: str, *, n_surplus:
         else np.isin(hashes, official_hashes())
     )
     unknown = np.isin(dataset.row, facts()["inexact_rows"]) if has_rows else np.zeros(len(dataset), bool)
-    values = {"counts": _counts(dataset), "n_exact": int(same.sum()), "n_unverified": int((~same).sum())}
+    values = {"counts": dataset.counts().to_dict(), "n_exact": int(same.sum()), "n_unverified": int((~same).sum())}
     if has_rows and (same | unknown).all():
         verdict, sentences = _unchanged(dataset, values)
         return Verification(verdict, sentences, source=source, **values)
@@ -215,11 +206,6 @@ def _judged(dataset: FaceDataset, hashes: np.ndarray, source: str, *, n_surplus:
     quality = quality if signature > JPEG_SIGNATURE else None
     verdict, sentences = _changed(dataset, hashes, same, quality)
     return Verification(verdict, sentences, source=source, jpeg_quality=quality, **values)
-
-
-def _counts(dataset: FaceDataset) -> dict[str, dict[str, int]]:
-    table = dataset.counts()
-    return {split: {emotion: int(n) for emotion, n in table[split].items()} for split in SPLITS}
 
 
 def _unchanged(dataset: FaceDataset, values: dict) -> tuple[str, tuple[str, ...]]:
@@ -252,7 +238,7 @@ def _with_one_test(counts: dict) -> pd.DataFrame:
 def _changed(dataset: FaceDataset, hashes, same, quality: int | None) -> tuple[str, tuple[str, ...]]:
     """Judge a copy some of whose pictures are not the original's."""
     reasons = _count_reasons(dataset, hashes) + _picture_reasons(dataset.pixels, quality)
-    complete = _counts(dataset) == facts()["counts"]
+    complete = dataset.counts().to_dict() == facts()["counts"]
     if quality is not None and not reasons:
         kind = f"a JPEG copy (about quality {quality}): pixels differ a little from the original's everywhere"
         if complete:
@@ -267,7 +253,7 @@ def _changed(dataset: FaceDataset, hashes, same, quality: int | None) -> tuple[s
 
 def _count_reasons(dataset: FaceDataset, hashes: np.ndarray) -> list[str]:
     """Say which cells hold more faces than the original, and how many pictures are there too often."""
-    tables = [pd.DataFrame(counts)[list(SPLITS)] for counts in (_counts(dataset), facts()["counts"])]
+    tables = [pd.DataFrame(counts)[list(SPLITS)] for counts in (dataset.counts().to_dict(), facts()["counts"])]
     if not tables[0]["PrivateTest"].any():  # a tree whose names do not say which test split
         tables = [_with_one_test(table) for table in tables]
     reasons = [

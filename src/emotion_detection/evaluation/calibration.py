@@ -115,11 +115,6 @@ def debiased_calibration_error(confidence: np.ndarray, outcome: np.ndarray) -> f
     return float(np.sqrt(max(squares / len(confidence), 0.0)))
 
 
-def negative_log_likelihood(predictions: Predictions, *, temperature: float = 1.0) -> float:
-    """Return the mean of −log(probability of the label), in nats."""
-    return float(np.mean(negative_log_likelihoods(predictions, temperature)))
-
-
 def negative_log_likelihoods(predictions: Predictions, temperature: float) -> np.ndarray:
     """Return −log(probability of the label) of each face, float64 (n,), in nats."""
     logits = predictions.logits.astype(np.float64) / temperature

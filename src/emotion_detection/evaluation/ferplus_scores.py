@@ -4,14 +4,13 @@ import dataclasses
 
 import numpy as np
 
-from emotion_detection.data import ferplus
+from emotion_detection.data import ferplus, summaries
 from emotion_detection.data.dataset import TEST_SPLITS
 from emotion_detection.errors import DataError
 from emotion_detection.evaluation import leakage, metrics, mistakes, resampling
 from emotion_detection.runs import store
 from emotion_detection.runs.run import Predictions, Run
 
-CONTEMPT = 7
 NO_MAJORITY = -1
 
 
@@ -28,7 +27,7 @@ def record(name: str) -> Run:
             f"{run.name} was trained on {run.info['data']['name']} without FER2013's row numbers, so FER+'s votes "
             "cannot be joined. Name a run that was trained on fer2013.csv."
         )
-    votes, twins = ferplus.load_ferplus(), leakage.load_twins()
+    votes, twins = ferplus.load_ferplus(), summaries.load_twins()
     splits = [split for split in TEST_SPLITS if split in run.predictions]
     counted = {split: counts_of(run.predictions[split], votes, twins) for split in splits}
     info = run.info | {"ferplus": (run.info.get("ferplus") or {}) | counted}
@@ -74,7 +73,10 @@ def ferplus_strict(predictions: Predictions, labels: np.ndarray) -> dict:
         DataError: the labels are not aligned or out of range.
     """
     labels = np.asarray(labels)
-    if labels.shape != predictions.label.shape or not np.isin(labels, np.arange(NO_MAJORITY, CONTEMPT + 1)).all():
+    if (
+        labels.shape != predictions.label.shape
+        or not np.isin(labels, np.arange(NO_MAJORITY, ferplus.CONTEMPT + 1)).all()
+    ):
         raise DataError(
             f"FER+ labels have shape {labels.shape} and values {np.unique(labels).tolist()}, expected "
             f"({len(predictions)},) with -1–7. Use data.ferplus.strict_majority_labels(predictions.row)."

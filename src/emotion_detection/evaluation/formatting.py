@@ -4,6 +4,7 @@ Functions elsewhere return numbers, and tables as numeric DataFrames with snake_
 a table into text once, where it is shown: it reads from a column's name what kind of number it holds.
 """
 
+import functools
 import html
 import numbers
 import re
@@ -204,7 +205,7 @@ def _writer(name: str) -> Callable[..., str]:
     elif name.startswith("n_") or name == "n":
         write = number
     elif DIFFERENCES & set(words):
-        write = _signed_number if NOT_SHARES & set(words) else points
+        write = functools.partial(number, signed=True) if NOT_SHARES & set(words) else points
     elif SHARES & set(words):
         write = percent
     else:
@@ -216,10 +217,6 @@ def _plain(value) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return DISPLAY_NAMES.get(value, value) if isinstance(value, str) else MISSING
-
-
-def _signed_number(value: float) -> str:
-    return number(value, signed=True)
 
 
 def _short_number(value: float) -> str:

@@ -2,18 +2,12 @@
 
 import numpy as np
 
-from emotion_detection.data import summaries
 from emotion_detection.errors import UnknownNameError
 from emotion_detection.runs.run import Predictions
 
 
-def load_twins() -> dict[str, np.ndarray]:
-    """Return the recorded rows that have a twin in Training, as `summaries.load_twins` describes them."""
-    return summaries.load_twins()
-
-
 def without_twins(predictions: Predictions, twins: dict[str, np.ndarray], *, kind: str = "identical") -> Predictions:
-    """Return the predictions of those rows that have no twin in Training, by the lists of `load_twins`.
+    """Return the predictions of those rows that have no twin in Training, by the lists of `summaries.load_twins`.
 
     `kind` "identical" leaves out pixel-identical twins, "near" also those with correlation > 0.95.
 

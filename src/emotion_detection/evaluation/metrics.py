@@ -138,16 +138,13 @@ def of_split(run: Run, split: str | None = None) -> Predictions:
     return run.predictions[split]
 
 
-def scores(
-    run: Run, *, split: str | None = None, temperature: float | None = None, twins: dict[str, np.ndarray] | None = None
-) -> dict:
+def scores(run: Run, *, split: str | None = None, twins: dict[str, np.ndarray] | None = None) -> dict:
     """Return all scores of a recorded run as plain numbers, ready for JSON.
 
     Args:
         run: a recorded run.
         split: a part of the record, such as "PublicTest"; by default as `of_split` chooses it.
-        temperature: divides the logits for `ece`; by default the one recorded in run.json, else 1.0.
-        twins: as `leakage.load_twins` returns them, which is the default.
+        twins: as `summaries.load_twins` returns them, which is the default.
 
     Returns:
         `run, split, labels, n, accuracy, accuracy_ci, macro_f1, macro_f1_ci, weighted_f1, f1, n_deduplicated,
@@ -162,6 +159,9 @@ def scores(
     table, intervals = per_class(predictions).loc[classes], bootstrap(predictions, classes=classes)
     if len(classes) < len(EMOTIONS):
         notes.append(f"Macro-F1 is over the {len(classes)} emotions of this data set: {', '.join(classes)}.")
+    if predictions.split == "Training":
+        notes.append("Not a result: these are the rows that the network learned from.")
+    without_twins = _without_twins(run, predictions, notes, twins)
     values = {
         "run": run.name,
         "split": predictions.split,
@@ -173,27 +173,27 @@ def scores(
         "macro_f1_ci": list(intervals.macro_f1),
         "weighted_f1": weighted_f1(predictions),
         "f1": table["f1"].to_dict(),
-        **_twin_free_scores(run, predictions, twins, notes),
+        **{f"n_{name}": None if kept is None else len(kept) for name, kept in without_twins.items()},
+        **{f"accuracy_{name}": None if kept is None else accuracy(kept) for name, kept in without_twins.items()},
         **_recorded_ferplus(run, predictions.split, notes),
-        **_calibration(run, predictions, temperature, notes),
+        **_calibration(run, predictions, notes),
         "notes": notes,
     }
     return files.rounded(values, decimals=DECIMALS)
 
 
-def _twin_free_scores(run: Run, predictions: Predictions, twins: dict | None, notes: list[str]) -> dict:
+def _without_twins(
+    run: Run, predictions: Predictions, notes: list[str], twins: dict[str, np.ndarray] | None = None
+) -> dict[str, Predictions | None]:
+    """Return the answers without twins, by the names of `TWIN_FREE`; None where twins are not known, and a note why."""
     twins = _twins_of(run, notes) if twins is None else twins
-    values = {}
-    if predictions.split == "Training":
-        notes.append("Not a result: these are the rows that the network learned from.")
     if twins and f"{predictions.split}_near" not in twins:
         notes.append(f"No list of twins is recorded for {predictions.split}.")
         twins = None
-    for kind, name in TWIN_FREE.items():
-        kept = leakage.without_twins(predictions, twins, kind=kind) if twins else None
-        values[f"n_{name}"] = len(kept) if twins else None
-        values[f"accuracy_{name}"] = accuracy(kept) if twins else None
-    return values
+    return {
+        name: leakage.without_twins(predictions, twins, kind=kind) if twins else None
+        for kind, name in TWIN_FREE.items()
+    }
 
 
 def _twins_of(run: Run, notes: list[str]) -> dict[str, np.ndarray] | None:
@@ -210,7 +210,7 @@ def _twins_of(run: Run, notes: list[str]) -> dict[str, np.ndarray] | None:
         notes.append("The copy of FER2013 has no official row numbers, so no score without twins.")
         return None
     try:
-        return leakage.load_twins()
+        return summaries.load_twins()
     except MissingFileError as error:
         logger.warning("No scores without twins: %s", error)
         notes.append(f"No scores without twins: {error}")
@@ -239,12 +239,9 @@ def _recorded_ferplus(run: Run, split: str, notes: list[str]) -> dict:
     return {"ferplus_strict": {key: recorded[key] for key in ("n", "accuracy")}, "ferplus_source": origin}
 
 
-def _calibration(run: Run, predictions: Predictions, temperature: float | None, notes: list[str]) -> dict:
-    origin = "given"
-    if temperature is None:
-        temperature = run.info.get("temperature")
-        origin = "recorded in run.json" if temperature is not None else "none recorded"
-    temperature = 1.0 if temperature is None else float(temperature)
+def _calibration(run: Run, predictions: Predictions, notes: list[str]) -> dict:
+    temperature = float(run.info.get("temperature", 1.0))
+    origin = "recorded in run.json" if "temperature" in run.info else "none recorded"
     notes.append(
         f"ece is at temperature {temperature:.4g} ({origin}), in {calibration.CALIBRATION_BINS} equal-width bins."
     )
@@ -307,13 +304,11 @@ def _summary_row(run: Run, split: str) -> dict:
     row = {"name": run.display_name, "n": len(predictions)}
     row |= _with_ends("accuracy", accuracy(predictions), intervals.accuracy)
     row |= _with_ends("macro_f1", macro_f1(predictions, classes=run.classes), intervals.macro_f1)
-    twins = _twins_of(run, [])
-    for kind, name in TWIN_FREE.items():
-        kept = leakage.without_twins(predictions, twins, kind=kind) if twins else None
-        row[f"n_{name}"] = len(kept) if twins else np.nan
+    for name, kept in _without_twins(run, predictions, []).items():
         column = f"accuracy_{name}"
+        row[f"n_{name}"] = np.nan if kept is None else len(kept)
         unknown = _with_ends(column, np.nan, (np.nan, np.nan))
-        row |= accuracy_with_interval(kept, name=column) if twins else unknown
+        row |= unknown if kept is None else accuracy_with_interval(kept, name=column)
     n, score = recorded.get("n", np.nan), recorded.get("accuracy", np.nan)
     ends = _ferplus_interval(recorded["confusion"]) if "confusion" in recorded else (np.nan, np.nan)
     row |= {"n_ferplus": n, **_with_ends("accuracy_ferplus", score, ends)}

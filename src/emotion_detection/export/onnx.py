@@ -8,10 +8,10 @@ from pathlib import Path
 from emotion_detection import files
 from emotion_detection.errors import MissingFileError
 from emotion_detection.export import litert
+from emotion_detection.runs import network_metadata
 
 NEEDED = ("tf2onnx", "onnx")
 OPSET = 18
-ENTRY = "emotion_detection"  # name of the entry of the file's metadata that holds what it says about itself, as JSON
 
 
 def export_onnx(model, path: Path, *, says: dict | None = None) -> Path:
@@ -45,6 +45,8 @@ def export_onnx(model, path: Path, *, says: dict | None = None) -> Path:
             named.export(temporary, format="onnx", input_signature=signature, opset_version=OPSET, verbose=False)
         if says is not None:
             graph = onnx.load(temporary)
-            onnx.helper.set_model_props(graph, {ENTRY: json.dumps({"format": "onnx"} | says, ensure_ascii=False)})
+            onnx.helper.set_model_props(
+                graph, {network_metadata.ENTRY: json.dumps({"format": "onnx"} | says, ensure_ascii=False)}
+            )
             onnx.save(graph, temporary)
     return Path(path)

@@ -1,11 +1,10 @@
 """Where trained networks go: files in any format, `data/models/` with a card, `data/models/kept/` for later runs."""
 
 import contextlib
-import dataclasses
 import functools
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -38,24 +37,19 @@ SUFFIXES = {"keras": ".keras", **registry.SUFFIXES, "onnx": ".onnx"}  # format �
 def export(
     model, path: Path, *, form: str, says: dict | None = None, calibration: litert.Calibration | None = None
 ) -> Path:
-    """Write a network in one of the formats of `SUFFIXES`.
+    """Write a network for LiteRT or ONNX.
 
     Args:
         model: Keras functional model from uint8 faces to logits, with a pooling layer named "features".
         path: ends as the format wants; written atomically.
-        form: "keras", "float16", "int8" or "onnx".
-        says: what the file is to say about itself, as `describe` makes it; not for "keras".
+        form: "float16", "int8" or "onnx".
+        says: what the file is to say about itself, as `describe` makes it.
         calibration: for "int8".
 
     Raises:
-        UnknownNameError: there is no such format.
         MissingFileError: a package that the format needs is not installed.
         DataError: int8 without calibration, or the network cannot be written in this format.
     """
-    if form not in SUFFIXES:
-        raise UnknownNameError(f"{form!r} is no format of networks. Use one of {', '.join(SUFFIXES)}.")
-    if form == "keras":
-        return mobilenet.save_model(model, path)
     if form == "onnx":
         return onnx.export_onnx(model, path, says=says)
     if form == "int8" and calibration is None:
@@ -123,13 +117,14 @@ def export_run(
         calibration: for "int8".
 
     Raises:
+        UnknownNameError: there is no such format.
         MissingFileError: the run's network is not on this machine.
         DataError: the path ends otherwise than this format does, or cannot be written.
     """
     if form not in SUFFIXES:
         raise UnknownNameError(f"{form!r} is no format of networks. Use one of {', '.join(SUFFIXES)}.")
     run, trained = store.load_run(name), store.trained_network(name)
-    path = Path(path) if path is not None else export_dir() / f"{run.name}{SUFFIXES[form]}"
+    path = Path(path) if path is not None else paths.scratch_dir() / "export" / f"{run.name}{SUFFIXES[form]}"
     ending = Path(f"network{SUFFIXES[form]}").suffix
     if path.suffix.lower() != ending:
         raise DataError(f"A network as {form} was to be written to {path}. End its name in {ending}.")
@@ -153,11 +148,6 @@ def _add_entries(path: Path, arrays: dict[str, np.ndarray], says: dict | None = 
     """Add last layers to what a LiteRT file says about itself, or replace them, and some of its words."""
     said, heads = network_metadata.read(path)
     network_metadata.write(path, said | (says or {}), heads | arrays)
-
-
-def export_dir() -> Path:
-    """Return the folder of networks exported by command; under `EMOTION_OUTPUT_DIR` if that is set."""
-    return (paths.output_dir() or paths.project_root() / "output") / "export"
 
 
 def ship(name: str, dataset: FaceDataset) -> dict:
@@ -196,30 +186,18 @@ def ship(name: str, dataset: FaceDataset) -> dict:
             export(model, temporary, form=form, says=says, calibration=calibration)
             formats[form] = checked(form, temporary, run, dataset)
         formats["int8"]["calibration"] = calibration.description
-    shipped = [keras_file, *map(registry.network_path, registry.SUFFIXES)]
-    card = _card(run, litert.outputs_of(model), formats, shipped)
-    files.write_json(registry.card_path(), card)
-    return card
+    return _write_card(_card(run, litert.outputs_of(model), formats))
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Chosen:
-    """The seed that ships: its second head, and how all final seeds of its recipe score by `CHOICE`.
-
-    Args:
-        head: of the seed that ships.
-        scores: run → `labels`, `votes`, `photographs`, 0–1.
-    """
-
-    head: votes.VotesHead
-    scores: dict[str, dict[str, float]]
+Chosen = tuple[votes.VotesHead, dict[str, dict[str, float]]]
+"""The second head of the seed that ships; and run → `labels`, `votes`, `photographs`, 0–1: its scores by `CHOICE`."""
 
 
 def choose_seed(name: str, dataset: FaceDataset, photographs: votes.Photographs | None) -> Chosen | None:
     """Compare all final seeds of a run's recipe: for each a second head is fitted, and its prior's strength chosen.
 
     Returns:
-        What was chosen; None without photographs, which have a say.
+        The head of this run, and the scores of all; None without photographs, which have a say.
 
     Raises:
         MissingFileError: the network of a seed, or FER+'s votes, are not on this machine.
@@ -239,7 +217,7 @@ def choose_seed(name: str, dataset: FaceDataset, photographs: votes.Photographs 
             "photographs": by_strength[balanced["strength"]]["photographs"],
         }
     check_best(shipped.name, scores)
-    return Chosen(heads[shipped.name], files.rounded(scores))
+    return heads[shipped.name], files.rounded(scores)
 
 
 def check_best(name: str, scores: dict[str, dict[str, float]]) -> None:
@@ -272,26 +250,37 @@ def teach_votes(
     """
     card, keras_file = registry.read_card(), paths.models_dir() / f"{registry.SHIPPED}.keras"
     plain = mobilenet.load_network(keras_file)
-    head = chosen.head if chosen else votes.fit_head(_features_of(plain), dataset, photographs=photographs)
+    head = chosen[0] if chosen else votes.fit_head(_features_of(plain), dataset, photographs=photographs)
     model = mobilenet.with_votes(plain, head.kernel, head.bias)
-    with contextlib.ExitStack() as stack:
-        written = stack.enter_context(files.written_beside(keras_file))
+    entries = dict(zip(network_metadata.HEADS["votes"], (head.kernel, head.bias), strict=True))
+    with files.written_beside(keras_file) as written, _copies_of_shipped() as copies:
         mobilenet.save_model(model, written)
-        written_as = {}
-        changed = {"votes": head.facts, "outputs": litert.outputs_of(model), "keras_sha256": files.sha256(written)}
-        for form in registry.SUFFIXES:
-            temporary = stack.enter_context(files.written_beside(registry.network_path(form)))
-            shutil.copyfile(registry.network_path(form), temporary)
-            litert.add_head(temporary, "votes", head.kernel, head.bias)
-            entries = dict(zip(network_metadata.HEADS["votes"], (head.kernel, head.bias), strict=True))
-            _add_entries(temporary, entries, changed)
-            written_as[form] = temporary
-        for form, found in votes_compared(written_as, dataset, photographs).items():
+        changed = {"votes": head.facts, "outputs": litert.outputs_of(model)}
+        for copy in copies.values():
+            litert.add_head(copy, "votes", head.kernel, head.bias)
+            _add_entries(copy, entries, changed | {"keras_sha256": files.sha256(written)})
+        for form, found in votes_compared(copies, dataset, photographs).items():
             card["formats"][form]["votes"] = found
-    card |= {name: changed[name] for name in ("votes", "outputs")}
-    card["files"] = _digests([keras_file, *map(registry.network_path, registry.SUFFIXES)])
     if chosen:
-        card["seeds"] = {"rule": CHOICE, "scores": chosen.scores}
+        changed["seeds"] = {"rule": CHOICE, "scores": chosen[1]}
+    return _write_card(card | changed)
+
+
+@contextlib.contextmanager
+def _copies_of_shipped() -> Iterator[dict[str, Path]]:
+    """Lend copies of the shipped LiteRT files, format → path; they replace them if the block ends without an error."""
+    with contextlib.ExitStack() as stack:
+        copies = {}
+        for form in registry.SUFFIXES:
+            copies[form] = stack.enter_context(files.written_beside(registry.network_path(form)))
+            shutil.copyfile(registry.network_path(form), copies[form])
+        yield copies
+
+
+def _write_card(card: dict) -> dict:
+    """Write the card of the files that lie in `data/models/` now, and return it."""
+    shipped = (paths.models_dir() / f"{registry.SHIPPED}.keras", *map(registry.network_path, registry.SUFFIXES))
+    card["files"] = {path.name: {"sha256": files.sha256(path), "bytes": path.stat().st_size} for path in shipped}
     files.write_json(registry.card_path(), card)
     return card
 
@@ -303,15 +292,10 @@ def teach_upright(dataset: FaceDataset) -> dict:
     """
     card, keras_file = registry.read_card(), paths.models_dir() / f"{registry.SHIPPED}.keras"
     kernel, bias, found = upright.fit(_features_of(mobilenet.load_network(keras_file)), dataset)
-    with contextlib.ExitStack() as stack:
-        for form in registry.SUFFIXES:
-            temporary = stack.enter_context(files.written_beside(registry.network_path(form)))
-            shutil.copyfile(registry.network_path(form), temporary)
-            _add_entries(temporary, dict(zip(network_metadata.HEADS["upright"], (kernel, bias), strict=True)))
-    card["upright"] = found
-    card["files"] = _digests([keras_file, *map(registry.network_path, registry.SUFFIXES)])
-    files.write_json(registry.card_path(), card)
-    return card
+    with _copies_of_shipped() as copies:
+        for copy in copies.values():
+            _add_entries(copy, dict(zip(network_metadata.HEADS["upright"], (kernel, bias), strict=True)))
+    return _write_card(card | {"upright": found})
 
 
 def votes_compared(paths_by_form: dict[str, Path], dataset: FaceDataset, photographs: votes.Photographs | None) -> dict:
@@ -397,7 +381,7 @@ def compared(path: Path, expected: store.Predictions, dataset: FaceDataset) -> d
     }
 
 
-def _card(run: store.Run, outputs: dict, formats: dict, network_files: list[Path]) -> dict:
+def _card(run: store.Run, outputs: dict, formats: dict) -> dict:
     return {
         "name": registry.SHIPPED,
         "run": run.name,
@@ -410,12 +394,7 @@ def _card(run: store.Run, outputs: dict, formats: dict, network_files: list[Path
         "confidence": confidence.of_run(run),
         "parameters": run.info["parameters"]["all"],
         "formats": formats,
-        "files": _digests(network_files),
     }
-
-
-def _digests(network_files: list[Path]) -> dict:
-    return {path.name: {"sha256": files.sha256(path), "bytes": path.stat().st_size} for path in network_files}
 
 
 def keep(name: str) -> Path:

@@ -10,10 +10,10 @@ import numpy as np
 from scipy import optimize, special
 
 from emotion_detection import files
-from emotion_detection.data import FaceDataset, ferplus
+from emotion_detection.data import FaceDataset, ferplus, summaries
 from emotion_detection.data.dataset import TEST_SPLITS
 from emotion_detection.emotions import EMOTIONS, VOTES
-from emotion_detection.evaluation import calibration, ferplus_scores, leakage
+from emotion_detection.evaluation import calibration, ferplus_scores
 from emotion_detection.runs.run import Predictions
 
 PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1)
@@ -116,7 +116,7 @@ def _moved(answers: Predictions, step: np.ndarray) -> Predictions:
 
 def _scored(answers: dict[str, Predictions], dataset: FaceDataset, votes: ferplus.FerPlus) -> dict:
     """Return counts against FER+'s votes by split, as a run's record holds them, and accuracy on FER2013's labels."""
-    found, twins = {}, leakage.load_twins()
+    found, twins = {}, summaries.load_twins()
     for split, each in answers.items():
         labelled = dataclasses.replace(each, label=np.asarray(dataset.split(split).emotion))
         right = float((labelled.predicted == labelled.label).mean())

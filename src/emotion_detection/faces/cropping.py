@@ -74,11 +74,6 @@ class Framing:
         return center_x - side / 2, center_y - side / 2, side
 
 
-def is_large_enough(box: FaceBox, framing: Framing) -> bool:
-    """Return whether a face's square has the 24 px that `preprocessing` asks for."""
-    return round(framing.square(box)[2]) >= preprocessing.MIN_SIZE_PX
-
-
 def crop_face(frame_bgr: np.ndarray, box: FaceBox, *, framing: Framing) -> np.ndarray:
     """Cut a face out of a frame, framed as FER2013's faces are, and bring it to the network's input.
 

@@ -16,13 +16,13 @@ import numpy as np
 
 from emotion_detection import files, paths
 from emotion_detection.errors import DataError, DownloadError, MissingFileError, UnknownNameError
+from emotion_detection.faces import preprocessing
 from emotion_detection.faces.cropping import (
     UPRIGHT_WITHIN_DEG,
     FaceBox,
     Framing,
     check_frame,
     crop_face,
-    is_large_enough,
 )
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,11 @@ class Detector(Protocol):
     framing: Framing
 
     def detect(self, frame_bgr: np.ndarray) -> list[FaceBox]:
-        """Return the faces in a frame, uint8 array (h, w, 3), BGR; the largest first."""
+        """Return the faces in a frame, uint8 array (h, w, 3), BGR, 0–255; the largest first.
+
+        Raises:
+            DataError: the frame is of another type or shape.
+        """
 
 
 class YuNetDetector:
@@ -266,7 +270,8 @@ def _got_yunet() -> bool:
 
 def find_faces(frame_bgr: np.ndarray, detector: Detector) -> tuple[list[FaceBox], list[np.ndarray]]:
     """Return the boxes of the faces that are large enough to judge, the largest first, and their 48×48 crops."""
-    boxes = [box for box in detector.detect(frame_bgr) if is_large_enough(box, detector.framing)]
+    sides_px = ((box, round(detector.framing.square(box)[2])) for box in detector.detect(frame_bgr))
+    boxes = [box for box, side_px in sides_px if side_px >= preprocessing.MIN_SIZE_PX]
     return boxes, [crop_face(frame_bgr, box, framing=detector.framing) for box in boxes]
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,18 +88,36 @@ def _too_large(name: str, received: str) -> DataError:
     )
 
 
+class _Limits:
+    """Our limits in place of Pillow's, and none of its warnings, as long as any thread has a picture open."""
+
+    def __init__(self):
+        self._lock, self._open, self._undo = threading.Lock(), 0, contextlib.ExitStack()
+
+    def __enter__(self):
+        with self._lock:
+            self._open += 1
+            if self._open == 1:  # they are of the whole process: the first thread sets them, the last one restores
+                self._undo.enter_context(warnings.catch_warnings())
+                warnings.simplefilter("ignore")
+                self._undo.callback(setattr, PngImagePlugin, "MAX_TEXT_CHUNK", PngImagePlugin.MAX_TEXT_CHUNK)
+                PngImagePlugin.MAX_TEXT_CHUNK = MAXIMUM_TEXT_BYTES
+
+    def __exit__(self, *_):
+        with self._lock:
+            self._open -= 1
+            if not self._open:
+                self._undo.close()
+
+
+_LIMITS = _Limits()
+
+
 @contextlib.contextmanager
 def _opened(source: Path | io.BytesIO) -> Iterator[Image.Image]:
     """Open a picture with our limits in place of Pillow's, and without its warnings: we tell of large ones."""
-    limit = PngImagePlugin.MAX_TEXT_CHUNK
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        PngImagePlugin.MAX_TEXT_CHUNK = MAXIMUM_TEXT_BYTES
-        try:
-            with Image.open(source, formats=PICTURE_FORMATS) as image:
-                yield image
-        finally:
-            PngImagePlugin.MAX_TEXT_CHUNK = limit
+    with _LIMITS, Image.open(source, formats=PICTURE_FORMATS) as image:
+        yield image
 
 
 def upright_bgr(image: Image.Image) -> np.ndarray:

@@ -33,14 +33,7 @@ class StillDetector:
         self.name, self.framing = detector.name, detector.framing
 
     def detect(self, bgr: np.ndarray) -> list[FaceBox]:
-        """Return the faces in a still, the largest first.
-
-        Args:
-            bgr: uint8 array (h, w, 3), BGR, 0–255.
-
-        Raises:
-            DataError: it is of another type or shape.
-        """
+        """Return the faces in a still; see `detection.Detector`."""
         cropping.check_frame(bgr)
         found = self._detector.detect(bgr)
         share, largest_px = SECOND_LOOK[self.name]

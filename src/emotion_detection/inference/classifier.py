@@ -1,17 +1,16 @@
 """`EmotionClassifier`: the shipped network on LiteRT, from face crops to probabilities, without TensorFlow."""
 
-import contextlib
 import copy
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import tqdm
 
-from emotion_detection import paths
+from emotion_detection import files, paths
 from emotion_detection.emotions import EMOTIONS, VOTES
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
 from emotion_detection.faces import preprocessing
@@ -25,7 +24,6 @@ PRIORS = (None, "balanced")
 SCORES = "scores"
 MAXIMUM_THREADS = 2  # more gain little on a network of this size, and the live cell shares the processor with a browser
 PROGRESS_FROM_FACES = 1000  # about two seconds
-STANDARD_ERROR = 2  # number of the file that a process writes its notices to
 
 LabelSet = Literal["votes", "fer2013"]
 Prior = Literal["balanced"] | None
@@ -288,7 +286,7 @@ def _open_network(path: Path, threads: int | None):
         raise MissingFileError(f"There is no network {paths.displayed(path)}. Pass the path of a .tflite file.")
     threads = threads or min(MAXIMUM_THREADS, os.cpu_count() or 1)
     try:
-        with _without_notices():
+        with files.without_notices():
             interpreter = Interpreter(model_path=str(path), num_threads=threads)
             interpreter.allocate_tensors()
             runner = interpreter.get_signature_runner()
@@ -304,20 +302,3 @@ def _open_network(path: Path, threads: int | None):
             "Export networks with `python -m emotion_detection export`."
         )
     return interpreter, runner
-
-
-@contextlib.contextmanager
-def _without_notices() -> Iterator[None]:
-    """Keep LiteRT from writing to the terminal how it computes; it has no switch for that."""
-    try:
-        kept = os.dup(STANDARD_ERROR)
-    except OSError:  # there is none
-        yield
-        return
-    with Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), STANDARD_ERROR)
-    try:
-        yield
-    finally:
-        os.dup2(kept, STANDARD_ERROR)
-        os.close(kept)

@@ -100,9 +100,16 @@ def classify(
     classifier: EmotionClassifier,
     *,
     minimum_confidence: float = 0.0,
+    scores: np.ndarray | None = None,
 ) -> list[FaceEmotion]:
-    """Return what a network sees in the crops of `find_faces`; it is not asked where there is none."""
-    probabilities = classifier.predict_proba(crops) if crops else ()
+    """Return what a network sees in the crops of `find_faces`; it is not asked where there is none.
+
+    `scores`, float32 (n, classes), are its output of this name, where that is known already.
+    """
+    if scores is None:
+        probabilities = classifier.predict_proba(crops) if crops else ()
+    else:
+        probabilities = classifier.calibrated(scores)
     classes = getattr(classifier, "classes", EMOTIONS)
     return [
         FaceEmotion(box, values, classes, minimum_confidence) for box, values in zip(boxes, probabilities, strict=True)
@@ -162,10 +169,10 @@ def _draw_face(draw: ImageDraw.ImageDraw, face: FaceEmotion, frame_width: int, t
     x = float(np.clip(box.x, 0, max(0, frame_width - right - 2 * pad)))
     y = max(0.0, box.y - (bottom - top) - 2 * pad)
     draw.rectangle((x, y, x + right + 2 * pad, y + bottom - top + 2 * pad), fill=color)
-    draw.text((x + pad, y + pad - top), label, fill=_readable_on(color), font=font)
+    draw.text((x + pad, y + pad - top), label, fill=readable_on(color), font=font)
 
 
-def _readable_on(color: str) -> str:
+def readable_on(color: str) -> str:
     """Return black or white, whichever reads better on a colour."""
     red, green, blue = ImageColor.getrgb(color)
     return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 128 else "white"

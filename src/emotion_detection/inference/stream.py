@@ -133,36 +133,30 @@ class Engine:
     def answer(self, frame: Frame) -> LiveResult:
         """Return what is in a frame."""
         began = time.perf_counter()
-        networks = self.classifiers  # another thread may change the settings meanwhile
+        networks, explained = self.classifiers, self.explained  # another thread may change the settings meanwhile
         first_network = next(iter(networks.values()))
         boxes, crops = pipeline.find_faces(frame.bgr, self.detector, first_network)
         detected = time.perf_counter()
-        asked = self.explained is not None and crops and self.can_explain
-        evidence = class_activation.evidence(first_network, crops) if asked else None
+        asked = explained is not None and crops and class_activation.can_explain(first_network)
+        scores, maps = class_activation.evidence(first_network, crops) if asked else (None, None)
         found = {}
         for name, network in networks.items():
-            if evidence is not None and network is first_network:  # it is not asked again
-                probabilities = network.calibrated(evidence[0])
-                classes = getattr(network, "classes", EMOTIONS)
-                seen = [pipeline.FaceEmotion(*face, classes) for face in zip(boxes, probabilities, strict=True)]
-            else:
-                seen = pipeline.classify(boxes, crops, network)
+            known = scores if network is first_network else None  # it is not asked again
+            seen = pipeline.classify(boxes, crops, network, scores=known)
             found[name] = self._trackers[name].update(seen, time_s=frame.time_s)
         first = next(iter(found.values()))
-        heats = self._heats(first, evidence)
+        heats = self._heats(first, maps, explained) if asked else ()
         timings = {"detect": 1e3 * (detected - began), "classify": 1e3 * (time.perf_counter() - detected)}
         return LiveResult(
             frame.sequence, frame.time_s, frame.bgr.shape[1::-1], first, found, timings, heats, tuple(crops)
         )
 
-    def _heats(self, found: list[TrackedFace], evidence: tuple | None) -> tuple[Heat, ...]:
+    def _heats(self, found: list[TrackedFace], maps: np.ndarray, explained: str) -> tuple[Heat, ...]:
         """Return the heat of each face, for the emotion asked for or for the one that its bars show highest."""
-        if evidence is None:
-            return ()
         heats = []
-        for face, maps in zip(found, evidence[1], strict=True):
-            index = face.probabilities.argmax() if self.explained == ANSWER else EMOTIONS.index(self.explained)
+        for face, by_class in zip(found, maps, strict=True):
+            index = face.probabilities.argmax() if explained == ANSWER else EMOTIONS.index(explained)
             size, angle_deg = (HEAT_CELLS, HEAT_CELLS), face.box.angle_deg
-            values = class_activation.heat(maps[..., index], size, angle_deg=angle_deg)
+            values = class_activation.heat(by_class[..., index], size, angle_deg=angle_deg)
             heats.append(Heat(self.detector.framing.square(face.box), values))
         return tuple(heats)

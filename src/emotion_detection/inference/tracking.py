@@ -141,30 +141,17 @@ class FollowingDetector:
 
     Args:
         detector: searches whole frames, or near given faces.
-        every: the whole frame is searched once in so many frames.
-
-    Raises:
-        DataError: `every` is below 1.
     """
 
-    def __init__(self, detector: detection.HaarDetector, *, every: int = WHOLE_FRAME_EVERY):
-        if every < 1:
-            raise DataError(f"The whole frame is to be searched every {every} frames. Pass a whole number from 1 on.")
-        self._detector, self._every = detector, every
+    def __init__(self, detector: detection.HaarDetector):
+        self._detector = detector
         self._known: list[FaceBox] = []
         self._size, self._until_whole = None, 0
         self.framing = detector.framing
-        self.name = f"{detector.name} (whole picture every {every} frames, near known faces between)"
+        self.name = f"{detector.name} (whole picture every {WHOLE_FRAME_EVERY} frames, near known faces between)"
 
     def detect(self, frame_bgr: np.ndarray) -> list[FaceBox]:
-        """Return the faces in the stream's next frame, the largest first.
-
-        Args:
-            frame_bgr: uint8 array (h, w, 3), BGR, 0–255.
-
-        Raises:
-            DataError: the frame is of another type or shape.
-        """
+        """Return the faces in the stream's next frame; see `detection.Detector`."""
         cropping.check_frame(frame_bgr)
         found = None
         if self._known and self._until_whole > 0 and frame_bgr.shape == self._size:
@@ -172,7 +159,7 @@ class FollowingDetector:
             self._until_whole -= 1
         if found is None:
             found = self._detector.detect(frame_bgr)
-            self._until_whole = self._every - 1
+            self._until_whole = WHOLE_FRAME_EVERY - 1
         self._known, self._size = found, frame_bgr.shape
         return found
 
@@ -197,14 +184,7 @@ class UprightDetector:
         self.name, self.framing = detector.name, detector.framing
 
     def detect(self, frame_bgr: np.ndarray) -> list[FaceBox]:
-        """Return the faces in the stream's next frame, the largest first.
-
-        Args:
-            frame_bgr: uint8 array (h, w, 3), BGR, 0–255.
-
-        Raises:
-            DataError: the frame is of another type or shape.
-        """
+        """Return the faces in the stream's next frame; see `detection.Detector`."""
         found = as_it_lies = self._detector.detect(frame_bgr)
         self._since += 1
         if self._turns:

@@ -1,14 +1,13 @@
 """The plot of a timeline, live or of a recording: the probabilities of each face over time, stacked, and its events."""
 
 import matplotlib.axes
-import matplotlib.colors
 import matplotlib.ticker
 import numpy as np
 import pandas as pd
 
 from emotion_detection.emotions import COLORS, DISPLAY_NAMES, EMOTIONS
 from emotion_detection.inference import recording
-from emotion_detection.inference.pipeline import NOT_SURE
+from emotion_detection.inference.pipeline import NOT_SURE, readable_on
 from emotion_detection.plots.style import PERCENT, Figure, finish, new_figure, styled
 
 MOST_FACES = 5
@@ -91,7 +90,7 @@ def _plot_events(happened: pd.DataFrame, axes: matplotlib.axes.Axes, *, limits: 
             axes.fill_between([begin_s, end_s], 0, 1, color="white", alpha=0.6, linewidth=0)
         if end_s - begin_s > NAMED_FROM_SHARE * (limits[1] - limits[0]):
             middle = ((begin_s + end_s) / 2, STRIP[0] + 0.45 * STRIP[1])
-            style = {"ha": "center", "va": "center", "fontsize": 7, "color": _readable_on(color), "clip_on": True}
+            style = {"ha": "center", "va": "center", "fontsize": 7, "color": readable_on(color), "clip_on": True}
             axes.text(*middle, DISPLAY_NAMES.get(label, label), **style)
     changes = happened[happened["event"] == recording.LABEL]["time_s"]
     if len(changes) <= MOST_LINES:
@@ -111,11 +110,6 @@ def _stretches(happened: pd.DataFrame, end_s: float) -> list[tuple[float, float,
         for (begin_s, event, label), until_s in zip(rows, ends, strict=True)
         if event != recording.LEAVES
     ]
-
-
-def _readable_on(color: str) -> str:
-    """Return black or white, whichever reads better on a colour."""
-    return "black" if np.dot(matplotlib.colors.to_rgb(color), (0.299, 0.587, 0.114)) > 0.5 else "white"
 
 
 def _lasting_faces(table: pd.DataFrame) -> list[int]:

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Iterator
 
+from emotion_detection import files
 from emotion_detection.errors import DataError, MissingFileError
 
 RETRIES = 3
@@ -49,7 +50,7 @@ def connected(address: str | None, *, cores: int | None = None) -> Iterator[None
                 socket.create_connection((host, int(port)), timeout=5).close()
             ray.init(address, **quiet)
     except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = files.reason_of(error)
         if address is None:
             raise DataError(f"Ray's workers do not start here ({reason}). Try fewer --workers, or none.") from error
         raise DataError(

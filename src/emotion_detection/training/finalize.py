@@ -94,22 +94,11 @@ def _predict(dataset: FaceDataset, split: str, logits_of: Callable[[np.ndarray],
 
 
 def _trained_logits(run: store.Run) -> Callable[[np.ndarray], np.ndarray]:
-    """Return what a run's network answers, as a function of faces; the network is loaded once, when it is asked."""
+    """Return what a run's network answers, as a function of faces."""
+    path = store.trained_network(run.name)
+    from emotion_detection.training import backends, mobilenet
 
-    @functools.cache
-    def network():
-        path = store.trained_network(run.name)
-        from emotion_detection.training import mobilenet
-
-        return mobilenet.load_network(path)
-
-    def logits_of(pixels: np.ndarray) -> np.ndarray:
-        model = network()
-        from emotion_detection.training import backends
-
-        return backends.predict_logits(model, pixels, progress=run.name)
-
-    return logits_of
+    return functools.partial(backends.predict_logits, mobilenet.load_network(path), progress=run.name)
 
 
 def ten_views(faces: np.ndarray) -> Iterator[np.ndarray]:

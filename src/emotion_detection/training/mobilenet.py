@@ -26,31 +26,29 @@ def imagenet_checkpoint(network: Network) -> str | None:
     """Return the name of the ImageNet weights that a network begins at; None if it does not."""
     if network.weights != "imagenet":
         return None
-    return efficientnet_lite.WEIGHTS.get(network.backbone, "MobileNetV2 1.0, trained at 224 px")
+    return (
+        efficientnet_lite.WEIGHTS
+        if network.backbone == efficientnet_lite.NAME
+        else "MobileNetV2 1.0, trained at 224 px"
+    )
 
 
 def imagenet_file(network: Network) -> Path:
-    """Return the file of the ImageNet weights that a network begins at; errors are those of `find_imagenet_weights`."""
-    if network.backbone in efficientnet_lite.WEIGHTS:
-        return efficientnet_lite.find_weights(network.backbone)
-    return Path(find_imagenet_weights())
-
-
-def find_imagenet_weights() -> str:
-    """Return the path of the ImageNet weights (224-px checkpoint), fetching them only if no folder holds them.
+    """Return the file of the ImageNet weights that a network begins at, downloaded only if no folder holds it.
 
     Raises:
-        MissingFileError: they are in none of the three places.
+        MissingFileError: it is in none of the places where it is looked for.
     """
-    found = paths.find_file(*paths.IMAGENET_FILES)
-    return str(found) if found else _downloaded_weights()
+    if network.backbone == efficientnet_lite.NAME:
+        return efficientnet_lite.find_weights()
+    return paths.find_file(*paths.IMAGENET_FILES) or _downloaded_weights()
 
 
-def _downloaded_weights() -> str:
+def _downloaded_weights() -> Path:
     """Let Keras download its own copy of the checkpoint (or find the one that it downloaded before)."""
     name, folder = paths.IMAGENET_FILES[1], "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
     try:
-        return keras.utils.get_file(name, folder + name, cache_subdir="models")
+        return Path(keras.utils.get_file(name, folder + name, cache_subdir="models"))
     except Exception as error:  # urllib, ssl, socket and Keras each raise their own
         raise MissingFileError(
             "The ImageNet weights of MobileNetV2 were not found. Looked for "
@@ -78,7 +76,7 @@ def build_model(recipe: Recipe, *, seed: int = 0) -> keras.Model:
     if network.backbone == "mobilenetv2":
         values = _mobilenet(inputs, network.input_px, weights).output
     else:
-        values = efficientnet_lite.feature_map(inputs, network.backbone)
+        values = efficientnet_lite.feature_map(inputs)
     model = keras.Model(faces, _head(values, network, seed), name=f"emotion_{network.backbone}")
     if network.backbone != "mobilenetv2" and weights is not None:
         efficientnet_lite.load_imagenet(model, Path(weights))

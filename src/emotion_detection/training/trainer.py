@@ -393,7 +393,7 @@ def _settings(recipe: Recipe) -> dict:
 
 def counts(dataset: FaceDataset) -> dict[str, int]:
     """Return the number of faces in each split."""
-    return {split: int(n) for split, n in dataset.counts().sum().items()}
+    return dataset.counts().sum().to_dict()
 
 
 def _classes_of(dataset: FaceDataset) -> dict:

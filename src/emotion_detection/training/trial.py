@@ -12,11 +12,10 @@ from sklearn.model_selection import train_test_split
 
 from emotion_detection import paths
 from emotion_detection.data import FaceDataset, load_sample, selection
-from emotion_detection.emotions import EMOTIONS
 from emotion_detection.errors import DataError, MissingFileError
 from emotion_detection.evaluation import formatting
 from emotion_detection.runs import store
-from emotion_detection.training import catalog, import_keras
+from emotion_detection.training import catalog
 from emotion_detection.training.recipe import Recipe
 
 OVERHEAD_MINUTES = 0.4
@@ -37,7 +36,6 @@ class Trial:
         """Return the recorded run; train it if there is none."""
         if self.recorded is not None:
             return self.recorded
-        import_keras()
         from emotion_detection.training import trainer
 
         with _output():
@@ -47,19 +45,9 @@ class Trial:
 def plan(
     base: str, *, name: str | None = None, faces: int | None = None, seed: int = 0, fast: bool = False, **changes
 ) -> Trial:
-    """Return what would be trained; arguments are those of `emotion_detection.try_recipe`.
+    """Return what would be trained; arguments and errors are those of `emotion_detection.try_recipe`.
 
-    Args:
-        base: recipe to start from, such as "tl_100".
-        name: of the new recipe; by default `<base>_try`, numbered where that is taken by other settings.
-        faces: how many Training faces to learn from, drawn by `seed` with the shares of the emotions kept; None: all.
-        seed: of the faces drawn and of the network.
-        fast: one epoch from random weights on the drawn sample.
-        changes: settings of the recipe, such as `learning_rate=3e-4` or `epochs=2`.
-
-    Raises:
-        UnknownNameError: there is no such recipe, or no such setting.
-        DataError: `name` is taken by a record with other settings, or there are not so many faces.
+    With `fast` it is one epoch from random weights on the drawn sample.
     """
     original = catalog.get_recipe(base)
     recipe = (original.replace(continues=None).fast() if fast else original).replace(**changes)
@@ -139,11 +127,15 @@ def _fewer_training_faces(dataset: FaceDataset, count: int, seed: int) -> FaceDa
     training = np.flatnonzero(dataset.usage == "Training")
     if not 0 < count <= len(training):
         raise DataError(f"There are {len(training):,} Training faces in {dataset.name}, not {count:,}. Ask for fewer.")
-    if count < len(EMOTIONS):
-        raise DataError(f"{count} faces cannot show {len(EMOTIONS)} emotions. Ask for {len(EMOTIONS)} or more.")
     if count == len(training):
         return dataset
     labels = dataset.emotion[training]
+    least = len(np.unique(labels))
+    if not least <= count <= len(training) - least:
+        raise DataError(
+            f"{count:,} of {len(training):,} Training faces cannot keep the shares of {least} emotions. Ask for "
+            f"{least} to {len(training) - least:,}, or for all."
+        )
     chosen, _ = train_test_split(training, train_size=count, stratify=labels, random_state=seed)
     kept = dataset[np.sort(np.concatenate([chosen, np.flatnonzero(dataset.usage != "Training")]))]
     note = f"{count:,} of {len(training):,} Training faces, drawn by seed {seed}"
