@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from emotion_detection import paths
+from emotion_detection.data import summaries
 from emotion_detection.emotions import EMOTIONS
 from emotion_detection.evaluation import leakage, metrics
 from emotion_detection.runs import lineage, store
@@ -66,11 +67,11 @@ def _one(source: str) -> float:
             label, answer = (EMOTIONS.index(name) for name in emotion.split("."))
             return int(metrics.confusion(predictions)[label, answer])
         if score == "f1_deduplicated":
-            score, predictions = "f1", leakage.without_twins(predictions, leakage.load_twins())
+            score, predictions = "f1", leakage.without_twins(predictions, summaries.load_twins())
         if emotion:
             return float(metrics.per_class(predictions).loc[emotion, score])
         if score == "deduplicated":
-            return metrics.accuracy(leakage.without_twins(predictions, leakage.load_twins()))
+            return metrics.accuracy(leakage.without_twins(predictions, summaries.load_twins()))
         return {"accuracy": metrics.accuracy, "macro_f1": metrics.macro_f1}[score](predictions)
     if place == "history":
         run, column, *row = where.split("/")

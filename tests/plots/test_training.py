@@ -34,7 +34,16 @@ DIFFERENCES = {
     name: pd.DataFrame({"difference": 0.01, "low": -0.02, "high": 0.05}, index=["angry", "disgust", "macro"])
     for name in ("sensible copies", "class weights")
 }
+ROUNDS = pd.DataFrame(
+    {
+        "seed": [0, 0, 0, 1, 1, 1],
+        "round": ["TL whole", "TL whole", "TL taught"] * 2,
+        "epoch": [1, 10, 30] * 2,
+        "accuracy": [0.58, 0.69, 0.71, 0.56, 0.68, 0.72],
+    }
+)
 DRAWN = {
+    "rounds": lambda: plots.rounds(ROUNDS, {"TL taught": 0.715}),
     "learning_curves": lambda: plots.learning_curves(RUNS),
     "three_cuts": lambda: plots.three_cuts(BLOCKS),
     "f1_differences": lambda: plots.f1_differences(DIFFERENCES, n=28709),
@@ -44,6 +53,14 @@ DRAWN = {
 @pytest.mark.parametrize("name", DRAWN)
 def test_a_plot_is_the_same_each_time_and_no_text_is_cut_or_overlaps(name):
     assert_well_drawn(DRAWN[name], texts=10)
+
+
+def test_each_seed_has_a_curve_and_each_round_what_its_teachers_reach():
+    (axes,) = plots.rounds(ROUNDS, {"TL taught": 0.715}).axes
+    curves = [line.get_xydata().tolist() for line in axes.lines if len(line.get_xdata()) == 3]
+    assert curves == [[[1, 0.58], [10, 0.69], [30, 0.71]], [[1, 0.56], [10, 0.68], [30, 0.72]]]
+    (dashed,) = axes.collections
+    assert dashed.get_segments()[0].tolist() == [[10, 0.715], [30, 0.715]]
 
 
 def test_runs_share_the_axes_of_accuracy_and_of_loss():

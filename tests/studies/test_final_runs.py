@@ -87,3 +87,13 @@ def test_a_bare_recipe_name_means_the_shipped_run_else_the_first_seed():
     assert store.full_name(recipe) == shipped and registry.usual_seed(recipe) == seed
     assert store.split_name("tl_whole") == ("tl_whole", store.FIRST_SEED)
     assert store.split_name("tl_whole-s1") == ("tl_whole", 1)
+
+
+def test_rounds_count_epochs_from_the_first_training_and_end_with_the_saved_network():
+    run = store.load_run("best-s1")
+    table = final_runs.rounds([run])
+    assert table["round"].unique().tolist() == ["TL whole", "TL taught", "TL best"]
+    assert table.groupby("round", sort=False)["epoch"].max().tolist() == [10, 30, 58]
+    assert table["epoch"].is_monotonic_increasing and (table["seed"] == 1).all()
+    assert table["accuracy"].iloc[-1] == run.info["metrics"]["PublicTest"]["accuracy"]
+    assert table["accuracy"].iloc[0] == store.load_run("tl_whole-s1").history["val_accuracy"].iloc[0]

@@ -26,4 +26,4 @@ from emotion_detection.plots.personal import personal_changes
 from emotion_detection.plots.speed import cost_growth, speed_ratios
 from emotion_detection.plots.style import NAMES, SERIES_COLORS, SPLIT_COLORS, STYLE, Figure, styled
 from emotion_detection.plots.timeline import timeline
-from emotion_detection.plots.training import f1_differences, learning_curves, three_cuts
+from emotion_detection.plots.training import f1_differences, learning_curves, rounds, three_cuts

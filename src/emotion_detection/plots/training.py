@@ -62,6 +62,32 @@ def learning_curves(runs: Sequence[Run]) -> Figure:
 
 
 @styled
+def rounds(table: pd.DataFrame, together: dict[str, float]) -> Figure:
+    """Plot accuracy on PublicTest along the rounds of a training, a colour per seed; dashed is what teachers reach.
+
+    Args:
+        table: as `final_runs.rounds` returns it.
+        together: round → accuracy of its teachers' averaged answers, 0–1.
+    """
+    figure, axes = new_axes(3.8)
+    for index, (seed, looks) in enumerate(table.groupby("seed")):
+        axes.plot(looks["epoch"], looks["accuracy"], marker="o", markersize=3.5, color=series_color(index), label=seed)
+    begin, top = 0, max(table["accuracy"].max(), *together.values())
+    for name, end in table.groupby("round", sort=False)["epoch"].max().items():
+        axes.axvline(end, color="#BBBBBB", linewidth=0.8)
+        axes.text((begin + end) / 2, top + 0.012, name.replace(" ", "\n"), ha="center", va="bottom", fontsize=8)
+        if name in together:
+            axes.hlines(together[name], begin, end, color="#555555", linestyle="--", linewidth=1.2)
+        begin = end
+    axes.set(xlabel="epochs since ImageNet's weights", ylabel="accuracy on PublicTest", ylim=(None, top + 0.05))
+    axes.set_title("Round by round; dashed: what the round's teachers reach together")
+    axes.margins(x=0.02)
+    axes.yaxis.set_major_formatter(PERCENT)
+    axes.legend(title="seed", loc="lower right", fontsize=8)
+    return finish(figure, {"rounds": table.to_dict("list"), "together": together})
+
+
+@styled
 def three_cuts(blocks: pd.DataFrame) -> Figure:
     """Draw `mobilenet.blocks` as a row, once per regime: what stays frozen in grey, what is trained in colour."""
     figure, axes = new_axes(3.1)

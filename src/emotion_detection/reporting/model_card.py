@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from emotion_detection.data import summaries
 from emotion_detection.emotions import EMOTIONS, VOTES
 from emotion_detection.errors import DataError, MissingFileError
 from emotion_detection.evaluation import calibration, ferplus_scores, formatting, leakage, metrics, mistakes
@@ -31,7 +32,7 @@ SETTINGS = {
     "ferplus_auxiliary": "weight of a second head that learns FER+'s classes",
     "ferplus_blend": "share of the targets that are FER+'s votes (Barsoum et al., 2016)",
     "cycles": "learning-rate cycles whose final weights are averaged (Izmailov et al., 2018)",
-    "start_share": "share of the weights that it began with in its own (Wortsman et al., 2022)",
+    "start_share": "share of the weights that training began with in the saved ones (Wortsman et al., 2022)",
     "flip": "augmentation: flips",
     "rotation_deg": "augmentation: rotation up to, degrees",
     "shift": "augmentation: shift up to, share",
@@ -42,8 +43,8 @@ SETTINGS = {
     "blur_px": "augmentation: blur up to, pixels",
     "noise": "augmentation: noise up to, share",
     "jpeg_quality": "augmentation: JPEG quality down to",
-    "poor_camera": "augmentation: share of the faces with blur, noise and JPEG",
-    "each_fault": "augmentation: of these, the share with each of the three faults",
+    "poor_camera": "augmentation: share of the faces that may be blurred, noisy or compressed",
+    "each_fault": "augmentation: of these, the share that each of the three faults befalls",
     "erasing": "augmentation: share of the faces with a rectangle erased",
     "mixup": "augmentation: share of the batches with mixup",
     "cutmix": "augmentation: share of the batches with cutmix",
@@ -79,7 +80,7 @@ def values() -> dict:
         "recipe": recipe,
         "steps": steps,
         "settings": formatting.to_markdown(settings_table(steps)),
-        "hardware": ", then ".join(dict.fromkeys(each.hardware for each in steps)),
+        "remarks": {each.recipe_name: said for each in steps if (said := _remarks(each))},
         "minutes": lineage.training_minutes(run),
         "teaching_minutes": lineage.teaching_minutes(run),
         "scores": _table(scores_table(run)),
@@ -99,6 +100,11 @@ def values() -> dict:
         "uses_ferplus": any(each.info["recipe"].get(key) for each in steps for key in FERPLUS_SETTINGS),
         "disgust": int(metrics.per_class(run.predictions[SPLIT])["support"]["disgust"]),
     }
+
+
+def _remarks(run: Run) -> str:
+    """Return what a record says of how it came about, where that was unusual."""
+    return " ".join(filter(None, ((run.info.get("code") or {}).get("note"), run.info.get("remark"))))
 
 
 def _table(frame: pd.DataFrame) -> str:
@@ -139,7 +145,7 @@ def scores_table(run: Run) -> pd.DataFrame:
 
 def _parts(run: Run) -> dict[str, Predictions]:
     """Return the answers on PrivateTest: on all faces, and on those without twins in Training."""
-    predictions, twins = run.predictions[SPLIT], leakage.load_twins()
+    predictions, twins = run.predictions[SPLIT], summaries.load_twins()
     return {
         "all": predictions,
         "de-duplicated": leakage.without_twins(predictions, twins),
@@ -203,7 +209,7 @@ def calibration_values(run: Run) -> dict:
     predictions, temperature = run.predictions[SPLIT], run.info["temperature"]
     chosen_on = run.predictions["PublicTest"]
     held_out = calibration.held_out_probabilities(chosen_on.logits, np.eye(len(EMOTIONS))[chosen_on.label])
-    unseen = leakage.without_twins(predictions, leakage.load_twins())
+    unseen = leakage.without_twins(predictions, summaries.load_twins())
     low, high = calibration.calibration_interval(predictions, temperature=temperature)
     threshold = calibration.choose_threshold(chosen_on, temperature=temperature)
     answers = calibration.coverage(predictions, temperature=temperature, thresholds=[threshold]).iloc[0]
@@ -310,16 +316,13 @@ def votes_values(card: dict) -> dict | None:
             row = {"answer": answer, "faces": faces, "n": found["n"]} | {score: found[score] for score in SCORES}
             rows.append(row | ends)
     contempt = facts[SPLIT]["confusion"][VOTES.index("contempt")]
-    thresholds = {}
-    for answer, known in {"votes": facts, "balanced": facts["balanced"]}.items():
-        threshold = registry.threshold_of(known)
-        coverage, accuracy = registry.at_threshold(known, threshold)
-        thresholds[answer] = {"threshold": threshold, "coverage": coverage, "accuracy": accuracy}
+    threshold = registry.threshold_of(facts)
+    coverage, accuracy = registry.at_threshold(facts, threshold)
     return facts | {
         "scores": _table(pd.DataFrame(rows)),
         "contempt_n": sum(contempt),
         "contempt_right": contempt[VOTES.index("contempt")],
-        "thresholds": thresholds,
+        "not_sure": {"threshold": threshold, "coverage": coverage, "accuracy": accuracy},
         "int8": card["formats"]["int8"]["votes"],
     }
 
@@ -334,10 +337,10 @@ def people_values() -> dict | None:
         records, people = photographs.load(), groups.load()
         faces = {answer: records[name] for answer, name in names.items()}
         smiles = {answer: groups.shares(people[name]) for answer, name in names.items()}
-    except (MissingFileError, KeyError):
+        votes = people[names["votes"]]
+        differences = groups.differences(votes).iloc[0]
+    except (MissingFileError, KeyError, IndexError):
         return None
-    votes = people[names["votes"]]
-    differences = groups.differences(votes).iloc[0]
     ends = [f"smile_recall{end}" for end in ("", *ENDS)]
     scores = {answer: photographs.summary({names[answer]: each}).iloc[0] for answer, each in faces.items()}
     return {

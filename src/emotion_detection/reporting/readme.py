@@ -12,8 +12,8 @@ from emotion_detection.reporting import model_card
 from emotion_detection.runs import lineage, registry, store
 from emotion_detection.runs.run import Run
 from emotion_detection.studies import baselines, final_runs, photographs, published_result, robustness
+from emotion_detection.training import catalog
 
-REGIMES = ("tl_top", "tl_100", "tl_whole")
 MARKERS = re.compile(r"(<!-- results:begin[^>]*-->\n).*?(<!-- results:end -->)", re.DOTALL)
 COLUMNS = {
     "accuracy": ("Accuracy", "n"),
@@ -46,13 +46,13 @@ def values() -> dict:
         "people": model_card.people_values(),
         "kept": robustness.kept(robustness.accuracies(robustness.load())).to_dict(),
         "compared": formatting.to_markdown(compared_table()),
-        **times_by_hardware(list(needed.values())),
+        **times_by_hardware(list(needed.values()), epoch_minutes=shipped.minutes / len(shipped.history)),
     }
 
 
 def results_table():
     """Return the table of scores on PrivateTest as text: a row per regime, then the shipped network."""
-    runs = [store.load_run(name) for name in (*REGIMES, registry.SHIPPED_RUN)]
+    runs = [store.load_run(name) for name in (*catalog.REGIMES, registry.SHIPPED_RUN)]
     runs = list({run.name: run for run in runs}.values())
     summary = metrics.summary(runs, split="PrivateTest")
     kept = [f"{column}{end}" for column in COLUMNS for end in ("", "_low", "_high")]
@@ -102,17 +102,25 @@ def _accuracies(name: str) -> tuple[str, str]:
     return tuple(map(formatting.percent, found))
 
 
-def times_by_hardware(runs: list[Run]) -> dict:
+def times_by_hardware(runs: list[Run], *, epoch_minutes: float) -> dict:
     """Return how long runs take one after another.
 
+    Args:
+        runs: on processor cores or on accelerators.
+        epoch_minutes: what an epoch of those on accelerators takes on all cores.
+
     Returns:
-        `core_hours` on `cores` processor cores, and `accelerator_minutes`: name of each accelerator → minutes.
+        `core_hours` on `cores` processor cores, `accelerator_minutes`: name of each accelerator → minutes, and
+        `hours_without_accelerator`: an estimate of all of them on cores.
     """
     on_cores = [run for run in runs if run.accelerator is None]
     accelerators = dict.fromkeys(run.accelerator for run in runs if run.accelerator is not None)
+    core_hours = sum(run.core_minutes for run in on_cores) / 60
+    other_epochs = sum(len(run.history) for run in runs if run.accelerator is not None)
     return {
         "cores": max(run.info["hardware"]["cores"] for run in on_cores),
-        "core_hours": sum(run.core_minutes for run in on_cores) / 60,
+        "core_hours": core_hours,
+        "hours_without_accelerator": core_hours + other_epochs * epoch_minutes / 60,
         "accelerator_minutes": {
             name: sum(run.minutes for run in runs if run.accelerator == name) for name in accelerators
         },

@@ -13,10 +13,11 @@ ROUNDS = {
     "early": "Early: from ImageNet's weights (base: 64 px, 8 epochs)",
     "late": "Late: from TL whole's weights (base: 96 px, 4 epochs more)",
     "last": "Last: from TL best's weights (base: four teachers, 4 epochs more)",
+    "structure": "Structure: from TL best's weights (base: 5 epochs more)",
 }
 """Round of the ablations → its name in figures, with that of its base."""
 
-PREFIXES = {"early": "abl_", "late": "late_", "last": "again_"}
+PREFIXES = {"early": "abl_", "late": "late_", "last": "again_", "structure": "map_"}
 """Round → how the names of its recipes begin; that of the base ends in `base`."""
 
 BASE_PX = 64

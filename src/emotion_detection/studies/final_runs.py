@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
+from emotion_detection.data import summaries
 from emotion_detection.errors import DataError
 from emotion_detection.evaluation import calibration, leakage, metrics
 from emotion_detection.runs import lineage, store
@@ -43,7 +44,7 @@ def _scores(run: Run) -> dict:
         "seed": run.info["seed"],
         "accuracy": metrics.accuracy(answers),
         "accuracy_ten_views": np.nan if views is None else metrics.accuracy(views),
-        "accuracy_deduplicated": metrics.accuracy(leakage.without_twins(answers, leakage.load_twins())),
+        "accuracy_deduplicated": metrics.accuracy(leakage.without_twins(answers, summaries.load_twins())),
         "macro_f1": metrics.macro_f1(answers),
         "ece": np.nan if calibrated is None else calibration.expected_calibration_error(calibrated),
         "accuracy_ferplus": ferplus["accuracy"] if ferplus else np.nan,
@@ -66,6 +67,27 @@ def by_recipe(runs: list[Run]) -> pd.DataFrame:
     for place, (name, column) in enumerate({"sd": "std", "least": "min", "most": "max"}.items(), start=2):
         found.insert(place, f"accuracy_{name}", accuracy[column])
     return found.reset_index()
+
+
+def rounds(runs: list[Run]) -> pd.DataFrame:
+    """Return the accuracy on PublicTest along the trainings that networks went through, from ImageNet's weights on.
+
+    Returns:
+        A row per look at PublicTest: `seed`, `round` (the recipe's display name), `epoch` (counted from the first
+        training on), `accuracy` (0–1). The last row of a round is what the network that was saved answers.
+    """
+    rows = []
+    for run in runs:
+        before = 0
+        for step in lineage.with_earlier(run):
+            found, epochs = {"seed": run.info["seed"], "round": step.recipe_name}, len(step.history)
+            looks = step.history[step.history["epoch"] < epochs].dropna(subset="val_accuracy")
+            rows += [
+                found | {"epoch": before + each.epoch, "accuracy": each.val_accuracy} for each in looks.itertuples()
+            ]
+            before += epochs
+            rows.append(found | {"epoch": before, "accuracy": step.info["metrics"]["PublicTest"]["accuracy"]})
+    return pd.DataFrame(rows)
 
 
 def settings(recipe: recipe_parts.Recipe, base: recipe_parts.Recipe) -> pd.DataFrame:

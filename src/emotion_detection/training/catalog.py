@@ -134,6 +134,9 @@ BEST = TAUGHT.replace(
 """TL taught, then seven cycles more, taught by its three seeds together, in batches that suit an accelerator (see
 `accelerator`)."""
 
+SEEDS_OF_BEST = ("best-s0", "best-s1", "best-s2")
+"""They teach all that comes after them."""
+
 BEST_TWO_CORES = BEST.replace(
     name="best_two_cores",
     display_name="TL best, two cores",
@@ -151,7 +154,7 @@ THIRD = BEST_TWO_CORES.replace(
     name="third",
     display_name="TL third",
     continues="best",
-    teachers=("best-s0", "best-s1", "best-s2"),
+    teachers=SEEDS_OF_BEST,
     expected=Expected("PublicTest", 72.2),
 )
 """A third round, from TL best on, taught by its three seeds: it gains nothing."""
@@ -160,7 +163,7 @@ ROBUST = BEST_TWO_CORES.replace(
     name="robust",
     display_name="TL robust",
     continues="best",
-    teachers=("best-s0", "best-s1", "best-s2"),
+    teachers=SEEDS_OF_BEST,
     epochs=6,
     cycles=2,
     start_share=0.5,
@@ -180,7 +183,7 @@ LITE0 = TAUGHT.replace(
     display_name="EfficientNet-Lite0",
     backbone="efficientnet_lite0",
     continues=None,
-    teachers=("best-s0", "best-s1", "best-s2"),
+    teachers=SEEDS_OF_BEST,
     epochs=8,
     cycles=1,
     learning_rate=1e-3,
@@ -375,20 +378,31 @@ ABLATION_BASES = {
     "last": BEST_TWO_CORES.replace(
         name="again_base",
         display_name="base: TL best, 4 epochs more",
-        teachers=("best-s0", "best-s1", "best-s2", "lite0_cycles-s0"),
+        teachers=(*SEEDS_OF_BEST, "lite0_cycles-s0"),
         continues="best",
         epochs=4,
         cycles=1,
         warmup_epochs=0.25,
         expected=Expected("PublicTest", 71.9),
     ),
+    "structure": BEST_TWO_CORES.replace(
+        name="map_base",
+        display_name="base: TL best, 5 epochs more",
+        teachers=SEEDS_OF_BEST,
+        continues="best",
+        epochs=5,
+        cycles=1,
+        warmup_epochs=0.25,
+        validate_every=1,
+        expected=Expected("PublicTest", 71.6),
+    ),
 }
 """Round → its base. All arms of a round learn from the same faces with the same seed for about as long as their base
 does (a dozen minutes on two cores): an arm whose steps cost more has fewer epochs. They are compared with it on
 PublicTest. The early round begins at ImageNet's weights: which size, batch and optimiser learn fastest? What keeps a
 network from memorising cannot show there, since nothing is memorised in so few epochs. So the late round goes on from
-TL whole, which has seen every face ten times: what still helps a network that is already good? The last round asks the
-same of TL best."""
+TL whole, which has seen every face ten times: what still helps a network that is already good? The last two
+rounds ask the same of TL best: of what it learns from, and of its structure."""
 
 ABLATION_ARMS = {
     "abl": {
@@ -437,10 +451,11 @@ ABLATION_ARMS = {
         ),
     },
     "again": {"votes": ("FER+ with four times the weight", {"ferplus_auxiliary": 2.0}, 71.7)},
+    "map": {},
 }
 """How the names of a round's recipes begin → arm → words for figures, what changes, and percent of PublicTest. Arms
-that lost and needed code of their own (SAM, RandAugment, sizes that grow, a stem or a last stage of stride 1, teachers
-that see the augmented faces) are in records only."""
+that lost and needed code of their own (SAM, RandAugment, sizes that grow, a stem or a last stage of stride 1, weighted
+pooling, teachers that see the augmented faces) are in records only."""
 
 ABLATIONS = (
     *ABLATION_BASES.values(),

@@ -14,7 +14,7 @@ LAST_FROZEN_LAYER = {"top": "out_relu", "100": "block_11_expand", "whole": None}
 
 CHOICES = {
     "regime": tuple(LAST_FROZEN_LAYER),
-    "backbone": ("mobilenetv2", "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"),
+    "backbone": ("mobilenetv2", "efficientnet_lite0"),
     "scaling": ("symmetric", "unit"),
     "head": ("linear", "two_dense"),
     "frozen_batch_norm": ("inference", "batch_statistics", "batch_statistics_averages_kept"),
@@ -43,7 +43,16 @@ SHARES = [
 COUNTS = ("epochs", "batch_size", "input_px", "cycles", "validate_every")
 """Settings that are whole numbers of 1 or more."""
 
-RETIRED = ("stages", "stem_stride", "last_stride", "sharpness_radius", "randaugment", "randaugment_magnitude", "views")
+RETIRED = (
+    "stages",
+    "stem_stride",
+    "last_stride",
+    "pooling",
+    "sharpness_radius",
+    "randaugment",
+    "randaugment_magnitude",
+    "views",
+)
 """Settings of recorded arms whose code is gone; such a record's `code` names the last commit that has it."""
 
 
@@ -93,7 +102,7 @@ class Network(_Part):
         frozen_batch_norm: "inference" (moving averages, as Keras 3 does), "batch_statistics" (gamma and beta held,
             statistics of each training batch, averages follow) or "batch_statistics_averages_kept" (the same, but
             ImageNet's averages stay for inference, as in some early versions of Keras; see keras-team/keras#9965).
-        backbone: "mobilenetv2", or a larger network to teach it: a key of `efficientnet_lite.SCALES`.
+        backbone: "mobilenetv2", or "efficientnet_lite0", a network of another kind to teach it.
     """
 
     regime: str
