@@ -156,6 +156,20 @@ THIRD = BEST_TWO_CORES.replace(
 )
 """A third round, from TL best on, taught by its three seeds: it gains nothing."""
 
+MAP_BASE = BEST_TWO_CORES.replace(
+    name="map_base",
+    display_name="base: TL best, 5 epochs more",
+    continues="best",
+    teachers=("best-s0", "best-s1", "best-s2"),
+    epochs=5,
+    cycles=1,
+    warmup_epochs=0.25,
+    validate_every=1,
+    expected=None,
+)
+MAP_6 = MAP_BASE.replace(name="map_larger", display_name="last map of 6×6", last_stride=1)
+MAP_WEIGHTED = MAP_BASE.replace(name="map_weighted", display_name="weighted pooling", pooling="weighted")
+
 ROBUST = BEST_TWO_CORES.replace(
     name="robust",
     display_name="TL robust",
@@ -464,6 +478,9 @@ _GROUPED = {
         BEST_TWO_CORES,
         THIRD,
         ROBUST,
+        MAP_BASE,
+        MAP_6,
+        MAP_WEIGHTED,
         LITE0,
         LITE0_CYCLES,
     ),

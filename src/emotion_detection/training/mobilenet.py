@@ -80,6 +80,8 @@ def build_model(recipe: Recipe, *, seed: int = 0) -> keras.Model:
     else:
         values = efficientnet_lite.feature_map(inputs, network.backbone)
     model = keras.Model(faces, _head(values, network, seed), name=f"emotion_{network.backbone}")
+    if network.last_stride == 1:
+        model = _with_larger_last_stage(model)
     if network.backbone != "mobilenetv2" and weights is not None:
         efficientnet_lite.load_imagenet(model, Path(weights))
     freeze(model, network.regime)
@@ -103,6 +105,36 @@ def _mobilenet(inputs, input_px: int, weights: str | None) -> keras.Model:
         ) from error
 
 
+def _with_larger_last_stage(model: keras.Model) -> keras.Model:
+    """Return a copy of MobileNetV2 with equal weights whose last stage has stride 1, and looks as far as before."""
+
+    def layer(original: keras.layers.Layer) -> keras.layers.Layer:
+        if original.name == "block_13_pad":
+            return keras.layers.Identity(name=original.name)
+        changes = {"strides": 1, "padding": "same"} if original.name == "block_13_depthwise" else {}
+        if original.name in ("block_14_depthwise", "block_15_depthwise", "block_16_depthwise"):
+            changes = {"dilation_rate": 2}  # so that each place sees what it has learned to see
+        return type(original).from_config(original.get_config() | changes)
+
+    copy = keras.models.clone_model(model, clone_function=layer)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+@keras.saving.register_keras_serializable("emotion_detection")
+class WeightedPooling2D(keras.layers.Layer):
+    """A sum over the places of a map, each channel with weights of its own; at first it is the average."""
+
+    def build(self, shape):
+        """Make the weights: (height, width, channels)."""
+        average = keras.initializers.Constant(1 / (shape[1] * shape[2]))
+        self.kernel = self.add_weight(shape=tuple(shape[1:]), initializer=average, name="kernel")
+
+    def call(self, inputs):
+        """Return float32 (n, channels) of float32 (n, height, width, channels)."""
+        return keras.ops.sum(inputs * self.kernel, axis=(1, 2))
+
+
 def _input_stage(faces, network: Network):
     """Resize to the network's size, repeat grey as RGB, scale."""
     side = network.input_px
@@ -115,7 +147,8 @@ def _input_stage(faces, network: Network):
 def _head(feature_map, network: Network, seed: int):
     """Pool the last feature map and map it to seven logits."""
     initializer = keras.initializers.GlorotUniform
-    values = keras.layers.GlobalAveragePooling2D(name="features")(feature_map)
+    pooling = WeightedPooling2D if network.pooling == "weighted" else keras.layers.GlobalAveragePooling2D
+    values = pooling(name="features")(feature_map)
     if network.head == "two_dense":
         values = keras.layers.Dense(128, "relu", name="dense_1", kernel_initializer=initializer(seed + 1))(values)
     values = keras.layers.Dropout(network.dropout, seed=seed, name="dropout")(values)

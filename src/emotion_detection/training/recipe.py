@@ -17,6 +17,8 @@ CHOICES = {
     "backbone": ("mobilenetv2", "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"),
     "scaling": ("symmetric", "unit"),
     "head": ("linear", "two_dense"),
+    "last_stride": (1, 2),
+    "pooling": ("average", "weighted"),
     "frozen_batch_norm": ("inference", "batch_statistics", "batch_statistics_averages_kept"),
     "optimizer": ("adamw", "sgd", "rmsprop"),
     "schedule": ("cosine", "constant"),
@@ -43,7 +45,7 @@ SHARES = [
 COUNTS = ("epochs", "batch_size", "input_px", "cycles", "validate_every")
 """Settings that are whole numbers of 1 or more."""
 
-RETIRED = ("stages", "stem_stride", "last_stride", "sharpness_radius", "randaugment", "randaugment_magnitude", "views")
+RETIRED = ("stages", "stem_stride", "sharpness_radius", "randaugment", "randaugment_magnitude", "views")
 """Settings of recorded arms whose code is gone; such a record's `code` names the last commit that has it."""
 
 
@@ -93,6 +95,8 @@ class Network(_Part):
         frozen_batch_norm: "inference" (moving averages, as Keras 3 does), "batch_statistics" (gamma and beta held,
             statistics of each training batch, averages follow) or "batch_statistics_averages_kept" (the same, but
             ImageNet's averages stay for inference, as in some early versions of Keras; see keras-team/keras#9965).
+        last_stride: 2, or 1: the last stage then keeps the size of the one before, 6×6 instead of 3×3 at 96 px.
+        pooling: "average" of the last map, or "weighted": each channel weighs the places of the map by itself.
         backbone: "mobilenetv2", or a larger network to teach it: a key of `efficientnet_lite.SCALES`.
     """
 
@@ -105,6 +109,8 @@ class Network(_Part):
     continues: str | None = None
     batch_norm_momentum: float = 0.999
     frozen_batch_norm: str = "inference"
+    last_stride: int = _later(2)
+    pooling: str = _later("average")
     backbone: str = _later("mobilenetv2")
 
     def __post_init__(self):

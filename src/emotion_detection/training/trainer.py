@@ -227,7 +227,9 @@ def _first_network(recipe: Recipe, seed: int) -> keras.Model:
     if recipe.network.continues:
         role = f"{recipe.name} goes on where another run ended, but the network of"
         before = store.trained_network(f"{recipe.network.continues}-s{seed}", role=role)
-        network.set_weights(mobilenet.load_network(before).get_weights())
+        for layer in mobilenet.load_network(before).layers:
+            if layer.weights:
+                network.get_layer(layer.name).set_weights(layer.get_weights())
     return network
 
 
