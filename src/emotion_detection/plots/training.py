@@ -83,7 +83,7 @@ def rounds(table: pd.DataFrame, together: dict[str, float]) -> Figure:
     axes.set_title("Round by round; dashed: what the round's teachers reach together")
     axes.margins(x=0.02)
     axes.yaxis.set_major_formatter(PERCENT)
-    axes.legend(title="seed", loc="lower right", fontsize=8)
+    axes.legend(title="seed", loc="lower center", ncols=3, fontsize=8)
     return finish(figure, {"rounds": table.to_dict("list"), "together": together})
 
 
