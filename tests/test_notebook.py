@@ -152,14 +152,21 @@ def test_without_fer2013_a_try_learns_from_drawn_faces_and_says_so(isolated, tra
         ({"base": "tl_top", "learningrate": 1.0}, UnknownNameError, "learning_rate"),
         ({"base": "tl_hole"}, UnknownNameError, "tl_whole"),
         ({"base": "tl_top", "faces": 5000}, DataError, "168 Training faces"),
-        ({"base": "tl_top", "faces": 6}, DataError, "Ask for 7 to 161, or for all"),
-        ({"base": "tl_top", "faces": 165}, DataError, "Ask for 7 to 161, or for all"),
+        ({"base": "tl_top", "seed": -1}, DataError, "The seed is -1"),
+        ({"base": "tl_top", "faces": "84"}, DataError, "'84' faces"),
+        ({"base": "tl_top", "faces": 6}, DataError, "ask for 7 to 161, or for all"),
+        ({"base": "tl_top", "faces": 165}, DataError, "ask for 7 to 161, or for all"),
     ],
 )
 def test_a_try_that_cannot_be_is_refused(isolated, faces, trained, arguments, error, message):
     with pytest.raises(error, match=message):
         notebook.try_recipe(**arguments)
     assert trained == []
+
+
+def test_a_mode_is_true_or_false(isolated):
+    with pytest.raises(DataError, match="fast is 'no'"):
+        notebook.setup(fast="no")
 
 
 def test_a_table_is_shown_in_words_and_can_be_folded_away(capsys):

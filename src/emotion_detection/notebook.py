@@ -38,6 +38,9 @@ def setup(*, fast: bool = False, retrain: bool = False) -> None:
         fast: train on the drawn sample for seconds; all output goes to a folder of its own, `output/fast`.
         retrain: have `get_run` train again what is recorded (hours; needs FER2013).
     """
+    for name, value in {"fast": fast, "retrain": retrain}.items():
+        if not isinstance(value, bool):
+            raise DataError(f"{name} is {value!r}. Pass True or False.")
     _mode.fast, _mode.retrain = fast, retrain
     if fast and paths.output_dir() is None:
         paths.use_output_dir(paths.project_root() / "output" / "fast")

@@ -127,6 +127,7 @@ def test_the_shipped_network_is_scored_on_a_folder_of_pictures(call, tmp_path):
     making_pictures.write_pictures(load_sample(70, seed=0), tmp_path / "drawn")
     code, out, _ = call("evaluate", "shipped", "--pictures", str(tmp_path / "drawn"))
     assert code == 0
+    assert "most of ten people would say" in out
     assert "drawn (n = 70" in out and "Precision" in out and "Neutral" in out
     scores = json.loads(call("evaluate", "shipped", "--pictures", str(tmp_path / "drawn"), "--json")[1])
     assert scores["n"] == 70
@@ -137,6 +138,7 @@ def test_crop_is_for_own_pictures_alone(recorded, call):
 
 
 def test_averaged_answers_are_for_runs_alone(call, tmp_path):
+    assert call("evaluate", "tl_top", "--plot", "a.txt")[0] == 2
     code, _, error = call("evaluate", "shipped", "--pictures", str(tmp_path), "--averaged")
     assert code == 2 and "--averaged" in error
 

@@ -123,9 +123,25 @@ def test_what_is_no_picture_is_refused_with_what_may_be_passed(source, received)
         seen(source, BOX)
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"detector": "haar"}, "detector is 'haar'"),
+        ({"classifier": "int8"}, "classifier is 'int8'"),
+        ({"minimum_confidence": 5}, "minimum_confidence is 5"),
+        ({"minimum_confidence": "a"}, "Pass 0 to 1"),
+    ],
+)
+def test_tools_and_confidences_that_cannot_be_are_refused(settings, said):
+    with pytest.raises(DataError, match=said):
+        analyse.analyse(PORTRAIT, **settings)
+
+
 def test_what_does_not_go_with_the_source_or_is_not_there_is_refused(tmp_path):
     with pytest.raises(DataError, match="every_ms is for videos"):
         seen(PORTRAIT, BOX, every_ms=100)
+    with pytest.raises(DataError, match=r"no setting label\. Use detector"):
+        seen(PORTRAIT, BOX, label="votes")
     with pytest.raises(DataError, match="holds no picture"):
         seen(tmp_path, BOX)
     with pytest.raises(MissingFileError, match="nowhere"):

@@ -108,6 +108,8 @@ def _analyse_video(
 ) -> None:
     from emotion_detection.inference import recording, video_io
 
+    if plot is not None and plot.suffix.lower() != ".png":
+        raise typer.BadParameter(f"{plot} is to be a PNG: end its name in .png.", param_hint="--plot")
     if plot is not None:
         from emotion_detection import plots  # noqa: F401  (where matplotlib is missing, that is said before the work)
     if parquet is not None and importlib.util.find_spec("pyarrow") is None:

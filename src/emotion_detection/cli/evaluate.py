@@ -37,6 +37,9 @@ def evaluate(
     plot: Annotated[Path | None, typer.Option(help="Draw the confusion matrix here, as PNG.")] = None,
     pictures: Annotated[Path | None, PICTURES] = None,
     crop: Annotated[str | None, typer.Option(help="With shipped --pictures: face, or none (all of it).")] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="With shipped --pictures: votes (as `analyse` answers) or fer2013; else votes.")
+    ] = None,
 ):
     """Score a run from its recorded predictions, from its network with --recompute, or on your own pictures.
 
@@ -46,14 +49,16 @@ def evaluate(
         runs_only = {"--split": split, "--final": final or None, "--recompute": recompute or None, "--plot": plot}
         runs_only["--averaged"] = averaged or None
         refuse(runs_only, "This is for a run's own splits.")
-        _evaluate_pictures(pictures, crop, as_json=as_json)
+        _evaluate_pictures(pictures, crop, labels, as_json=as_json)
         return
-    refuse({"--crop": crop}, "This is for `evaluate shipped --pictures FOLDER`.")
+    refuse({"--crop": crop, "--labels": labels}, "This is for `evaluate shipped --pictures FOLDER`.")
     use_pictures(pictures)
     if averaged and recompute:
         raise typer.BadParameter("is recorded only: leave out --recompute.", param_hint="--averaged")
     usage = _split_name(split)
     if plot is not None:
+        if plot.suffix.lower() != ".png":
+            raise typer.BadParameter(f"{plot} is to be a PNG: end its name in .png.", param_hint="--plot")
         files.check_outputs([plot])
     loaded = store.load_run(run)
     from emotion_detection import notebook
@@ -117,18 +122,19 @@ def _described(scores: dict) -> str:
     return "\n".join(lines)
 
 
-def _evaluate_pictures(folder: Path, crop: str | None, *, as_json: bool) -> None:
+def _evaluate_pictures(folder: Path, crop: str | None, labels: str | None, *, as_json: bool) -> None:
     from emotion_detection.evaluation import formatting
     from emotion_detection.studies import scores_on_own_pictures
 
-    found = scores_on_own_pictures.score(folder, crop=crop)
+    found = scores_on_own_pictures.score(folder, crop=crop, labels=labels)
     scores = found.summary()
     if as_json:
         typer.echo(json.dumps(scores, indent=1))
         return
     accuracy = formatting.interval(scores["accuracy"], *scores["accuracy_ci"])
     macro_f1 = formatting.interval(scores["macro_f1"], *scores["macro_f1_ci"], write=formatting.number)
-    typer.echo(f"The shipped network on {found.folder} (n = {scores['n']:,}; 95 % intervals)")
+    answer = "what most of ten people would say" if found.labels == "votes" else "FER2013's labels"
+    typer.echo(f"The shipped network on {found.folder} (n = {scores['n']:,}; 95 % intervals), answering with {answer}")
     typer.echo(f"  accuracy  {accuracy}\n  macro-F1  {macro_f1}  (over {len(found.classes)} emotions)")
     _show_tables(found.per_class(), found.confusion())
     if len(found.report):

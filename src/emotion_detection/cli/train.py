@@ -60,7 +60,9 @@ def train(
         )
         raise typer.Exit(130) from None
     scores = ", ".join(f"{part} {values['accuracy']:.1%}" for part, values in run.info["metrics"].items())
-    if changes:
+    if run.is_sample:
+        then = " These are drawn faces: it is no result."
+    elif changes:
         then = f" Hold it against the recipe's own: python -m emotion_detection evaluate {recipe} --split public{where}"
     else:
         then = f" Report PrivateTest once: python -m emotion_detection evaluate {run.name} --final{where}"

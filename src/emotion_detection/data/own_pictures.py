@@ -127,6 +127,8 @@ class _Problems(list):
 
 
 def _checked_folder(folder: Path | str) -> Path:
+    if not isinstance(folder, str | Path) or not str(folder):
+        raise DataError(f'A folder of pictures was to be named, and {folder!r} was given. The current folder is ".".')
     folder = paths.expanded(folder)
     if not folder.is_dir():
         received = "it is a file" if folder.exists() else "it does not exist"
@@ -292,11 +294,12 @@ def _checked_groups(
             few.append(f"{EMOTIONS[label]} ({received})")
             problems.add(f"{EMOTIONS[label]}/", "too few", received, "refused")
     if few or len(independent) < 2:
+        example = few[0].partition(" ")[0] if few else EMOTIONS[0]
         received = ", ".join(few) if few else f"{len(independent)} class with usable pictures, 2 are needed"
         raise PicturesError(
             f"{dataset.name} has too few pictures: {received}. A class needs {LEAST_PICTURES}, in "
             f"{LEAST_GROUPS} groups that share no person and no twin: add pictures, or leave the class "
-            f"out ({{'{EMOTIONS[0]}': None}}, say, for classes). {_counted(problems.frame())}",
+            f'out ({{"{example}": null}} for `classes` in {SETTINGS_FILE}). {_counted(problems.frame())}',
             problems.frame(),
         )
     return group

@@ -131,10 +131,11 @@ def of_split(run: Run, split: str | None = None) -> Predictions:
     """
     split = split or next((part for part in DEFAULT_PARTS if part in run.predictions), "PublicTest")
     if split not in run.predictions:
-        raise DataError(
-            f"Run {run.name} has no predictions on {split}; recorded: {', '.join(run.predictions) or 'none'}. "
-            f"Once it is finished, make those on PrivateTest: python -m emotion_detection evaluate {run.name} --final"
-        )
+        recorded = ", ".join(run.predictions) or "none"
+        remedy = f"Use one of these: {recorded}."
+        if split == "PrivateTest":
+            remedy = f"Once it is finished, make them: python -m emotion_detection evaluate {run.name} --final"
+        raise DataError(f"Run {run.name} has no predictions on {split}; recorded: {recorded}. {remedy}")
     return run.predictions[split]
 
 
@@ -286,7 +287,7 @@ def recorded_runs() -> pd.DataFrame:
             {
                 "run": name,
                 "recipe": run.display_name,
-                "protocol": run.info.get("protocol"),
+                "protocol": "drawn faces, no result" if run.is_sample else run.info.get("protocol", "official split"),
                 "epochs": len(run.history),
                 "accuracy_publictest": found.get("PublicTest"),
                 "accuracy_privatetest": found.get("PrivateTest"),

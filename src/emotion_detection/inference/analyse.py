@@ -29,6 +29,7 @@ SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp")  # of the picture
 ANNOTATED = "-annotated.jpg"  # ends the names of copies with answers drawn on them
 MOST_REASONS = 5
 THREADS = 2  # look at pictures at once
+VIDEO_SETTINGS = ("every_ms", "smoothing_s", "progress")
 
 Picture = Path | str | bytes | np.ndarray | Image.Image
 """A picture's path or bytes (JPEG, PNG, WebP), a uint8 array (h, w, 3) RGB or (h, w) grey, or a PIL picture."""
@@ -54,7 +55,8 @@ def analyse(
         labels: what is answered with: "votes", what most of ten people would say, or "fer2013", what FER2013 would; if
             None, the classifier's own, which are the shipped network's votes.
         minimum_confidence: below this a label is "not sure"; the network's own threshold if None.
-        video_settings: `every_ms`, `smoothing_s`, `progress`, as for `recording.analyse_recording`.
+        video_settings: `every_ms`, `smoothing_s`, as for `recording.analyse_recording`; and `progress`: whether to show
+            a bar, of many pictures, too.
 
     Returns:
         A row per face, of a video per face and frame, with the columns `face_table.columns`: `source` (the path, or the
@@ -71,6 +73,7 @@ def analyse(
     """
     if labels is not None:
         classifier = classifier.with_labels(labels) if classifier else EmotionClassifier.load(labels=labels)
+    _check(detector, classifier, minimum_confidence, video_settings)
     tools = {"detector": detector, "classifier": classifier, "minimum_confidence": minimum_confidence}
     is_path = isinstance(source, str | Path)
     if is_path and not str(source):
@@ -81,6 +84,7 @@ def analyse(
         if not len(table):
             log.warning("No face was found in the video %s. Try one with larger or more frontal faces.", source)
         return table
+    progress = video_settings.pop("progress", True)
     if video_settings:
         raise DataError(
             f"{', '.join(video_settings)} {'is' if len(video_settings) == 1 else 'are'} for videos, and "
@@ -90,13 +94,31 @@ def analyse(
         pictures = list(source)
     else:
         pictures = pictures_in(Path(source)) if is_path and Path(source).is_dir() else [source]
-    table, errors = _analysed(pictures, **tools)
+    table, errors = _analysed(pictures, **tools, progress=progress)
     if len(pictures) == 1 and errors:
         raise errors[0]
     if errors and len(errors) == len(pictures):
         raise DataError(f"None of {len(pictures)} pictures can be read. The first: {errors[0]}")
     _warn(table)
     return table
+
+
+def _check(detector, classifier, minimum_confidence, video_settings: dict) -> None:
+    """Refuse tools and settings that cannot be, before any work."""
+    for name, tool, method, example in (
+        ("detector", detector, "detect", "stills.load_detector('haar')"),
+        ("classifier", classifier, "predict_proba", "EmotionClassifier.load('int8')"),
+    ):
+        if tool is not None and not hasattr(tool, method):
+            raise DataError(
+                f"The {name} is {tool!r}, which has no `{method}`. Pass such as {example}, or leave it out."
+            )
+    is_number = isinstance(minimum_confidence, int | float) and not isinstance(minimum_confidence, bool)
+    if minimum_confidence is not None and not (is_number and 0 <= minimum_confidence <= 1):
+        raise DataError(f"minimum_confidence is {minimum_confidence!r}. Pass 0 to 1, or None for the network's own.")
+    if unknown := video_settings.keys() - set(VIDEO_SETTINGS):
+        known = ("detector", "classifier", "labels", "minimum_confidence", *VIDEO_SETTINGS)
+        raise DataError(f"`analyse` has no setting {', '.join(sorted(unknown))}. Use {', '.join(known)}.")
 
 
 def analyse_pictures(
@@ -129,6 +151,7 @@ def _analysed(
     classifier: EmotionClassifier | None,
     minimum_confidence: float | None,
     keep_interrupted: bool = False,
+    progress: bool = True,
 ) -> tuple[pd.DataFrame, list[ProjectError]]:
     """Return the table of several pictures, and the errors of those that cannot be read."""
     own, loading, several = threading.local(), threading.Lock(), detector is None and len(pictures) > 1
@@ -149,7 +172,7 @@ def _analysed(
         return pipeline.analyse_frame(bgr, **tools)
 
     rows, without_face, failed, attrs, done = [], [], {}, {"detector": None}, 0  # failed: name → error
-    settings = {"total": len(pictures), "disable": len(pictures) < PROGRESS_FROM_PICTURES}
+    settings = {"total": len(pictures), "disable": not progress or len(pictures) < PROGRESS_FROM_PICTURES}
     pool = concurrent.futures.ThreadPoolExecutor(THREADS if several else 1)
     try:
         with pool, contextlib.closing(pool.map(look, pictures)) as answers:
@@ -184,14 +207,16 @@ def pictures_in(folder: Path, *, annotated: Path | None = None) -> list[Path]:
         found = [path for path in found if path not in copies]
         if copies:
             log.warning("Left out of %s: %d copies with answers drawn on them, in %s.", folder, len(copies), annotated)
+    others = [path for path in walked.files if path.suffix.lower() not in SUFFIXES]
     if walked.left_out:
         log.warning("Left out of %s: %d hidden or system entries and dead links.", folder, len(walked.left_out))
+    if others and found:
+        kinds = ", ".join(sorted({path.suffix.lower() or "no ending" for path in others})[:MOST_REASONS])
+        log.warning("Left out of %s: %d files that are no pictures by their names (%s).", folder, len(others), kinds)
     if not found:
-        videos = sum(path.suffix.lower() in video_io.SUFFIXES for path in walked.files)
-        raise DataError(
-            f"The folder {paths.displayed(folder)} holds no picture ({', '.join(SUFFIXES)}) and {videos} videos. Pass "
-            "another folder, or a video by its own path."
-        )
+        videos = sum(path.suffix.lower() in video_io.SUFFIXES for path in others)
+        remedy = f"It holds videos ({videos}): pass one by its own path." if videos else "Pass another folder."
+        raise DataError(f"The folder {paths.displayed(folder)} holds no picture ({', '.join(SUFFIXES)}). {remedy}")
     return found
 
 

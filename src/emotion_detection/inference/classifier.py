@@ -292,8 +292,8 @@ def _open_network(path: Path, threads: int | None):
             runner = interpreter.get_signature_runner()
     except (ValueError, RuntimeError) as error:
         raise DataError(
-            f"{paths.displayed(path)} is not a LiteRT network ({path.stat().st_size:,} bytes; {error}). "
-            f"Restore it: git checkout -- data/models"
+            f"{paths.displayed(path)} is not a LiteRT network ({path.stat().st_size:,} bytes; {error}). Pass one that "
+            "`export` wrote; the shipped ones are restored by git checkout -- data/models"
         ) from error
     received = {*runner.get_input_details(), *runner.get_output_details()}
     if received | {"votes"} != {"faces", *OUTPUTS}:

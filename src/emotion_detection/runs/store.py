@@ -11,6 +11,7 @@ from `output/`, where experiments are recorded; they are written to `EMOTION_OUT
 import dataclasses
 import difflib
 import functools
+import shlex
 import zipfile
 from pathlib import Path
 
@@ -193,6 +194,11 @@ def _existing_dir(name: str, *, here: bool = False) -> Path:
         recipe, seed = split_name(name)
         known, short = recorded(tried=True), [SHIPPED_RUN]
         searched = " or ".join(map(paths.displayed, _folders(here)))
+        if not known and paths.pictures_dir() is not None:
+            raise UnknownNameError(
+                f"No run {name!r} is recorded in {searched}, nor any other on these pictures. Train one first: python "
+                f"-m emotion_detection train {recipe} --pictures {shlex.quote(str(paths.pictures_dir()))}"
+            )
         if not known:
             raise UnknownNameError(
                 f"No run {name!r} is recorded in {searched}, nor any other. Work in the project's folder (git clone), "

@@ -20,6 +20,7 @@ class PictureScores:
 
     Attributes:
         folder: its name.
+        labels: what was answered with: "votes" or "fer2013".
         classes: the emotions that the folder has pictures of.
         predictions: what the network answered, a row per face; `row` indexes `files`.
         files: path within the folder of each face.
@@ -27,6 +28,7 @@ class PictureScores:
     """
 
     folder: str
+    labels: str
     classes: tuple[str, ...]
     predictions: Predictions
     files: tuple[str, ...]
@@ -49,6 +51,7 @@ class PictureScores:
         intervals = metrics.bootstrap(self.predictions, classes=self.classes)
         return {
             "folder": self.folder,
+            "labels": self.labels,
             "n": len(self.predictions),
             "accuracy": metrics.accuracy(self.predictions),
             "accuracy_ci": list(resampling.share_interval(right, len(self.predictions))),
@@ -64,6 +67,7 @@ def score(
     folder: Path | str,
     *,
     crop: str | None = None,
+    labels: str | None = None,
     detector: detection.Detector | None = None,
     classifier: EmotionClassifier | None = None,
 ) -> PictureScores:
@@ -74,6 +78,7 @@ def score(
             `load_pictures`.
         crop: "face" finds the face in each picture, "none" takes the whole picture; None: as the folder's
             `pictures.json` says, else "face".
+        labels: "votes" or "fer2013", as for `analyse`; None: the classifier's own, which are the shipped one's votes.
         detector: finds the faces; `stills.load_detector()` if None.
         classifier: the network; the shipped one if None.
 
@@ -90,7 +95,11 @@ def score(
             f"No picture of {folder} can be used: {len(problems)} have a problem, the first is "
             f"{problems[0] if problems else 'that it holds none'}. Check the files, or take whole pictures: --crop none"
         )
-    logits = (classifier or EmotionClassifier.load(labels="fer2013")).logits(faces.pixels)
+    classifier = classifier or EmotionClassifier.load()
+    classifier = classifier.with_labels(labels) if labels else classifier
+    scores = classifier.output("scores", faces.pixels)
     present = tuple(name for index, name in enumerate(EMOTIONS) if (faces.emotion == index).any())
-    predictions = Predictions("own pictures", faces.row, faces.emotion, logits)
-    return PictureScores(Path(folder).resolve().name, present, predictions, faces.files, faces.report)
+    predictions = Predictions("own pictures", faces.row, faces.emotion, scores)
+    return PictureScores(
+        Path(folder).resolve().name, classifier.labels, present, predictions, faces.files, faces.report
+    )

@@ -49,6 +49,8 @@ def plan(
 
     With `fast` it is one epoch from random weights on the drawn sample.
     """
+    if not isinstance(seed, int) or not 0 <= seed < 2**31:
+        raise DataError(f"The seed is {seed!r}. Pass a whole number of 0 or more.")
     original = catalog.get_recipe(base)
     recipe = (original.replace(continues=None).fast() if fast else original).replace(**changes)
     dataset = _faces_or_sample(fast=fast)
@@ -125,16 +127,15 @@ def _free_name(recipe: Recipe, name: str | None, dataset: FaceDataset, seed: int
 def _fewer_training_faces(dataset: FaceDataset, count: int, seed: int) -> FaceDataset:
     """Keep some Training faces, with the shares of the emotions, and all of the other splits."""
     training = np.flatnonzero(dataset.usage == "Training")
-    if not 0 < count <= len(training):
-        raise DataError(f"There are {len(training):,} Training faces in {dataset.name}, not {count:,}. Ask for fewer.")
     if count == len(training):
         return dataset
     labels = dataset.emotion[training]
     least = len(np.unique(labels))
-    if not least <= count <= len(training) - least:
+    most = len(training) - least
+    if not isinstance(count, int) or not least <= count <= most:
         raise DataError(
-            f"{count:,} of {len(training):,} Training faces cannot keep the shares of {least} emotions. Ask for "
-            f"{least} to {len(training) - least:,}, or for all."
+            f"{count!r} faces were asked for. {dataset.name} has {len(training):,} Training faces of {least} emotions, "
+            f"whose shares are kept: ask for {least} to {most:,}, or for all."
         )
     chosen, _ = train_test_split(training, train_size=count, stratify=labels, random_state=seed)
     kept = dataset[np.sort(np.concatenate([chosen, np.flatnonzero(dataset.usage != "Training")]))]
