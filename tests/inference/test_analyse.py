@@ -154,6 +154,14 @@ def test_what_does_not_go_with_the_source_or_is_not_there_is_refused(tmp_path):
         seen(tmp_path, BOX)
 
 
+def test_what_a_folder_holds_beside_pictures_is_told(tmp_path, caplog):
+    for name in ("a.gif", "b.txt", "c"):
+        (tmp_path / name).touch()
+    Image.new("L", (60, 40)).save(tmp_path / "d.png")
+    assert analyse.pictures_in(tmp_path) == [tmp_path / "d.png"]
+    assert "other files (3), by how their names end (.gif, .txt, no ending)" in caplog.text
+
+
 # --- tables of pictures ---------------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from emotion_detection import files
+from emotion_detection import files, paths
 from emotion_detection.cli.options import MAINTAINERS, PICTURES, refuse, use_pictures
 from emotion_detection.emotions import DISPLAY_NAMES
 from emotion_detection.errors import MissingFileError
@@ -23,7 +23,11 @@ def list_runs(pictures: Annotated[Path | None, PICTURES] = None):
     use_pictures(pictures)
     from emotion_detection.evaluation import formatting, metrics
 
-    typer.echo(formatting.format_table(metrics.recorded_runs()).to_string(index=False))
+    table = metrics.recorded_runs()
+    if table.empty:
+        typer.echo(f"No run is recorded in {paths.displayed(paths.results_dir())} yet: `train` makes one.")
+        return
+    typer.echo(formatting.format_table(table).to_string(index=False))
 
 
 @app.command()

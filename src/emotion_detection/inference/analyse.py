@@ -5,6 +5,7 @@ import concurrent.futures
 import contextlib
 import logging
 import math
+import numbers
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -71,9 +72,9 @@ def analyse(
     Example:
         >>> analyse("me.jpg")[["face", "label"]]
     """
+    _check(detector, classifier, minimum_confidence, video_settings)
     if labels is not None:
         classifier = classifier.with_labels(labels) if classifier else EmotionClassifier.load(labels=labels)
-    _check(detector, classifier, minimum_confidence, video_settings)
     tools = {"detector": detector, "classifier": classifier, "minimum_confidence": minimum_confidence}
     is_path = isinstance(source, str | Path)
     if is_path and not str(source):
@@ -113,7 +114,7 @@ def _check(detector, classifier, minimum_confidence, video_settings: dict) -> No
             raise DataError(
                 f"The {name} is {tool!r}, which has no `{method}`. Pass such as {example}, or leave it out."
             )
-    is_number = isinstance(minimum_confidence, int | float) and not isinstance(minimum_confidence, bool)
+    is_number = isinstance(minimum_confidence, numbers.Real)
     if minimum_confidence is not None and not (is_number and 0 <= minimum_confidence <= 1):
         raise DataError(f"minimum_confidence is {minimum_confidence!r}. Pass 0 to 1, or None for the network's own.")
     if unknown := video_settings.keys() - set(VIDEO_SETTINGS):
@@ -212,7 +213,7 @@ def pictures_in(folder: Path, *, annotated: Path | None = None) -> list[Path]:
         log.warning("Left out of %s: %d hidden or system entries and dead links.", folder, len(walked.left_out))
     if others and found:
         kinds = ", ".join(sorted({path.suffix.lower() or "no ending" for path in others})[:MOST_REASONS])
-        log.warning("Left out of %s: %d files that are no pictures by their names (%s).", folder, len(others), kinds)
+        log.warning("Left out of %s: other files (%d), by how their names end (%s).", folder, len(others), kinds)
     if not found:
         videos = sum(path.suffix.lower() in video_io.SUFFIXES for path in others)
         remedy = f"It holds videos ({videos}): pass one by its own path." if videos else "Pass another folder."

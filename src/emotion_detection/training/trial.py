@@ -6,6 +6,7 @@ output folder (`output/`, or `EMOTION_OUTPUT_DIR`).
 
 import contextlib
 import dataclasses
+import numbers
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -49,7 +50,7 @@ def plan(
 
     With `fast` it is one epoch from random weights on the drawn sample.
     """
-    if not isinstance(seed, int) or not 0 <= seed < 2**31:
+    if not isinstance(seed, numbers.Integral) or not 0 <= seed < 2**31:
         raise DataError(f"The seed is {seed!r}. Pass a whole number of 0 or more.")
     original = catalog.get_recipe(base)
     recipe = (original.replace(continues=None).fast() if fast else original).replace(**changes)
@@ -132,7 +133,7 @@ def _fewer_training_faces(dataset: FaceDataset, count: int, seed: int) -> FaceDa
     labels = dataset.emotion[training]
     least = len(np.unique(labels))
     most = len(training) - least
-    if not isinstance(count, int) or not least <= count <= most:
+    if not isinstance(count, numbers.Integral) or not least <= count <= most:
         raise DataError(
             f"{count!r} faces were asked for. {dataset.name} has {len(training):,} Training faces of {least} emotions, "
             f"whose shares are kept: ask for {least} to {most:,}, or for all."
