@@ -44,9 +44,12 @@ def test_the_shipped_seed_is_the_one_that_its_rule_chooses():
     ship.check_best(card["run"], of_seeds)
     for name, scores in of_seeds.items():
         assert scores["labels"] == pytest.approx(store.load_info(name)["metrics"]["PublicTest"]["accuracy"], abs=1e-4)
+    assert of_seeds[card["run"]]["votes_private_test"] == pytest.approx(
+        card["votes"]["PrivateTest"]["accuracy"], abs=1e-4
+    )
     best = next(name for name in of_seeds if name != card["run"])
     with pytest.raises(DataError, match=f"ship {best} --photographs"):
-        ship.check_best(card["run"], of_seeds | {best: dict.fromkeys(("labels", "votes", "photographs"), 1.0)})
+        ship.check_best(card["run"], of_seeds | {best: dict.fromkeys(ship.CHOOSING, 1.0)})
     assert model_card.chosen_values({}) is None
 
 

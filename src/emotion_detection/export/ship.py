@@ -189,8 +189,11 @@ def ship(name: str, dataset: FaceDataset) -> dict:
     return _write_card(_card(run, litert.outputs_of(model), formats))
 
 
+CHOOSING = ("labels", "votes", "photographs")
+"""The three scores of `CHOICE`, as the card names them."""
+
 Chosen = tuple[votes.VotesHead, dict[str, dict[str, float]]]
-"""The second head of the seed that ships; and run → `labels`, `votes`, `photographs`, 0–1: its scores by `CHOICE`."""
+"""The second head of the seed that ships; and run → scores of `CHOOSING` and, reported alone, `votes_private_test`."""
 
 
 def choose_seed(name: str, dataset: FaceDataset, photographs: votes.Photographs | None) -> Chosen | None:
@@ -215,6 +218,7 @@ def choose_seed(name: str, dataset: FaceDataset, photographs: votes.Photographs 
             "labels": run.info["metrics"]["PublicTest"]["accuracy"],
             "votes": by_strength[0.0]["PublicTest"],
             "photographs": by_strength[balanced["strength"]]["photographs"],
+            "votes_private_test": head.facts["PrivateTest"]["accuracy"],
         }
     check_best(shipped.name, scores)
     return heads[shipped.name], files.rounded(scores)
@@ -222,7 +226,7 @@ def choose_seed(name: str, dataset: FaceDataset, photographs: votes.Photographs 
 
 def check_best(name: str, scores: dict[str, dict[str, float]]) -> None:
     """Refuse a seed that is not the best of `scores` by `CHOICE`."""
-    mean = {run: sum(each.values()) / len(each) for run, each in scores.items()}
+    mean = {run: sum(each[score] for score in CHOOSING) / len(CHOOSING) for run, each in scores.items()}
     best = max(mean, key=mean.get)
     if best != name:
         raise DataError(

@@ -197,11 +197,18 @@ def chosen_values(card: dict) -> dict | None:
     if "seeds" not in card:
         return None
     scores = pd.DataFrame.from_dict(card["seeds"]["scores"], orient="index")
+    scores.insert(3, "mean", scores[["labels", "votes", "photographs"]].mean(axis=1))
     table = scores.map(formatting.percent)
-    table.columns = ["FER2013's labels, PublicTest", "FER+ strict majority, PublicTest", "Photographs, balanced votes"]
+    table.columns = [
+        "FER2013's labels, PublicTest",
+        "FER+ strict majority, PublicTest",
+        "Photographs, balanced votes",
+        "Mean of the three",
+        "FER+ strict majority, PrivateTest",
+    ]
     table.insert(0, "Run", [f"`{name}`" for name in scores.index])
-    table["Mean"] = scores.mean(axis=1).map(formatting.percent)
-    return {"rule": card["seeds"]["rule"], "table": formatting.to_markdown(table)}
+    found = {"rule": card["seeds"]["rule"], "table": formatting.to_markdown(table)}
+    return found | {"votes_private_test": scores["votes_private_test"].mean()}
 
 
 def calibration_values(run: Run) -> dict:
