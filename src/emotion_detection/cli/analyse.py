@@ -10,7 +10,7 @@ import typer
 
 from emotion_detection import files as outputs
 from emotion_detection import locks
-from emotion_detection.cli.options import refuse
+from emotion_detection.cli.options import refuse, require_png
 from emotion_detection.errors import DataError
 
 app = typer.Typer()
@@ -108,8 +108,7 @@ def _analyse_video(
 ) -> None:
     from emotion_detection.inference import recording, video_io
 
-    if plot is not None and plot.suffix.lower() != ".png":
-        raise typer.BadParameter(f"{plot} is to be a PNG: end its name in .png.", param_hint="--plot")
+    require_png(plot)
     if plot is not None:
         from emotion_detection import plots  # noqa: F401  (where matplotlib is missing, that is said before the work)
     if parquet is not None and importlib.util.find_spec("pyarrow") is None:

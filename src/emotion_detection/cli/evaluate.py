@@ -8,7 +8,7 @@ import pandas as pd
 import typer
 
 from emotion_detection import files, paths
-from emotion_detection.cli.options import MAINTAINERS, PICTURES, refuse, use_pictures
+from emotion_detection.cli.options import MAINTAINERS, PICTURES, refuse, require_png, use_pictures
 from emotion_detection.emotions import DISPLAY_NAMES
 from emotion_detection.errors import MissingFileError
 from emotion_detection.runs import registry, store
@@ -60,9 +60,8 @@ def evaluate(
     if averaged and recompute:
         raise typer.BadParameter("is recorded only: leave out --recompute.", param_hint="--averaged")
     usage = _split_name(split)
+    require_png(plot)
     if plot is not None:
-        if plot.suffix.lower() != ".png":
-            raise typer.BadParameter(f"{plot} is to be a PNG: end its name in .png.", param_hint="--plot")
         files.check_outputs([plot])
     loaded = store.load_run(run)
     from emotion_detection import notebook

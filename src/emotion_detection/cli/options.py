@@ -22,6 +22,12 @@ def use_pictures(pictures: Path | None) -> None:
         os.environ["EMOTION_PICTURES"] = str(paths.expanded(pictures).resolve())
 
 
+def require_png(plot: Path | None) -> None:
+    """Raise a usage error where `--plot` names another kind of file than the one that is drawn."""
+    if plot is not None and plot.suffix.lower() != ".png":
+        raise typer.BadParameter(f"{plot} is to be a PNG: end its name in .png.", param_hint="--plot")
+
+
 def refuse(options: dict, reason: str) -> None:
     """Raise a usage error for each option that was given and does not apply."""
     for option, value in options.items():

@@ -253,7 +253,7 @@ def _changed(dataset: FaceDataset, hashes, same, quality: int | None) -> tuple[s
 
 def _count_reasons(dataset: FaceDataset, hashes: np.ndarray) -> list[str]:
     """Say which cells hold more faces than the original, and how many pictures are there too often."""
-    tables = [pd.DataFrame(counts)[list(SPLITS)] for counts in (dataset.counts().to_dict(), facts()["counts"])]
+    tables = [table[list(SPLITS)] for table in (dataset.counts(), pd.DataFrame(facts()["counts"]))]
     if not tables[0]["PrivateTest"].any():  # a tree whose names do not say which test split
         tables = [_with_one_test(table) for table in tables]
     reasons = [

@@ -211,13 +211,13 @@ def pictures_in(folder: Path, *, annotated: Path | None = None) -> list[Path]:
     others = [path for path in walked.files if path.suffix.lower() not in SUFFIXES]
     if walked.left_out:
         log.warning("Left out of %s: %d hidden or system entries and dead links.", folder, len(walked.left_out))
-    if others and found:
-        kinds = ", ".join(sorted({path.suffix.lower() or "no ending" for path in others})[:MOST_REASONS])
-        log.warning("Left out of %s: other files (%d), by how their names end (%s).", folder, len(others), kinds)
     if not found:
         videos = sum(path.suffix.lower() in video_io.SUFFIXES for path in others)
         remedy = f"It holds videos ({videos}): pass one by its own path." if videos else "Pass another folder."
         raise DataError(f"The folder {paths.displayed(folder)} holds no picture ({', '.join(SUFFIXES)}). {remedy}")
+    if others:
+        kinds = ", ".join(sorted({path.suffix.lower() or "no ending" for path in others})[:MOST_REASONS])
+        log.warning("Left out of %s: other files (%d), by how their names end (%s).", folder, len(others), kinds)
     return found
 
 

@@ -197,18 +197,20 @@ def chosen_values(card: dict) -> dict | None:
     if "seeds" not in card:
         return None
     scores = pd.DataFrame.from_dict(card["seeds"]["scores"], orient="index")
-    scores.insert(3, "mean", scores[["labels", "votes", "photographs"]].mean(axis=1))
-    table = scores.map(formatting.percent)
-    table.columns = [
-        "FER2013's labels, PublicTest",
-        "FER+ strict majority, PublicTest",
-        "Photographs, balanced votes",
-        "Mean of the three",
-        "FER+ strict majority, PrivateTest",
-    ]
+    columns = {
+        "FER2013's labels, PublicTest": scores["labels"],
+        "FER+ strict majority, PublicTest": scores["votes"],
+        "Photographs, balanced votes": scores["photographs"],
+        "Mean of the three": scores[["labels", "votes", "photographs"]].mean(axis=1),
+        "FER+ strict majority, PrivateTest": scores["votes_private_test"],
+    }
+    table = pd.DataFrame(columns).map(formatting.percent)
     table.insert(0, "Run", [f"`{name}`" for name in scores.index])
-    found = {"rule": card["seeds"]["rule"], "table": formatting.to_markdown(table)}
-    return found | {"votes_private_test": scores["votes_private_test"].mean()}
+    return {
+        "rule": card["seeds"]["rule"],
+        "table": formatting.to_markdown(table),
+        "votes_private_test": scores["votes_private_test"].mean(),
+    }
 
 
 def calibration_values(run: Run) -> dict:

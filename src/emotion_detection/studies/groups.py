@@ -131,9 +131,9 @@ def differences(record: dict) -> pd.DataFrame:
     """
     rows = []
     for by, groups in record["groups"].items():
-        largest = next(iter(groups), None)  # none where all were too small
-        for group, found in list(groups.items())[1:]:
-            other = groups[largest]
+        pairs = list(groups.items())  # empty where all were too small
+        for group, found in pairs[1:]:
+            largest, other = pairs[0]
             counts = found["smile_happy"], found["n"], other["smile_happy"], other["n"]
             low, high = resampling.difference_interval(*counts)
             difference = counts[0] / counts[1] - counts[2] / counts[3]
