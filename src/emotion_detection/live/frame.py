@@ -1,5 +1,6 @@
 """`FrameView`: the anywidget that shows the live cell; what is in its traits is synchronised with the page."""
 
+import contextvars
 import logging
 from pathlib import Path
 
@@ -37,6 +38,23 @@ class FrameView(anywidget.AnyWidget):
     smoothing_s = traitlets.Float(0.5, min=0).tag(sync=True)
     explained = traitlets.Enum(["", ANSWER, *EMOTIONS], "").tag(sync=True)
     worth = traitlets.Unicode("").tag(sync=True)
+
+    def __init__(self, **traits):
+        self._page = contextvars.copy_context()
+        super().__init__(**traits)
+
+    def _handle_msg(self, msg: dict) -> None:
+        """Take a message of the page."""
+        self._page = contextvars.copy_context()
+        super()._handle_msg(msg)
+
+    def _send(self, msg: dict, buffers: list | None = None) -> None:
+        """Send, from whatever thread, as an answer to the page's last message.
+
+        Where JupyterLab gives widgets a subshell, ipykernel 7.4 takes what the page says next to where its last answer
+        came from. Sent from the worker's thread, that would be the cell that runs, and the page would wait for its end.
+        """
+        self._page.copy().run(super()._send, msg, buffers=buffers)
 
     @traitlets.validate("chosen")
     def _check_chosen(self, proposal) -> int:
