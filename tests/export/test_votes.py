@@ -1,10 +1,12 @@
 """The head for votes: its fit, its temperature and the strength of a balanced prior, on examples with known answers."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy import special
 
-from emotion_detection.data import ferplus
+from emotion_detection.data import ferplus, load_sample
 from emotion_detection.evaluation import calibration
 from emotion_detection.export import votes
 from emotion_detection.runs.run import Predictions
@@ -20,6 +22,14 @@ def test_a_layer_gives_the_shares_that_it_learned_from():
     kernel, bias = found[0.0]
     np.testing.assert_allclose(special.softmax(features @ kernel + bias, axis=1), shares, atol=2e-3)
     assert np.abs(found[1.0][0]).sum() < 0.2 * np.abs(kernel).sum()
+
+
+def test_the_head_also_sees_faces_that_are_changed_each_time_otherwise():
+    faces = load_sample(140, seed=0).pixels
+    seen = [faces, *votes._changed(faces)]
+    assert len(seen) == 1 + votes.CHANGED and {each.shape for each in seen} == {faces.shape}
+    assert all((one != other).mean() > 0.2 for one, other in itertools.combinations(seen, 2))
+    np.testing.assert_array_equal(next(votes._changed(faces)), seen[1])
 
 
 def test_the_temperature_is_that_of_the_people_and_their_shares_meet_confidence():

