@@ -58,17 +58,6 @@ def test_the_taught_network_is_the_folded_one_with_weights_moved_but_for_its_las
         )
 
 
-def test_a_network_with_a_second_head_is_taught_to_keep_both_answers(network, faces):
-    kernel = np.random.default_rng(0).normal(size=(network.get_layer("features").output.shape[-1], 8))
-    both = mobilenet.with_votes(network, kernel.astype(np.float32), np.zeros(8, np.float32))
-    exact = both.predict(faces[..., None], verbose=0)
-    taught = rounding.taught(both, faces, faces, steps=3)
-    for before, after in zip(exact, taught.predict(faces[..., None], verbose=0), strict=True):
-        assert np.corrcoef(before.ravel(), after.ravel())[0, 1] > 0.9
-    first, second = (rounding.taught(each, faces, faces, steps=3).get_weights()[0] for each in (network, both))
-    assert not np.array_equal(first, second)
-
-
 def test_values_that_a_relu_follows_are_rounded_once(network):
     folded = fast_layers.folded(network)
     before_relu = {id(layer.input) for layer in folded.layers if isinstance(layer, keras.layers.ReLU)}

@@ -28,7 +28,7 @@ def ship(
     registry.check_is_ours("data/models/")
     dataset, faces = load_fer2013(), _faces_in(photographs)
     chosen = shipping.choose_seed(run, dataset, faces)  # refuses before a file is replaced
-    shipping.ship(run, dataset, head=chosen[0] if chosen else None)
+    shipping.ship(run, dataset)
     shipping.teach_upright(dataset)
     _show_card(shipping.teach_votes(dataset, photographs=faces, chosen=chosen))
 

@@ -1,8 +1,8 @@
 """A network that bears 8-bit integers: its weights are moved a little, so that rounding changes few of its answers.
 
 Rounding weights and values to 8 bits changes about one answer in twenty. So a rounded copy of the network learns from
-the unrounded one, all of its answers, on Training faces that are changed at random, some of them spoiled as by a poor
-camera. No label is needed.
+the unrounded one, on Training faces that are changed at random, some of them spoiled as by a poor camera. No label is
+needed.
 
 Reference: Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
 2018, arXiv:1712.05877.
@@ -15,9 +15,9 @@ from emotion_detection.training import batches, catalog, fast_layers, import_ker
 
 keras = import_keras()
 
-STEPS = 2400
-LEARNING_RATE = 2e-5
-PASSES = 6  # over the faces at most
+STEPS = 1600
+LEARNING_RATE = 1e-5
+PASSES = 4  # over the faces at most
 RECIPE = catalog.BEST.replace(
     name="rounding", batch_size=64, full_batches=True, blur_px=1.0, noise=0.08, jpeg_quality=20, poor_camera=0.3
 )
@@ -38,8 +38,7 @@ def taught(model: keras.Model, faces: np.ndarray, seen: np.ndarray, *, steps: in
     """Return the network with its batch norms folded and its weights moved, so that 8 bits change few of its answers.
 
     Args:
-        model: functional, from uint8 faces (n, 48, 48, 1) to logits, or to logits and votes, with a pooling layer
-            named "features".
+        model: functional, from uint8 faces (n, 48, 48, 1) to logits, with a pooling layer named "features".
         faces: to learn from, uint8 (n, 48, 48).
         seen: those from which the range of each value is taken, as LiteRT's converter does, uint8 (n, 48, 48).
         steps: how many batches of faces to learn from; fewer where there are few faces.
@@ -47,7 +46,7 @@ def taught(model: keras.Model, faces: np.ndarray, seen: np.ndarray, *, steps: in
     import tensorflow as tf
 
     folded = _with_grey_input(fast_layers.folded(model))
-    exact = keras.Model(folded.input, [*folded.outputs, folded.get_layer("features").output])
+    exact = keras.Model(folded.input, [folded.outputs[0], folded.get_layer("features").output])
     before_relu = {id(layer.input) for layer in exact.layers if isinstance(layer, keras.layers.ReLU)}
     rounded = keras.models.clone_model(exact, clone_function=lambda layer: _rounding_layer(layer, before_relu))
     rounded.set_weights(exact.get_weights())
@@ -62,13 +61,12 @@ def taught(model: keras.Model, faces: np.ndarray, seen: np.ndarray, *, steps: in
 
     @tf.function(reduce_retracing=True)
     def step(batch):
-        *wanted, wanted_features = exact(batch, training=False)
+        wanted, wanted_features = exact(batch, training=False)
         with tf.GradientTape() as tape:
             values = [_in_8_bits(each) for each in weights]
-            (*answers, features), _ = rounded.stateless_call(values, others, batch, training=False)
-            loss = tf.reduce_mean(tf.square(features - wanted_features))
-            for each in zip(wanted, answers, strict=True):
-                loss += tf.reduce_mean(keras.losses.kl_divergence(*map(tf.nn.softmax, each)))
+            (answers, features), _ = rounded.stateless_call(values, others, batch, training=False)
+            loss = keras.losses.kl_divergence(tf.nn.softmax(wanted), tf.nn.softmax(answers))
+            loss = tf.reduce_mean(loss) + tf.reduce_mean(tf.square(features - wanted_features))
         optimizer.apply(tape.gradient(loss, [each.value for each in weights]), weights)
 
     for index in tqdm(range(steps), desc="teach 8 bits", unit="step"):

@@ -150,7 +150,7 @@ def _add_entries(path: Path, arrays: dict[str, np.ndarray], says: dict | None = 
     network_metadata.write(path, said | (says or {}), heads | arrays)
 
 
-def ship(name: str, dataset: FaceDataset, *, head: votes.VotesHead | None = None) -> dict:
+def ship(name: str, dataset: FaceDataset) -> dict:
     """Write a final run's network to `data/models/` and return its card; `teach_votes` adds the second head.
 
     Each LiteRT file answers all faces of PublicTest and PrivateTest and is compared with what Keras answered when
@@ -159,7 +159,6 @@ def ship(name: str, dataset: FaceDataset, *, head: votes.VotesHead | None = None
     Args:
         name: a run whose PrivateTest is recorded and whose network is on this machine; the shipped run's network is.
         dataset: its Training faces calibrate int8, its test faces check the files.
-        head: the second head, whose answers int8 learns to keep as well; None: it learns to keep the labels alone.
 
     Raises:
         DataError: the run is not final or not of FER2013, output goes elsewhere than into the project, or a file
@@ -175,7 +174,6 @@ def ship(name: str, dataset: FaceDataset, *, head: votes.VotesHead | None = None
         )
     trained, calibration = store.trained_network(name), litert.calibration_of(dataset)
     model = mobilenet.load_network(trained)
-    models = {"float16": model, "int8": mobilenet.with_votes(model, head.kernel, head.bias) if head else model}
     folder = paths.models_dir()
     folder.mkdir(parents=True, exist_ok=True)
     keras_file = folder / f"{registry.SHIPPED}.keras"
@@ -185,7 +183,7 @@ def ship(name: str, dataset: FaceDataset, *, head: votes.VotesHead | None = None
         says, formats = describe(model, run=run, keras_file=written, name=registry.SHIPPED), {}
         for form in registry.SUFFIXES:
             temporary = stack.enter_context(files.written_beside(registry.network_path(form)))
-            export(models[form], temporary, form=form, says=says, calibration=calibration)
+            export(model, temporary, form=form, says=says, calibration=calibration)
             formats[form] = checked(form, temporary, run, dataset)
         formats["int8"]["calibration"] = calibration.description
     return _write_card(_card(run, litert.outputs_of(model), formats))
