@@ -87,33 +87,26 @@ def fit_head(
     votes = ferplus.load_ferplus()
     seen = {split: features_of(dataset.split(split).pixels) for split in TEST_SPLITS}
     people = None if photographs is None else (features_of(photographs[0]), photographs[1])
-    log_prior, tried, scores = np.log(targets.mean(axis=0)), {}, {}
+    log_prior = np.log(targets.mean(axis=0))
+    tried = {}
     for penalty, layer in fit_layers(features, np.tile(targets, (1 + CHANGED, 1)), PENALTIES).items():
         head = VotesHead(*layer)
-        answers = _answers(head, seen, dataset, votes)
-        fitted = fit_temperature(answers, votes)
-        scores[penalty] = {"PublicTest": _accuracy(answers["PublicTest"])}
-        tried[penalty] = head, answers, fitted, None
-        if people is not None:
-            step = -fitted["temperature"] * log_prior
-            strength, trials = choose_strength(answers["PublicTest"], head(people[0]), people[1], step)
-            balanced = {"strength": strength, "rule": RULE, "tried": trials}
-            tried[penalty] = head, answers, fitted, balanced
-            scores[penalty]["photographs"] = max(each["photographs"] for each in trials if each["strength"] == strength)
-    penalty = max(scores, key=lambda each: np.mean(list(scores[each].values())))
-    head, answers, fitted, balanced = tried[penalty]
+        tried[penalty] = _tried(head, _answers(head, seen, dataset, votes), votes, log_prior, people)
+    penalty = max(tried, key=lambda each: np.mean(list(tried[each].scores.values())))
+    chosen, scores = tried[penalty], {each: trial.scores for each, trial in tried.items()}
+    head, answers, temperature = chosen.head, chosen.answers, chosen.fitted["temperature"]
     facts = {
         "classes": list(VOTES),
         "learned_from": {"split": "Training", "n": len(targets), "changed": CHANGED}
         | {"penalty": penalty, "scores": scores},
-        **fitted,
+        **chosen.fitted,
         "prior": np.exp(log_prior).tolist(),
     }
-    facts["confidence"] = _confidence(answers, facts["temperature"])
-    if balanced is not None:
-        step = -balanced["strength"] * fitted["temperature"] * log_prior
+    facts["confidence"] = _confidence(answers, temperature)
+    if chosen.balanced is not None:
+        step = -chosen.balanced["strength"] * temperature * log_prior
         moved = {split: _moved(each, step) for split, each in answers.items()}
-        facts["balanced"] = balanced | {"confidence": _confidence(moved, fitted["temperature"])}
+        facts["balanced"] = chosen.balanced | {"confidence": _confidence(moved, temperature)}
         facts["balanced"] |= _scored(moved, dataset, votes)
     facts |= _scored(answers, dataset, votes)
     return dataclasses.replace(head, facts=files.rounded(facts, decimals=6))
@@ -124,6 +117,35 @@ def _changed(faces: np.ndarray) -> Iterator[np.ndarray]:
     rng = np.random.default_rng(0)
     for _ in range(CHANGED):
         yield augmentation.augment(faces, catalog.ROBUST.augmentation, size_px=faces.shape[1], rng=rng)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Trial:
+    """A head, its answers by split, its temperature, its balanced prior if photographs choose one, and its scores."""
+
+    head: VotesHead
+    answers: dict[str, Predictions]
+    fitted: dict
+    balanced: dict | None
+    scores: dict[str, float]
+
+
+def _tried(
+    head: VotesHead,
+    answers: dict[str, Predictions],
+    votes: ferplus.FerPlus,
+    log_prior: np.ndarray,
+    people: tuple[np.ndarray, np.ndarray] | None,
+) -> _Trial:
+    """Return a head with what goes with it; `people` are features of photographs, float32 (n, c), and their labels."""
+    fitted, scores = fit_temperature(answers, votes), {"PublicTest": _accuracy(answers["PublicTest"])}
+    if people is None:
+        return _Trial(head, answers, fitted, None, scores)
+    features, label = people
+    step = -fitted["temperature"] * log_prior
+    strength, trials = choose_strength(answers["PublicTest"], head(features), label, step)
+    scores["photographs"] = next(each["photographs"] for each in trials if each["strength"] == strength)
+    return _Trial(head, answers, fitted, {"strength": strength, "rule": RULE, "tried": trials}, scores)
 
 
 def _answers(
