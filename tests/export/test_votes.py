@@ -70,6 +70,26 @@ def test_a_strength_may_cost_two_points_and_helps_photographs():
     assert (by_strength[0.0], by_strength[0.5], by_strength[0.8]) == ((0.5, 1.0), (0.75, 1.0), (1.0, 0.9))
 
 
+def test_a_head_is_scored_on_public_test_and_where_there_are_photographs_on_them_too():
+    majority = np.arange(300) % 7
+    shares = np.eye(8)[majority] * 0.7 + 0.0375
+    people = ferplus.FerPlus(
+        np.pad(np.rint(10 * np.eye(8)[majority]), [(0, 0), (0, 2)]).astype(np.uint8), np.full(300, "PublicTest")
+    )
+    splits = ("PublicTest", "PrivateTest")
+    answers = {name: Predictions(name, np.arange(300), majority, np.log(shares)) for name in splits}
+    head = votes.VotesHead(np.eye(8, dtype=np.float32), np.zeros(8, np.float32))
+    shown = np.log(shares).astype(np.float32)
+    prior = np.log(np.full(8, 1 / 8))
+    alone = votes._tried(head, answers, people, prior, None)
+    both = votes._tried(
+        head, answers, people, prior, (shown, np.where(np.arange(300) < 150, majority, (majority + 1) % 7))
+    )
+    assert (alone.scores, alone.balanced) == ({"PublicTest": 1.0}, None)
+    assert both.scores["PublicTest"] == 1.0 and both.scores["photographs"] == pytest.approx(0.5, abs=0.05)
+    assert both.balanced["strength"] == votes.STRENGTHS[0]  # a flat prior moves nothing
+
+
 def test_a_calibration_error_is_free_of_what_chance_adds():
     confidence = GENERATOR.uniform(0.3, 1, 30_000)
     right = GENERATOR.random(30_000) < confidence - 0.1
