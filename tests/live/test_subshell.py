@@ -1,5 +1,6 @@
 """Messages of the page while a cell is busy, in a real kernel: JupyterLab sends them to a subshell of their own."""
 
+import ast
 import queue
 import time
 
@@ -48,7 +49,7 @@ def test_the_page_is_heard_while_a_cell_is_busy_and_a_worker_sends(client):
     reply = client.execute_interactive(
         VIEW, user_expressions={"id": "view.comm.comm_id"}, output_hook=lambda _: None, timeout=60
     )
-    comm_id = eval(reply["content"]["user_expressions"]["id"]["data"]["text/plain"])
+    comm_id = ast.literal_eval(reply["content"]["user_expressions"]["id"]["data"]["text/plain"])
     client.control_channel.send(client.session.msg("create_subshell_request"))
     subshell = client.get_control_msg(timeout=30)["content"]["subshell_id"]
 

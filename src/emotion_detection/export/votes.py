@@ -98,8 +98,13 @@ def fit_head(
     head, answers, temperature = chosen.head, chosen.answers, chosen.fitted["temperature"]
     facts = {
         "classes": list(VOTES),
-        "learned_from": {"split": "Training", "n": len(targets), "changed": CHANGED}
-        | {"penalty": penalty, "scores": scores},
+        "learned_from": {
+            "split": "Training",
+            "n": len(targets),
+            "changed": CHANGED,
+            "penalty": penalty,
+            "scores": scores,
+        },
         **chosen.fitted,
         "prior": np.exp(log_prior).tolist(),
     }
